@@ -1,0 +1,155 @@
+//! Every limit, in one place, each with its reason, and what must hold between them.
+//!
+//! Units come last in names. Where a rule is the service's, its source is named.
+
+use std::time::Duration;
+
+// ---- Discord gateway: what the service allows (its documentation, "Gateway") -------------------
+
+/// The largest payload that Discord accepts from us; a larger one is closed with 4002.
+pub const GATEWAY_SEND_BYTES_MAX: usize = 4096;
+/// Gateway sends that Discord allows in [`GATEWAY_SENDS_PERIOD`] ("Rate Limiting").
+pub const GATEWAY_SENDS_MAX: usize = 120;
+/// See [`GATEWAY_SENDS_MAX`].
+pub const GATEWAY_SENDS_PERIOD: Duration = Duration::from_secs(60);
+/// Sends kept free for heartbeats and their answers to op 1, so that presence updates or a burst
+/// of our own can never cost the connection.
+pub const GATEWAY_SENDS_RESERVED: usize = 8;
+/// The least time between two IDENTIFYs of one bucket: Discord says 5 s, and clocks differ.
+pub const IDENTIFY_SPACING: Duration = Duration::from_millis(5_500);
+/// At this many remaining IDENTIFYs of the day we hold: at 0 Discord resets the token.
+pub const IDENTIFY_REMAINING_HOLD: u32 = 50;
+/// IDENTIFYs of our own in [`IDENTIFY_PERIOD`] at which we hold, whatever the server says.
+pub const IDENTIFY_OWN_MAX: usize = 200;
+/// See [`IDENTIFY_OWN_MAX`].
+pub const IDENTIFY_PERIOD: Duration = Duration::from_secs(24 * 3600);
+
+// ---- Discord gateway: deadlines --------------------------------------------------------------
+
+/// From a dial's start to an open WebSocket, on the first try.
+pub const DIAL_DEADLINE_FIRST: Duration = Duration::from_secs(10);
+/// Ceiling of that deadline: it grows on repeated timeouts, for links that are slow, not dead.
+pub const DIAL_DEADLINE_MAX: Duration = Duration::from_secs(30);
+/// From the upgrade to HELLO.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+/// From IDENTIFY to READY.
+pub const READY_DEADLINE: Duration = Duration::from_secs(15);
+/// From RESUME, or from the last replayed dispatch, to RESUMED.
+pub const RESUMED_DEADLINE: Duration = Duration::from_secs(8);
+/// From a heartbeat to its ACK; shorter intervals allow three quarters of an interval.
+pub const ACK_DEADLINE_MAX: Duration = Duration::from_secs(10);
+/// Heartbeat intervals that we believe; others are brought within.
+pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// See [`HEARTBEAT_INTERVAL_MIN`].
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(120);
+/// This long without a fault proves a connection well, if no beat's ACK proves it earlier.
+pub const LIVE_PROOF: Duration = Duration::from_secs(60);
+/// How long a closing socket waits for the server's FIN.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+// ---- Discord gateway: judgement --------------------------------------------------------------
+
+/// Strikes (a RESUME refused counts one, swallowed two) at which a session is given up.
+pub const RESUME_STRIKES_MAX: u32 = 3;
+/// Failures in a row of the resume URL after which RESUME is tried at the base URL.
+pub const RESUME_URL_FAILURES_MAX: u32 = 2;
+/// The wait after op 9, at random ("Gateway", Invalid Session).
+pub const INVALID_SESSION_WAIT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(5));
+/// How often a parked account looks whether its configuration or token file has changed.
+pub const PARKED_LOOK: Duration = Duration::from_secs(5);
+/// How often an account tries that a finite `max_retries` has slowed down.
+pub const SLOW_RETRY: Duration = Duration::from_secs(300);
+
+// ---- WebSocket and inflate -------------------------------------------------------------------
+
+/// The window that frames are read through; memory does not depend on their size.
+pub const READ_WINDOW_BYTES: usize = 8 * 1024;
+/// What a message may inflate to. Far above anything real; past it the rest is discarded.
+pub const MESSAGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// A frame that claims more than this is garbage, not a message.
+pub const FRAME_BYTES_MAX: u64 = MESSAGE_BYTES_MAX;
+/// RFC 6455 5.5: the payload of a control frame.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 125;
+/// An HTTP response head to a WebSocket upgrade.
+pub const UPGRADE_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+// ---- JSON ------------------------------------------------------------------------------------
+
+/// Nesting that the tokenizer follows; a remote document that goes deeper is refused.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// A number's text. RFC 8259 sets no bound; 64 characters hold every f64 and u64 in full.
+pub const JSON_NUMBER_BYTES_MAX: usize = 64;
+
+// ---- Messages --------------------------------------------------------------------------------
+
+/// Characters that Discord takes in one message ("Create Message").
+pub const DISCORD_MESSAGE_CHARS_MAX: usize = 2000;
+/// Bytes kept of an incoming text: 4,000 characters (Discord's limit for subscribers) of up to 4
+/// bytes each.
+pub const TEXT_BYTES_MAX: usize = 16_000;
+/// Characters of a nonce that Discord compares ("Create Message").
+pub const NONCE_CHARS_MAX: usize = 25;
+/// Within this span the same message id, or the same text of the same author, is a duplicate.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(5);
+
+// ---- REST ------------------------------------------------------------------------------------
+
+/// Requests per second over all routes ("Rate Limits", Global Rate Limit).
+pub const REST_GLOBAL_PER_SECOND: u32 = 50;
+/// Invalid requests (401, 403, 429 but shared) in [`REST_INVALID_PERIOD`] at which we stop asking;
+/// Discord bans the address at 10,000.
+pub const REST_INVALID_MAX: usize = 500;
+/// See [`REST_INVALID_MAX`].
+pub const REST_INVALID_PERIOD: Duration = Duration::from_secs(600);
+/// Connections kept to one host, so that a hanging call blocks no other chat.
+pub const HTTP_CONNECTIONS_PER_HOST_MAX: usize = 4;
+/// A REST answer that is larger is cut off and treated as an error.
+pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- TCP -------------------------------------------------------------------------------------
+
+/// Keepalive by default: idle time, interval, probes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 3;
+/// `TCP_USER_TIMEOUT`: unacknowledged data older than this ends the connection (RFC 5482).
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Head start of one address over the next (RFC 8305, Connection Attempt Delay).
+pub const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
+
+// ---- The thread ------------------------------------------------------------------------------
+
+/// A loop over a socket yields after this many events …
+pub const YIELD_EVENTS: u32 = 32;
+/// … or after this long, whichever comes first.
+pub const YIELD_AFTER: Duration = Duration::from_micros(250);
+/// A tier below a busy one is polled at least this often.
+pub const TIER_SHARE: Duration = Duration::from_millis(10);
+
+// ---- The process -----------------------------------------------------------------------------
+
+/// The port of the control API; OpenClaw's, so that its clients find us.
+pub const CONTROL_PORT: u16 = 18_789;
+/// How long SIGTERM drains.
+pub const DRAIN: Duration = Duration::from_secs(8);
+/// Hot cursors go to the runtime directory this often.
+pub const HOT_SAVE: Duration = Duration::from_secs(1);
+/// And to the disk this often, to spare the SD card.
+pub const COLD_SAVE: Duration = Duration::from_secs(300);
+/// How long an agent may take over one message.
+pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
+/// Log lines kept in memory for `logs`.
+pub const LOG_RING_BYTES: usize = 128 * 1024;
+
+const _: () = assert!(GATEWAY_SENDS_RESERVED * 4 < GATEWAY_SENDS_MAX);
+const _: () = assert!(IDENTIFY_OWN_MAX + (IDENTIFY_REMAINING_HOLD as usize) < 1000);
+const _: () = assert!(HELLO_DEADLINE.as_secs() < READY_DEADLINE.as_secs());
+const _: () = assert!(ACK_DEADLINE_MAX.as_secs() < TCP_USER_TIMEOUT.as_secs());
+const _: () = assert!(DIAL_DEADLINE_FIRST.as_secs() < DIAL_DEADLINE_MAX.as_secs());
+const _: () = assert!(TEXT_BYTES_MAX >= DISCORD_MESSAGE_CHARS_MAX * 4);
+const _: () = assert!(READ_WINDOW_BYTES >= UPGRADE_HEAD_BYTES_MAX / 2);
+const _: () = assert!(CLOSE_WAIT.as_secs() < DRAIN.as_secs());
+const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

@@ -1,0 +1,104 @@
+//! Messages as every channel sees them.
+
+use std::fmt;
+
+use crate::base::Wall;
+
+/// The chat services.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ChannelKind {
+    /// Discord.
+    Discord,
+}
+
+impl ChannelKind {
+    /// The name that users know from configuration, logs and status pages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ChannelKind::Discord => "discord",
+        }
+    }
+}
+
+impl fmt::Display for ChannelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One conversation: a DM, a group channel or a thread, by the service's own number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ChatId {
+    /// The service it lives on.
+    pub channel: ChannelKind,
+    /// The service's number for it.
+    pub id: u64,
+}
+
+/// A message that came in, as the port saw it: borrowed from the port's own buffers, so that one
+/// which nobody will answer costs no memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inbound<'a> {
+    /// Where it was said.
+    pub chat: ChatId,
+    /// The service's number for the message; grows with time within a chat.
+    pub id: u64,
+    /// The place in the account's stream of events, for the cursor that must not move past it
+    /// before the message is dealt with.
+    pub seq: u64,
+    /// The server or group around the chat, if there is one: `None` in a DM.
+    pub guild: Option<u64>,
+    /// Who said it.
+    pub author: u64,
+    /// What the author is called.
+    pub author_name: &'a str,
+    /// Whether a program said it (bot account or webhook).
+    pub from_bot: bool,
+    /// Whether we said it ourselves.
+    pub from_self: bool,
+    /// Whether it names us: a mention, or an answer to one of our messages.
+    pub mentions_us: bool,
+    /// What was said; at most [`TEXT_BYTES_MAX`](crate::base::limits::TEXT_BYTES_MAX) bytes.
+    pub text: &'a str,
+    /// Whether some of the text did not fit.
+    pub text_cut: bool,
+}
+
+/// A message that will be answered, on its way to an agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Where it was said.
+    pub chat: ChatId,
+    /// The service's number for the message.
+    pub id: u64,
+    /// Its place in the account's stream of events.
+    pub seq: u64,
+    /// The server or group around the chat; `None` in a DM.
+    pub guild: Option<u64>,
+    /// Who said it.
+    pub author: u64,
+    /// What the author is called.
+    pub author_name: Box<str>,
+    /// What was said.
+    pub text: Box<str>,
+    /// When we received it.
+    pub at: Wall,
+}
+
+impl Request {
+    /// Takes `inbound` out of its port's buffers.
+    #[must_use]
+    pub fn of(inbound: &Inbound<'_>, at: Wall) -> Request {
+        Request {
+            chat: inbound.chat,
+            id: inbound.id,
+            seq: inbound.seq,
+            guild: inbound.guild,
+            author: inbound.author,
+            author_name: inbound.author_name.into(),
+            text: inbound.text.into(),
+            at,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Barnacle keeps an AI agent reachable on chat services, day and night, from one small binary.
+//!
+//! The whole program in one sentence: **machines decide, ports do, one thread drives them,
+//! snapshots tell.** The modules below are layers, listed bottom-up; a layer imports only from
+//! those above it in this list, and `tests/tidy.rs` keeps it so.
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod proto;
+
+pub mod core;

@@ -1,0 +1,1 @@
+//! Discord: its gateway and its REST API.

@@ -1,0 +1,3 @@
+//! What the wires say: codecs, and the machines that judge by what was said.
+
+pub mod discord;
