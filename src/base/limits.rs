@@ -93,6 +93,30 @@ pub const NONCE_CHARS_MAX: usize = 25;
 /// Within this span the same message id, or the same text of the same author, is a duplicate.
 pub const DEDUP_WINDOW: Duration = Duration::from_secs(5);
 
+// ---- Messages: what is kept of them --------------------------------------------------------
+
+/// Message ids remembered per account: more than any replay after a RESUME brings twice.
+pub const SEEN_IDS_MAX: usize = 1024;
+/// Chats whose last answered message is remembered; the one longest silent is forgotten.
+pub const ANSWERED_CHATS_MAX: usize = 1024;
+/// Messages taken in and not dealt with yet, over all chats of an account.
+pub const INFLIGHT_MAX: usize = 256;
+/// Door lines kept in memory for `why`.
+pub const TRACE_LINES_MAX: usize = 512;
+
+// ---- Turns and replies -----------------------------------------------------------------------
+
+/// Turns that run at once, each of another chat.
+pub const TURNS_RUNNING_MAX: usize = 16;
+/// Messages of one chat that wait for its turn.
+pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
+/// Parts of replies that wait in one chat (`max_queue_size`).
+pub const OUTBOX_PER_CHAT_MAX: usize = 50;
+/// Parts of replies that wait in all chats together, of up to 8 KB each.
+pub const OUTBOX_PARTS_MAX: usize = 1024;
+/// A reply that could not be sent for this long is stale, and dropped.
+pub const OUTBOX_TTL: Duration = Duration::from_secs(600);
+
 // ---- REST ------------------------------------------------------------------------------------
 
 /// Requests per second over all routes ("Rate Limits", Global Rate Limit).
@@ -102,6 +126,24 @@ pub const REST_GLOBAL_PER_SECOND: u32 = 50;
 pub const REST_INVALID_MAX: usize = 500;
 /// See [`REST_INVALID_MAX`].
 pub const REST_INVALID_PERIOD: Duration = Duration::from_secs(600);
+/// How long to sleep when Cloudflare refused us and did not say for how long.
+pub const REST_BAN_WAIT: Duration = Duration::from_secs(15 * 60);
+/// The longest wait that a header of the server may impose; a longer one is a mistake.
+pub const REST_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The wait before a failed call is made again: doubling from the first, at random below it …
+pub const REST_RETRY_FIRST: Duration = Duration::from_millis(500);
+/// … up to this, so that a reply leaves soon after the network came back.
+pub const REST_RETRY_MAX: Duration = Duration::from_secs(8);
+/// Tries of one call. Its deadline normally ends it first; this ends it whatever the waits are.
+pub const REST_TRIES_MAX: u32 = 200;
+/// Calls waiting or under way. Outboxes ask for one per chat, so this many chats can be spoken
+/// to at once; more are refused, visibly.
+pub const REST_JOBS_MAX: usize = 256;
+/// Rate limit buckets remembered: one per waiting call at most, and as many again that still have
+/// to run out, since no more than the global rate times a bucket's usual 5 s can be open.
+pub const REST_BUCKETS_MAX: usize = 2 * REST_JOBS_MAX;
+/// How long one call for "is typing" may take; the sign itself lasts 10 s.
+pub const REST_TYPING_DEADLINE: Duration = Duration::from_secs(5);
 /// Connections kept to one host, so that a hanging call blocks no other chat.
 pub const HTTP_CONNECTIONS_PER_HOST_MAX: usize = 4;
 /// A REST answer that is larger is cut off and treated as an error.
@@ -152,4 +194,9 @@ const _: () = assert!(DIAL_DEADLINE_FIRST.as_secs() < DIAL_DEADLINE_MAX.as_secs(
 const _: () = assert!(TEXT_BYTES_MAX >= DISCORD_MESSAGE_CHARS_MAX * 4);
 const _: () = assert!(READ_WINDOW_BYTES >= UPGRADE_HEAD_BYTES_MAX / 2);
 const _: () = assert!(CLOSE_WAIT.as_secs() < DRAIN.as_secs());
+const _: () = assert!(REST_BUCKETS_MAX > REST_JOBS_MAX);
+const _: () = assert!(REST_BUCKETS_MAX > REST_GLOBAL_PER_SECOND as usize * 5 + 1);
+const _: () = assert!(REST_RETRY_MAX.as_secs() * 4 < OUTBOX_TTL.as_secs());
+const _: () = assert!(OUTBOX_PER_CHAT_MAX < OUTBOX_PARTS_MAX);
+const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
 const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

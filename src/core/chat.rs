@@ -19,6 +19,20 @@ impl ChannelKind {
             ChannelKind::Discord => "discord",
         }
     }
+
+    /// The byte that stands for it on disk; never given to another service.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            ChannelKind::Discord => 1,
+        }
+    }
+
+    /// The service that `code` stands for, if this version knows it.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<ChannelKind> {
+        [ChannelKind::Discord].into_iter().find(|kind| kind.code() == code)
+    }
 }
 
 impl fmt::Display for ChannelKind {
@@ -34,6 +48,12 @@ pub struct ChatId {
     pub channel: ChannelKind,
     /// The service's number for it.
     pub id: u64,
+}
+
+impl fmt::Display for ChatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.channel, self.id)
+    }
 }
 
 /// A message that came in, as the port saw it: borrowed from the port's own buffers, so that one

@@ -1,1 +1,3 @@
 //! Discord: its gateway and its REST API.
+
+pub mod rest;
