@@ -1,3 +1,11 @@
 //! What we decide, whatever the service: who is answered, by whom, when, and why not.
 
+pub mod access;
 pub mod chat;
+pub mod dedup;
+pub mod health;
+pub mod inflight;
+pub mod outbox;
+pub mod supervise;
+pub mod trace;
+pub mod turn;
