@@ -64,16 +64,24 @@ impl<const N: usize> SlidingWindow<N> {
     /// # Errors
     /// The instant at which there will be room.
     pub fn take(&mut self, now: Instant, reserve: usize) -> Result<(), Instant> {
-        let used = self.count(now);
-        if used + reserve >= N {
-            // The place that must fall free: with r reserved, the (r + 1)-th newest from the end.
-            let blocking = (used + reserve - N).min(used.saturating_sub(1));
-            let oldest = self.at.iter().nth(blocking).copied().unwrap_or(now);
-            return Err(oldest + self.period);
+        if let Some(room_from) = self.full_until(now, reserve) {
+            return Err(room_from);
         }
         // Room was just shown, so this cannot fail.
         let _ = self.at.push_back(now);
         Ok(())
+    }
+
+    /// If [`take`](SlidingWindow::take) would fail: the instant at which there will be room.
+    pub fn full_until(&mut self, now: Instant, reserve: usize) -> Option<Instant> {
+        let used = self.count(now);
+        if used + reserve < N {
+            return None;
+        }
+        // The place that must fall free: with r reserved, the (r + 1)-th newest from the end.
+        let blocking = (used + reserve - N).min(used.saturating_sub(1));
+        let oldest = self.at.iter().nth(blocking).copied().unwrap_or(now);
+        Some(oldest + self.period)
     }
 
     /// Forgets everything: a new connection has a new allowance.

@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod end;
+pub mod hash;
 pub mod limit;
 pub mod limits;
 pub mod machine;

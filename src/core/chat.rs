@@ -59,6 +59,7 @@ impl fmt::Display for ChatId {
 /// A message that came in, as the port saw it: borrowed from the port's own buffers, so that one
 /// which nobody will answer costs no memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about the message by itself")]
 pub struct Inbound<'a> {
     /// Where it was said.
     pub chat: ChatId,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use super::chat::ChatId;
+use crate::base::hash::fnv1a;
 use crate::base::limits::{NONCE_CHARS_MAX, OUTBOX_PARTS_MAX, OUTBOX_PER_CHAT_MAX, OUTBOX_TTL};
 use crate::base::{Instant, text};
 
@@ -149,6 +150,8 @@ impl fmt::Display for Why {
 pub struct Nonce(u64);
 
 impl Nonce {
+    const PREFIX: &str = "barnacle-";
+
     /// The nonce of part `index` of the reply to message `answers` of `chat`.
     #[must_use]
     pub fn of(chat: ChatId, answers: u64, index: u16) -> Nonce {
@@ -156,9 +159,7 @@ impl Nonce {
             .chain(chat.id.to_le_bytes())
             .chain(answers.to_le_bytes())
             .chain(index.to_le_bytes());
-        Nonce(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        }))
+        Nonce(fnv1a(bytes))
     }
 }
 
@@ -166,10 +167,6 @@ impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{:016x}", Nonce::PREFIX, self.0)
     }
-}
-
-impl Nonce {
-    const PREFIX: &str = "barnacle-";
 }
 
 const _: () = assert!(Nonce::PREFIX.len() + 16 <= NONCE_CHARS_MAX);

@@ -1,14 +1,36 @@
 //! Discord's REST API: which call may be made when, and what an answer means for the next.
+//!
+//! Limits are learned, never assumed ("Rate Limits"): a bucket is named by the hash in a header
+//! together with the top-level resource of the route, holds so many calls, and is full again when
+//! its window ends. One call per bucket is under way at a time, so that the count which an answer
+//! brings is exact and calls of one chat keep their order; 5 per 5 s, Discord's usual bucket, need
+//! no more. Where an answer got lost the window is taken to have begun as late as it can have.
+//!
+//! A call is made again after a lost answer or a 5xx, up to its deadline. That is safe since a
+//! message carries a nonce which Discord enforces; only a copy that comes later than the few
+//! minutes for which it remembers the nonce would be shown twice, and that is the lesser evil.
 
+mod bucket;
 mod head;
 mod route;
+#[cfg(test)]
+mod sim;
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 pub use head::{RateHead, Scope};
 pub use route::{Route, message_body};
 
-use crate::base::Instant;
+use self::bucket::Buckets;
+use crate::base::backoff::{Backoff, Policy};
+use crate::base::limit::SlidingWindow;
+use crate::base::limits::{
+    HTTP_CONNECTIONS_PER_HOST_MAX, REST_BAN_WAIT, REST_GLOBAL_PER_SECOND, REST_INVALID_MAX,
+    REST_INVALID_PERIOD, REST_JOBS_MAX, REST_RETRY_FIRST, REST_RETRY_MAX, REST_TRIES_MAX,
+};
+use crate::base::{Instant, Machine, Rng};
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,7 +112,7 @@ pub enum Failure {
     Expired,
     /// Its deadline went by while we kept quiet for having made too many invalid calls.
     TooManyInvalid,
-    /// No answer, and the call is not one to make twice.
+    /// No answer, or none that says whether it was done, and the call is not one to make twice.
     Lost,
     /// Too many calls are waiting.
     Full,
@@ -131,4 +153,359 @@ pub enum Tell {
         /// In how long.
         wait: Duration,
     },
+}
+
+/// How often what happened since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// HTTP calls made.
+    pub calls: u64,
+    /// Jobs that succeeded.
+    pub done: u64,
+    /// Jobs that failed for good.
+    pub failed: u64,
+    /// Calls that got no answer or a 5xx and were put off.
+    pub retried: u64,
+    /// 429s of whatever kind.
+    pub limited: u64,
+    /// Calls that count against our address (401, 403, 429 but shared).
+    pub invalid: u64,
+}
+
+/// The calls of one token.
+#[derive(Debug)]
+pub struct Rest {
+    rng: Rng,
+    /// In the order in which they were asked for.
+    jobs: Vec<Job>,
+    buckets: Buckets,
+    second: Box<SlidingWindow<{ REST_GLOBAL_PER_SECOND as usize }>>,
+    invalid: Box<SlidingWindow<REST_INVALID_MAX>>,
+    /// No call goes out before this: a global 429, or Cloudflare.
+    quiet_until: Instant,
+    /// Whether the token was refused.
+    is_refused: bool,
+    outputs: VecDeque<Output>,
+    deadline: Option<Instant>,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Job {
+    id: u64,
+    route: Route,
+    is_exempt: bool,
+    deadline: Instant,
+    is_under_way: bool,
+    /// If it is not: when it may be at the earliest.
+    not_before: Instant,
+    backoff: Backoff,
+}
+
+const RETRY: Policy = Policy {
+    first: REST_RETRY_FIRST,
+    second: Duration::from_secs(1),
+    growth_percent: 200,
+    cap: REST_RETRY_MAX,
+};
+
+impl Rest {
+    /// A machine that has nothing to do and knows no bucket yet; waits follow from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Rest {
+        Rest {
+            rng: Rng::new(seed),
+            jobs: Vec::new(),
+            buckets: Buckets::default(),
+            second: Box::new(SlidingWindow::new(Duration::from_secs(1))),
+            invalid: Box::new(SlidingWindow::new(REST_INVALID_PERIOD)),
+            quiet_until: Instant(0),
+            is_refused: false,
+            outputs: VecDeque::new(),
+            deadline: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// How often what happened.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many calls wait or are under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether none does or is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    fn ask(&mut self, now: Instant, id: u64, route: Route, is_exempt: bool, deadline: Instant) {
+        if self.jobs.len() >= REST_JOBS_MAX {
+            return self.tell_failed(id, Failure::Full);
+        }
+        self.jobs.push(Job {
+            id,
+            route,
+            is_exempt,
+            deadline,
+            is_under_way: false,
+            not_before: now,
+            backoff: Backoff::new(RETRY),
+        });
+    }
+
+    fn answer(&mut self, now: Instant, id: u64, status: u16, head: &RateHead, is_html: bool) {
+        let Some(at) = self.land(id) else { return };
+        let Job { route, is_exempt, .. } = self.jobs[at];
+        if status != 429 {
+            self.buckets.learn(now, route, head);
+        }
+        if matches!(status, 401 | 403) || (status == 429 && head.scope != Scope::Shared) {
+            self.count_invalid(now);
+        }
+        match status {
+            200..=299 => {
+                if is_exempt {
+                    // Proof that the token is good, whatever was answered before.
+                    self.unblock();
+                }
+                self.counts.done += 1;
+                self.jobs.remove(at);
+                self.outputs.push_back(Output::Done { job: id });
+            }
+            // A page of Cloudflare's, not a word of Discord's: it is our address that is unwanted.
+            403 | 429 if is_html => self.banned(now, head),
+            401 => self.refused(at),
+            403 => self.fail(at, Failure::Forbidden),
+            404 => self.fail(at, Failure::Gone),
+            429 => self.limited(now, at, head),
+            408 | 500..=599 => self.retry(now, at, Some(status)),
+            _ => self.fail(at, Failure::Bad(status)),
+        }
+    }
+
+    fn lost(&mut self, now: Instant, id: u64, maybe_processed: bool) {
+        let Some(at) = self.land(id) else { return };
+        if maybe_processed {
+            self.buckets.doubt(now, self.jobs[at].route);
+        }
+        self.retry(now, at, None);
+    }
+
+    fn cancel(&mut self, now: Instant, id: u64) {
+        let Some(at) = self.jobs.iter().position(|job| job.id == id) else { return };
+        let job = self.jobs.remove(at);
+        if job.is_under_way {
+            self.buckets.doubt(now, job.route);
+        }
+    }
+
+    /// The call `id` is no longer under way; where it stands in the queue. `None` if it was not,
+    /// such as a call that was cancelled.
+    fn land(&mut self, id: u64) -> Option<usize> {
+        let at = self.jobs.iter().position(|job| job.id == id && job.is_under_way)?;
+        self.jobs[at].is_under_way = false;
+        Some(at)
+    }
+
+    fn refused(&mut self, at: usize) {
+        if !self.is_refused {
+            self.is_refused = true;
+            self.outputs.push_back(Output::Tell(Tell::Unauthorized));
+        }
+        if self.jobs[at].is_exempt {
+            self.fail(at, Failure::Unauthorized);
+        }
+    }
+
+    fn unblock(&mut self) {
+        if self.is_refused {
+            self.is_refused = false;
+            self.outputs.push_back(Output::Tell(Tell::Unblocked));
+        }
+    }
+
+    fn banned(&mut self, now: Instant, head: &RateHead) {
+        self.counts.limited += 1;
+        let wait = head.retry_after.filter(|wait| !wait.is_zero()).unwrap_or(REST_BAN_WAIT);
+        self.quiet_until = self.quiet_until.max(now + wait);
+        self.outputs.push_back(Output::Tell(Tell::Banned { wait }));
+    }
+
+    /// The call was not made, so it keeps its place, and its tries are not counted. Our own wait
+    /// is a floor for the server's, lest a server that says 0 be asked without pause.
+    fn limited(&mut self, now: Instant, at: usize, head: &RateHead) {
+        self.counts.limited += 1;
+        let own = self.jobs[at].backoff.next(&mut self.rng);
+        let wait = head.retry_after.or(head.reset_after).unwrap_or(own);
+        let Job { route, ref mut not_before, .. } = self.jobs[at];
+        *not_before = now + wait.max(own);
+        if head.global {
+            self.quiet_until = self.quiet_until.max(now + wait);
+        } else {
+            self.buckets.block(now, route, head, wait);
+        }
+        let scope = if head.global { Scope::Global } else { head.scope };
+        self.outputs.push_back(Output::Tell(Tell::Limited { route, scope, wait }));
+    }
+
+    fn retry(&mut self, now: Instant, at: usize, status: Option<u16>) {
+        let Job { route, deadline, ref mut backoff, ref mut not_before, .. } = self.jobs[at];
+        if !route.is_repeatable() {
+            return self.fail(at, Failure::Lost);
+        }
+        let wait = backoff.next(&mut self.rng);
+        if backoff.tries() >= REST_TRIES_MAX || now + wait >= deadline {
+            return self.fail(at, Failure::Expired);
+        }
+        *not_before = now + wait;
+        self.counts.retried += 1;
+        self.outputs.push_back(Output::Tell(Tell::Retry { route, status, wait }));
+    }
+
+    fn fail(&mut self, at: usize, why: Failure) {
+        let job = self.jobs.remove(at);
+        self.tell_failed(job.id, why);
+    }
+
+    fn tell_failed(&mut self, job: u64, why: Failure) {
+        self.counts.failed += 1;
+        self.outputs.push_back(Output::Failed { job, why });
+    }
+
+    fn count_invalid(&mut self, now: Instant) {
+        self.counts.invalid += 1;
+        // Full already: calls that were under way when it filled up.
+        let Ok(()) = self.invalid.take(now, 0) else { return };
+        if let Some(until) = self.invalid.full_until(now, 0) {
+            self.outputs.push_back(Output::Tell(Tell::TooManyInvalid { wait: now.until(until) }));
+        }
+    }
+
+    /// Gives up what is stale, lets go what may, and finds out when to look again.
+    fn advance(&mut self, now: Instant) {
+        self.give_up_stale(now);
+        self.deadline = None;
+        let quiet_until = self.invalid.full_until(now, 0).unwrap_or(now).max(self.quiet_until);
+        let mut under_way = self.jobs.iter().filter(|job| job.is_under_way).count();
+        self.buckets.begin_round();
+        for job in self.jobs.iter().filter(|job| job.is_under_way) {
+            self.buckets.claim(now, job.route);
+        }
+        for job in &mut self.jobs {
+            if job.is_under_way {
+                continue;
+            }
+            // A courtesy leaves half of the connections to what matters.
+            let lanes = HTTP_CONNECTIONS_PER_HOST_MAX / if job.route.is_courtesy() { 2 } else { 1 };
+            let mut look_at = job.deadline;
+            if under_way < lanes
+                && (job.is_exempt || !self.is_refused)
+                && self.buckets.claim(now, job.route)
+            {
+                let free_at = self.buckets.free_at(now, job.route);
+                let room_at = self.second.full_until(now, 0).unwrap_or(now);
+                let go_at = free_at.max(room_at).max(job.not_before).max(quiet_until);
+                if go_at <= now && self.second.take(now, 0).is_ok() {
+                    self.buckets.draw(now, job.route);
+                    job.is_under_way = true;
+                    under_way += 1;
+                    self.counts.calls += 1;
+                    self.outputs.push_back(Output::Go { job: job.id });
+                    continue;
+                }
+                look_at = look_at.min(go_at);
+            }
+            self.deadline = Some(self.deadline.map_or(look_at, |other| other.min(look_at)));
+        }
+    }
+
+    fn give_up_stale(&mut self, now: Instant) {
+        let is_stale = |job: &Job| !job.is_under_way && job.deadline <= now;
+        while let Some(at) = self.jobs.iter().position(is_stale) {
+            let why = if self.is_refused && !self.jobs[at].is_exempt {
+                Failure::Unauthorized
+            } else if self.invalid.full_until(now, 0).is_some() {
+                Failure::TooManyInvalid
+            } else {
+                Failure::Expired
+            };
+            self.fail(at, why);
+        }
+    }
+}
+
+impl Machine for Rest {
+    type Input<'a> = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Ask { job, route, exempt, deadline } => {
+                self.ask(now, job, route, exempt, deadline);
+            }
+            Input::Answer { job, status, head, html } => self.answer(now, job, status, &head, html),
+            Input::Lost { job, maybe_processed } => self.lost(now, job, maybe_processed),
+            Input::Cancel { job } => self.cancel(now, job),
+            Input::Unblock => self.unblock(),
+        }
+        self.advance(now);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scope::User => "user",
+            Scope::Global => "global",
+            Scope::Shared => "shared",
+        })
+    }
+}
+
+/// The sentence for people.
+impl fmt::Display for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tell::Limited { route, scope, wait } => {
+                write!(f, "rate limited ({scope}) on {route}: waiting {} ms", wait.as_millis())
+            }
+            Tell::Banned { wait } => write!(
+                f,
+                "Cloudflare refuses our address (HTML instead of an answer): quiet for {} s",
+                wait.as_secs()
+            ),
+            Tell::TooManyInvalid { wait } => write!(
+                f,
+                "too many invalid requests: quiet for {} s, before Discord bans our address",
+                wait.as_secs()
+            ),
+            Tell::Unauthorized => f.write_str("the token was refused (401): REST calls wait"),
+            Tell::Unblocked => f.write_str("REST calls go out again"),
+            Tell::Retry { route, status: Some(status), wait } => {
+                write!(f, "{route} answered {status}: again in {} ms", wait.as_millis())
+            }
+            Tell::Retry { route, status: None, wait } => {
+                write!(f, "{route} got no answer: again in {} ms", wait.as_millis())
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::hash::fnv1a;
 use crate::base::limits::REST_WAIT_MAX;
 
 /// Whose limit a 429 speaks of (`X-RateLimit-Scope`).
@@ -42,7 +43,7 @@ impl RateHead {
         let value = value.trim();
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         if is("x-ratelimit-bucket") {
-            self.bucket = Some(fnv1a(value.as_bytes()));
+            self.bucket = Some(fnv1a(value.bytes()));
         } else if is("x-ratelimit-limit") {
             self.limit = value.parse().ok();
         } else if is("x-ratelimit-remaining") {
@@ -71,9 +72,48 @@ fn seconds(value: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(span).ok()
 }
 
-/// FNV-1a, 64 bits: bucket names are the server's, few, and only compared.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&str, &str)]) -> RateHead {
+        let mut head = RateHead::default();
+        lines.iter().for_each(|(name, value)| head.parse(name, value));
+        head
+    }
+
+    #[test]
+    fn the_headers_of_discords_documentation_are_read() {
+        let head = head(&[
+            ("X-RateLimit-Limit", "5"),
+            ("X-RateLimit-Remaining", "0"),
+            ("X-RateLimit-Reset", "1470173023"),
+            ("X-RateLimit-Reset-After", "1.25"),
+            ("X-RateLimit-Bucket", "abcd1234"),
+        ]);
+        assert_eq!((head.limit, head.remaining), (Some(5), Some(0)));
+        assert_eq!(head.reset_after, Some(Duration::from_millis(1250)));
+        assert_eq!(head.bucket, Some(fnv1a(*b"abcd1234")));
+        assert_eq!((head.global, head.scope, head.retry_after), (false, Scope::User, None));
+    }
+
+    #[test]
+    fn a_429_says_whose_limit_it_was() {
+        let global = head(&[("retry-after", "65"), ("x-ratelimit-global", "true")]);
+        assert!(global.global && global.retry_after == Some(Duration::from_secs(65)));
+        assert!(head(&[("x-ratelimit-scope", "global")]).global);
+        let shared = head(&[("x-ratelimit-scope", "shared")]);
+        assert_eq!((shared.scope, shared.global), (Scope::Shared, false));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_nothing() {
+        for value in ["", "-", "NaN", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", "\u{663}"] {
+            assert_eq!(head(&[("retry-after", value)]).retry_after, None, "{value}");
+            assert_eq!(head(&[("x-ratelimit-limit", value)]).limit, None, "{value}");
+        }
+        assert_eq!(head(&[("retry-after", "-3")]).retry_after, Some(Duration::ZERO));
+        assert_eq!(head(&[("retry-after", "1e300")]).retry_after, Some(REST_WAIT_MAX));
+        assert_eq!(head(&[("x-ratelimit-limit", "4294967296")]).limit, None);
+    }
 }
