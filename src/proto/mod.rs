@@ -1,3 +1,5 @@
 //! What the wires say: codecs, and the machines that judge by what was said.
 
 pub mod discord;
+pub mod inflate;
+pub mod json;

@@ -1,3 +1,5 @@
 //! Discord: its gateway and its REST API.
 
 pub mod rest;
+pub mod intents;
+pub mod model;
