@@ -24,6 +24,13 @@ pub const IDENTIFY_OWN_MAX: usize = 200;
 /// See [`IDENTIFY_OWN_MAX`].
 pub const IDENTIFY_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
+// ---- Discord gateway: what we keep -----------------------------------------------------------
+
+/// Bytes of a session id; Discord's are hexadecimal digits, 32 of them, and may grow.
+pub const SESSION_ID_BYTES_MAX: usize = 128;
+/// Bytes of the URL that a RESUME goes to.
+pub const RESUME_URL_BYTES_MAX: usize = 256;
+
 // ---- Discord gateway: deadlines --------------------------------------------------------------
 
 /// From a dial's start to an open WebSocket, on the first try.
@@ -88,6 +95,8 @@ pub const DISCORD_MESSAGE_CHARS_MAX: usize = 2000;
 /// Bytes kept of an incoming text: 4,000 characters (Discord's limit for subscribers) of up to 4
 /// bytes each.
 pub const TEXT_BYTES_MAX: usize = 16_000;
+/// Bytes kept of a name: Discord's have at most 32 characters ("Usernames and Nicknames").
+pub const NAME_BYTES_MAX: usize = 128;
 /// Characters of a nonce that Discord compares ("Create Message").
 pub const NONCE_CHARS_MAX: usize = 25;
 /// Within this span the same message id, or the same text of the same author, is a duplicate.

@@ -26,19 +26,19 @@ pub struct Corrupt;
 /// The inflate context of one connection.
 pub struct Inflater {
     decoder: DecompressorOxide,
-    ring: [u8; TINFL_LZ_DICT_SIZE],
+    ring: Box<[u8]>,
     at: usize,
     tail: u32,
     corrupt: bool,
 }
 
 impl Inflater {
-    /// A context for a new connection: about 43 KB, the only allocation.
+    /// A context for a new connection: about 43 KB, allocated here and never again.
     #[must_use]
     pub fn new() -> Box<Self> {
         Box::new(Inflater {
             decoder: DecompressorOxide::new(),
-            ring: [0; TINFL_LZ_DICT_SIZE],
+            ring: vec![0; TINFL_LZ_DICT_SIZE].into(),
             at: 0,
             tail: 0,
             corrupt: false,
