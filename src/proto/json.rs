@@ -10,7 +10,7 @@
 //! Of a key that comes twice both are told: which one counts is for the listener to say.
 //!
 //! Speed comes from runs: plain bytes of a string are scanned eight at a time and validated as
-//! UTF-8 by the standard library, a whole run at once.
+//! UTF-8 by the standard library, a whole window at once.
 
 use crate::base::{limits, text};
 use heapless::String;
@@ -110,9 +110,11 @@ pub struct Tokenizer {
     depth: usize,
     /// Whether the string at hand is a key.
     in_key: bool,
-    /// What a cut has left of a scalar, or of a character in a string.
-    held: [u8; limits::JSON_NUMBER_BYTES_MAX],
-    held_len: usize,
+    /// The beginning of a character that a cut has split.
+    begun: [u8; 4],
+    begun_len: usize,
+    /// The beginning of a scalar that a cut has split.
+    held: String<{ limits::JSON_NUMBER_BYTES_MAX }>,
     /// The digits of a `\u` escape so far.
     code: u16,
     /// A leading surrogate that waits for its other half, or 0.
@@ -136,8 +138,9 @@ impl Tokenizer {
             open: 0,
             depth: 0,
             in_key: false,
-            held: [0; limits::JSON_NUMBER_BYTES_MAX],
-            held_len: 0,
+            begun: [0; 4],
+            begun_len: 0,
+            held: String::new(),
             code: 0,
             leading: 0,
         }
@@ -148,42 +151,29 @@ impl Tokenizer {
         self.state = State::Value;
         self.open = 0;
         self.depth = 0;
-        self.held_len = 0;
+        self.begun_len = 0;
+        self.held.clear();
         self.leading = 0;
     }
 
     /// Reads the next part of the document. A fault is final: it is told again until
     /// [`reset`](Self::reset).
     pub fn feed(&mut self, window: &[u8], sink: &mut impl Sink) -> Result<(), Fault> {
-        let mut rest = window;
-        while !rest.is_empty() {
-            let read = match self.state {
-                State::Text => self.text(rest, sink),
-                State::Escape => self.escape(rest, sink),
-                State::Hex(left) => self.hex(left, rest, sink),
-                State::Scalar => self.scalar(rest, sink),
-                State::Refused(fault) => Err(fault),
-                _ => self.structure(rest, sink),
-            };
-            rest = read.map_err(|fault| self.refuse(fault))?;
-        }
-        Ok(())
+        self.decode(window, sink).map_err(|fault| self.refuse(fault))
     }
 
     /// The document is over: was it whole?
     pub fn finish(&mut self, sink: &mut impl Sink) -> Result<(), Fault> {
-        match self.state {
-            State::Refused(fault) => return Err(fault),
-            // A number at the top level has no other end than this.
-            State::Scalar if self.depth == 0 => {
-                self.held_scalar(sink).map_err(|fault| self.refuse(fault))?;
-            }
-            _ => {}
-        }
-        if self.state == State::After && self.depth == 0 {
-            return Ok(());
-        }
-        Err(self.refuse(Fault::Unfinished))
+        // A number at the top level has no other end than this.
+        let closed = match self.state {
+            State::Refused(fault) => Err(fault),
+            State::Scalar if self.depth == 0 => self.held_scalar(sink),
+            _ => Ok(()),
+        };
+        let whole = self.state == State::After && self.depth == 0 && self.begun_len == 0;
+        closed
+            .and(if whole { Ok(()) } else { Err(Fault::Unfinished) })
+            .map_err(|fault| self.refuse(fault))
     }
 
     fn refuse(&mut self, fault: Fault) -> Fault {
@@ -191,50 +181,103 @@ impl Tokenizer {
         fault
     }
 
-    /// Reads one byte outside of strings and scalars.
-    fn structure<'w>(&mut self, window: &'w [u8], sink: &mut impl Sink) -> Result<&'w [u8], Fault> {
-        let Some((&byte, rest)) = window.split_first() else { return Ok(window) };
-        match (byte, self.state) {
-            (b' ' | b'\t' | b'\n' | b'\r', _) => {}
-            (b'"', State::Value | State::ValueOrEnd) => {
-                self.in_key = false;
-                self.state = State::Text;
-            }
-            (b'"', State::Key | State::KeyOrEnd) => {
-                self.in_key = true;
-                self.state = State::Text;
-            }
-            (b':', State::Colon) => self.state = State::Value,
-            (b',', State::After) if self.depth > 0 => {
-                self.state = if self.in_object() { State::Key } else { State::Value };
-            }
-            (b'{', State::Value | State::ValueOrEnd) => {
-                self.begin(true)?;
-                sink.token(Token::ObjectBegin);
-            }
-            (b'[', State::Value | State::ValueOrEnd) => {
-                self.begin(false)?;
-                sink.token(Token::ArrayBegin);
-            }
-            (b'}', State::After | State::KeyOrEnd) if self.depth > 0 && self.in_object() => {
-                self.end();
-                sink.token(Token::ObjectEnd);
-            }
-            (b']', State::After | State::ValueOrEnd) if self.depth > 0 && !self.in_object() => {
-                self.end();
-                sink.token(Token::ArrayEnd);
-            }
-            (b'-' | b'0'..=b'9' | b't' | b'f' | b'n', State::Value | State::ValueOrEnd) => {
-                self.state = State::Scalar;
-                return Ok(window);
-            }
-            _ => return Err(Fault::Syntax),
+    /// Finds the characters in the window, and reads them up to the first that is none.
+    fn decode(&mut self, window: &[u8], sink: &mut impl Sink) -> Result<(), Fault> {
+        let mut window = window;
+        while let (1.., Some((&byte, rest))) = (self.begun_len, window.split_first()) {
+            self.complete(byte, sink)?;
+            window = rest;
         }
-        Ok(rest)
+        match str::from_utf8(window) {
+            Ok(text) => self.read(text, sink),
+            Err(error) => {
+                let (whole, rest) = window.split_at(error.valid_up_to());
+                self.read(str::from_utf8(whole).unwrap_or_default(), sink)?;
+                if error.error_len().is_some() {
+                    return Err(Fault::Utf8);
+                }
+                rest.iter().try_for_each(|&byte| self.complete(byte, sink))
+            }
+        }
+    }
+
+    /// Adds a byte to the character that a cut has split, and reads it if that makes it whole.
+    fn complete(&mut self, byte: u8, sink: &mut impl Sink) -> Result<(), Fault> {
+        let mut begun = self.begun;
+        *begun.get_mut(self.begun_len).ok_or(Fault::Utf8)? = byte;
+        self.begun = begun;
+        self.begun_len += 1;
+        match str::from_utf8(begun.get(..self.begun_len).unwrap_or_default()) {
+            Ok(character) => {
+                self.begun_len = 0;
+                self.read(character, sink)
+            }
+            Err(error) if error.error_len().is_none() => Ok(()),
+            Err(_) => Err(Fault::Utf8),
+        }
+    }
+
+    fn read(&mut self, text: &str, sink: &mut impl Sink) -> Result<(), Fault> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Text => self.text(rest, sink)?,
+                State::Escape => self.escape(rest, sink)?,
+                State::Hex(left) => self.hex(left, rest, sink)?,
+                State::Scalar => self.scalar(rest, sink)?,
+                State::Refused(fault) => return Err(fault),
+                _ => self.structure(rest, sink)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads up to the inside of a string, or the beginning of a scalar.
+    fn structure<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
+        for (at, byte) in text.bytes().enumerate() {
+            match (byte, self.state) {
+                (b' ' | b'\t' | b'\n' | b'\r', _) => {}
+                (b'"', State::Value | State::ValueOrEnd | State::Key | State::KeyOrEnd) => {
+                    self.in_key = matches!(self.state, State::Key | State::KeyOrEnd);
+                    self.state = State::Text;
+                    return Ok(split(text, at + 1).1);
+                }
+                (b':', State::Colon) => self.state = State::Value,
+                (b',', State::After) if self.depth > 0 => {
+                    self.state = if self.in_object() { State::Key } else { State::Value };
+                }
+                (b'{', State::Value | State::ValueOrEnd) => {
+                    self.begin(true)?;
+                    sink.token(Token::ObjectBegin);
+                }
+                (b'[', State::Value | State::ValueOrEnd) => {
+                    self.begin(false)?;
+                    sink.token(Token::ArrayBegin);
+                }
+                (b'}', State::After | State::KeyOrEnd) if self.in_object() => {
+                    self.end();
+                    sink.token(Token::ObjectEnd);
+                }
+                (b']', State::After | State::ValueOrEnd) if self.in_array() => {
+                    self.end();
+                    sink.token(Token::ArrayEnd);
+                }
+                (b'-' | b'0'..=b'9' | b't' | b'f' | b'n', State::Value | State::ValueOrEnd) => {
+                    self.state = State::Scalar;
+                    return Ok(split(text, at).1);
+                }
+                _ => return Err(Fault::Syntax),
+            }
+        }
+        Ok("")
     }
 
     fn in_object(&self) -> bool {
-        self.open & 1 == 1
+        self.depth > 0 && self.open & 1 == 1
+    }
+
+    fn in_array(&self) -> bool {
+        self.depth > 0 && self.open & 1 == 0
     }
 
     fn begin(&mut self, object: bool) -> Result<(), Fault> {
@@ -254,118 +297,73 @@ impl Tokenizer {
     }
 
     /// Reads a string up to its end, an escape, or the end of the window.
-    fn text<'w>(&mut self, window: &'w [u8], sink: &mut impl Sink) -> Result<&'w [u8], Fault> {
-        if self.held_len > 0 {
-            return self.held_character(window, sink);
-        }
-        let (run, rest) = window.split_at(plain_run(window));
-        if !run.is_empty() || rest.first() != Some(&b'\\') {
+    fn text<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
+        let (part, rest) = split(text, plain_run(text.as_bytes()));
+        let (special, after) = split(rest, 1);
+        if special != "\\" || !part.is_empty() {
             self.unpaired(sink);
         }
-        let part = match str::from_utf8(run) {
-            Ok(part) => part,
-            Err(error) if rest.is_empty() && error.error_len().is_none() => {
-                let (whole, begun) = run.split_at(error.valid_up_to());
-                self.hold(begun)?;
-                str::from_utf8(whole).map_err(|_| Fault::Utf8)?
-            }
-            Err(_) => return Err(Fault::Utf8),
-        };
-        match rest.split_first() {
-            Some((b'"', rest)) => {
-                self.tell(part, true, sink);
-                self.state = if self.in_key { State::Colon } else { State::After };
-                return Ok(rest);
-            }
-            Some((b'\\', rest)) => {
-                self.tell(part, false, sink);
-                self.state = State::Escape;
-                return Ok(rest);
-            }
-            Some(_) => return Err(Fault::Control),
-            None => self.tell(part, false, sink),
+        match special {
+            "\"" => self.state = if self.in_key { State::Colon } else { State::After },
+            "\\" => self.state = State::Escape,
+            "" => {}
+            _ => return Err(Fault::Control),
         }
-        Ok(rest)
+        self.tell(part, special == "\"", sink);
+        Ok(after)
     }
 
-    /// Reads the next byte of a character that a cut has split.
-    fn held_character<'w>(
-        &mut self,
-        window: &'w [u8],
-        sink: &mut impl Sink,
-    ) -> Result<&'w [u8], Fault> {
-        let (next, rest) = window.split_at(1);
-        self.hold(next)?;
-        let held = self.held;
-        match str::from_utf8(held.get(..self.held_len).unwrap_or_default()) {
-            Ok(part) => {
-                self.held_len = 0;
-                self.tell(part, false, sink);
+    /// Reads the character after a backslash.
+    fn escape<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
+        let (letter, rest) = split(text, 1);
+        let meant = match letter {
+            "\"" | "\\" | "/" => letter,
+            "b" => "\u{8}",
+            "f" => "\u{c}",
+            "n" => "\n",
+            "r" => "\r",
+            "t" => "\t",
+            "u" => {
+                self.code = 0;
+                self.state = State::Hex(4);
+                return Ok(rest);
             }
-            Err(error) if error.error_len().is_none() => {}
-            Err(_) => return Err(Fault::Utf8),
-        }
-        Ok(rest)
-    }
-
-    /// Reads what follows a backslash.
-    fn escape<'w>(&mut self, window: &'w [u8], sink: &mut impl Sink) -> Result<&'w [u8], Fault> {
-        let Some((&byte, rest)) = window.split_first() else { return Ok(window) };
-        if byte == b'u' {
-            self.code = 0;
-            self.state = State::Hex(4);
-            return Ok(rest);
-        }
-        let part = match byte {
-            b'"' => "\"",
-            b'\\' => "\\",
-            b'/' => "/",
-            b'b' => "\u{8}",
-            b'f' => "\u{c}",
-            b'n' => "\n",
-            b'r' => "\r",
-            b't' => "\t",
             _ => return Err(Fault::Escape),
         };
         self.unpaired(sink);
-        self.tell(part, false, sink);
+        self.tell(meant, false, sink);
         self.state = State::Text;
         Ok(rest)
     }
 
-    /// Reads one of the `left` hexadecimal digits that follow `\u`.
-    fn hex<'w>(
-        &mut self,
-        left: u8,
-        window: &'w [u8],
-        sink: &mut impl Sink,
-    ) -> Result<&'w [u8], Fault> {
-        let Some((&byte, rest)) = window.split_first() else { return Ok(window) };
-        let digit = char::from(byte).to_digit(16).ok_or(Fault::Escape)?;
-        self.code = self.code << 4 | u16::try_from(digit).unwrap_or_default();
-        if left > 1 {
-            self.state = State::Hex(left - 1);
-            return Ok(rest);
-        }
-        self.state = State::Text;
-        match self.code {
-            0xd800..=0xdbff => {
-                self.unpaired(sink);
-                self.leading = self.code;
-            }
-            0xdc00..=0xdfff if self.leading != 0 => {
-                let pair = [std::mem::take(&mut self.leading), self.code];
-                for c in char::decode_utf16(pair) {
-                    self.tell_char(c.unwrap_or(char::REPLACEMENT_CHARACTER), sink);
-                }
-            }
-            code => {
-                self.unpaired(sink);
-                let c = char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER);
-                self.tell_char(c, sink);
-            }
+    /// Reads the first of the `left` hexadecimal digits that are still to come of a `\u` escape.
+    fn hex<'t>(&mut self, left: u8, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
+        let (digit, rest) = split(text, 1);
+        let digit = u16::from_str_radix(digit, 16).map_err(|_| Fault::Escape)?;
+        self.code = self.code << 4 | digit;
+        self.state = State::Hex(left - 1);
+        if left == 1 {
+            self.state = State::Text;
+            self.code_unit(sink);
         }
         Ok(rest)
+    }
+
+    /// Tells the UTF-16 code unit that an escape has named, or keeps it for its other half.
+    fn code_unit(&mut self, sink: &mut impl Sink) {
+        if let (0xd800..=0xdbff, 0xdc00..=0xdfff) = (self.leading, self.code) {
+            let pair = [std::mem::take(&mut self.leading), self.code];
+            char::decode_utf16(pair).flatten().for_each(|c| self.tell_char(c, sink));
+            return;
+        }
+        self.unpaired(sink);
+        match self.code {
+            0xd800..=0xdbff => self.leading = self.code,
+            code => self.tell_char(
+                char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER),
+                sink,
+            ),
+        }
     }
 
     /// A leading surrogate without its other half becomes U+FFFD.
@@ -381,25 +379,23 @@ impl Tokenizer {
     }
 
     fn tell(&self, part: &str, last: bool, sink: &mut impl Sink) {
-        if part.is_empty() && !last {
-            return;
+        if self.in_key {
+            sink.token(Token::Key { part, last });
+        } else {
+            sink.token(Token::Text { part, last });
         }
-        let piece =
-            if self.in_key { Token::Key { part, last } } else { Token::Text { part, last } };
-        sink.token(piece);
     }
 
     /// Reads a number or a word up to its end or the end of the window.
-    fn scalar<'w>(&mut self, window: &'w [u8], sink: &mut impl Sink) -> Result<&'w [u8], Fault> {
-        let within = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E');
-        let end = window.iter().position(|b| !within(b)).unwrap_or(window.len());
-        let (part, rest) = window.split_at(end);
-        if self.held_len == 0 && !rest.is_empty() {
+    fn scalar<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
+        let within = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E');
+        let (part, rest) = split(text, text.bytes().take_while(|&b| within(b)).count());
+        if self.held.is_empty() && !rest.is_empty() {
             sink.token(scalar(part)?);
             self.state = State::After;
             return Ok(rest);
         }
-        self.hold(part)?;
+        self.held.push_str(part).map_err(|_| Fault::Number)?;
         if !rest.is_empty() {
             self.held_scalar(sink)?;
         }
@@ -408,18 +404,16 @@ impl Tokenizer {
 
     /// Tells the scalar whose pieces were held.
     fn held_scalar(&mut self, sink: &mut impl Sink) -> Result<(), Fault> {
-        sink.token(scalar(self.held.get(..self.held_len).unwrap_or_default())?);
-        self.held_len = 0;
+        sink.token(scalar(&self.held)?);
+        self.held.clear();
         self.state = State::After;
         Ok(())
     }
+}
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let end = self.held_len + bytes.len();
-        self.held.get_mut(self.held_len..end).ok_or(Fault::Number)?.copy_from_slice(bytes);
-        self.held_len = end;
-        Ok(())
-    }
+/// Splits `text` at most `at` bytes in; all of it is the first part if a character stands there.
+fn split(text: &str, at: usize) -> (&str, &str) {
+    text.split_at_checked(at).unwrap_or((text, ""))
 }
 
 /// How many bytes at the beginning of `bytes` stand for themselves in a string.
@@ -445,49 +439,36 @@ fn plain_run(bytes: &[u8]) -> usize {
 }
 
 /// What a run of letters, digits and signs means.
-fn scalar(bytes: &[u8]) -> Result<Token<'_>, Fault> {
-    match bytes {
-        b"true" => Ok(Token::Bool(true)),
-        b"false" => Ok(Token::Bool(false)),
-        b"null" => Ok(Token::Null),
-        _ if bytes.len() > limits::JSON_NUMBER_BYTES_MAX => Err(Fault::Number),
-        _ => number(bytes).ok_or(Fault::Syntax).and_then(|(text, exponent)| {
-            // Without an exponent, no number within the limit of length is too large.
-            if exponent && !text.parse::<f64>().is_ok_and(f64::is_finite) {
-                return Err(Fault::Number);
-            }
-            Ok(Token::Number(text))
-        }),
+fn scalar(text: &str) -> Result<Token<'_>, Fault> {
+    match text {
+        "true" => Ok(Token::Bool(true)),
+        "false" => Ok(Token::Bool(false)),
+        "null" => Ok(Token::Null),
+        _ if text.len() > limits::JSON_NUMBER_BYTES_MAX => Err(Fault::Number),
+        _ if !is_number(text) => Err(Fault::Syntax),
+        // Without an exponent, no number within the limit of length is too large.
+        _ if text.contains(['e', 'E']) && !text.parse().is_ok_and(f64::is_finite) => {
+            Err(Fault::Number)
+        }
+        _ => Ok(Token::Number(text)),
     }
 }
 
-/// RFC 8259 6: the text of a number, and whether it has an exponent.
-fn number(bytes: &[u8]) -> Option<(&str, bool)> {
-    let digits = |bytes: &[u8]| bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-    let mut rest = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    let whole = digits(rest);
-    if whole == 0 || whole > 1 && rest.starts_with(b"0") {
-        return None;
-    }
-    rest = rest.get(whole..)?;
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let count = digits(fraction);
-        rest = fraction.get(count..).filter(|_| count > 0)?;
-    }
-    let exponent = matches!(rest, [b'e' | b'E', ..]);
-    if let [b'e' | b'E', power @ ..] = rest {
-        let power = power.strip_prefix(b"+").or(power.strip_prefix(b"-")).unwrap_or(power);
-        let count = digits(power);
-        rest = power.get(count..).filter(|_| count > 0)?;
-    }
-    let text = str::from_utf8(bytes).ok()?;
-    rest.is_empty().then_some((text, exponent))
+/// RFC 8259 6.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (text, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let power = power.strip_prefix(['+', '-']).unwrap_or(power);
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && digits(fraction) && digits(power)
 }
 
 /// Keeps the beginning of a text that comes in pieces: at most `N` bytes, cut between characters.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Capture<const N: usize> {
-    text: String<N>,
+    bytes: [u8; N],
+    len: usize,
     cut: bool,
     begun: bool,
 }
@@ -496,12 +477,12 @@ impl<const N: usize> Capture<N> {
     /// Holds nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Capture { text: String::new(), cut: false, begun: false }
+        Capture { bytes: [0; N], len: 0, cut: false, begun: false }
     }
 
     /// Forgets the text.
     pub fn clear(&mut self) {
-        self.text.clear();
+        self.len = 0;
         self.cut = false;
         self.begun = false;
     }
@@ -515,10 +496,13 @@ impl<const N: usize> Capture<N> {
         if self.cut {
             return;
         }
-        let fits = text::truncate(part, N - self.text.len());
+        let fits = text::truncate(part, N - self.len);
         self.cut = fits.len() < part.len();
-        // It fits: that is what it was cut to.
-        let _ = self.text.push_str(fits);
+        let end = self.len + fits.len();
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(fits.as_bytes());
+            self.len = end;
+        }
     }
 
     /// Takes the next piece and, if it is the `last`, gives the text, cut to `N` bytes: straight
@@ -528,13 +512,14 @@ impl<const N: usize> Capture<N> {
             return Some(text::truncate(part, N));
         }
         self.push(part, last);
-        last.then_some(self.text.as_str())
+        last.then_some(self.as_str())
     }
 
     /// What is kept.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        // Only whole characters went in.
+        self.bytes.get(..self.len).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// Whether there was more than is kept.

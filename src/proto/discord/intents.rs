@@ -83,7 +83,7 @@ impl Intents {
     #[must_use]
     pub fn allowed_by(self, application_flags: u64) -> Intents {
         let denied = |intent: &&Intent| {
-            intent.flag.is_some_and(|flag| application_flags >> flag & 0b11 == 0)
+            intent.flag.is_some_and(|flag| application_flags & 0b11 << flag == 0)
         };
         Intents(self.iter().filter(denied).fold(self.0, |bits, intent| bits & !(1 << intent.bit)))
     }
@@ -199,7 +199,7 @@ const fn sum(required_only: bool) -> u64 {
 const _: () = assert!(PERMISSIONS_MINIMAL == 68_608);
 const _: () = assert!(PERMISSIONS_RECOMMENDED == 309_237_763_136);
 
-/// Where the owner of a server lets the bot in ("OAuth2", Bot Authorization Flow).
+/// Where the owner of a server lets the bot in ("Bot Authorization Flow").
 #[must_use]
 pub fn invite_url(application: u64, permissions: u64) -> String {
     format!(

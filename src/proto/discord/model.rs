@@ -683,7 +683,7 @@ mod tests {
             (r#"{"op":99,"d":{}}"#, Signal::Unknown { op: 99 }),
             (r#"{"op":-1}"#, Signal::Unreadable),
             (r#"{"op":0,"t":"RESUMED"}"#, Signal::Unreadable),
-            (r#"{}"#, Signal::Unreadable),
+            ("{}", Signal::Unreadable),
             (r#"[{"op":11}]"#, Signal::Unreadable),
             ("11", Signal::Unreadable),
             ("", Signal::Unreadable),
@@ -776,7 +776,7 @@ mod tests {
             let decoder = decode(&dispatch("MESSAGE_CREATE", &d));
             decoder.message().map(|message| (message.from_bot, message.has_more))
         };
-        assert_eq!(message(r#"}"#), Some((false, false)));
+        assert_eq!(message("}"), Some((false, false)));
         assert_eq!(message(r#","bot":true}"#), Some((true, false)));
         assert_eq!(message(r#"},"webhook_id":"9""#), Some((true, false)));
         assert_eq!(message(r#"},"webhook_id":null,"poll":{"x":1}"#), Some((false, true)));
