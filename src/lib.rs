@@ -9,3 +9,10 @@ pub mod base;
 pub mod proto;
 
 pub mod core;
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the layers above it are still to come; `pub` here means: for other layers"
+)]
+mod rt;

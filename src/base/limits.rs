@@ -78,6 +78,11 @@ pub const MESSAGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const FRAME_BYTES_MAX: u64 = MESSAGE_BYTES_MAX;
 /// RFC 6455 5.5: the payload of a control frame.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 125;
+/// What is handed on at once. A zlib stream grows a thousandfold at worst, and no step may hold
+/// the thread for long.
+pub const READ_CHUNK_BYTES: usize = 1024;
+/// What is queued for a server that does not read. Four of the largest payloads.
+pub const SEND_BUFFER_BYTES: usize = 4 * GATEWAY_SEND_BYTES_MAX;
 /// An HTTP response head to a WebSocket upgrade.
 pub const UPGRADE_HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -157,6 +162,18 @@ pub const REST_TYPING_DEADLINE: Duration = Duration::from_secs(5);
 pub const HTTP_CONNECTIONS_PER_HOST_MAX: usize = 4;
 /// A REST answer that is larger is cut off and treated as an error.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The head of an HTTP answer.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Hosts whose connections are kept; agents may ask many.
+pub const HTTP_HOSTS_MAX: usize = 32;
+/// How long a connection is kept warm for the next request.
+pub const HTTP_KEEP_WARM: Duration = Duration::from_secs(60);
+/// From a request to a connection for it.
+pub const HTTP_CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// From a connection to the answer's head.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(15);
+/// From the answer's head to its end.
+pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 // ---- TCP -------------------------------------------------------------------------------------
 
@@ -170,6 +187,12 @@ pub const KEEPALIVE_PROBES: u32 = 3;
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Head start of one address over the next (RFC 8305, Connection Attempt Delay).
 pub const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
+/// Addresses of one host that are tried.
+pub const ADDRESSES_MAX: usize = 8;
+/// Hosts of which the last good addresses and the family that worked are remembered.
+pub const HOSTS_REMEMBERED_MAX: usize = 64;
+/// How long a lookup may take before the addresses of an earlier one serve.
+pub const DNS_PATIENCE: Duration = Duration::from_secs(3);
 
 // ---- The thread ------------------------------------------------------------------------------
 
@@ -179,6 +202,19 @@ pub const YIELD_EVENTS: u32 = 32;
 pub const YIELD_AFTER: Duration = Duration::from_micros(250);
 /// A tier below a busy one is polled at least this often.
 pub const TIER_SHARE: Duration = Duration::from_millis(10);
+/// The reactor looks at timers and sockets after this many polls: its look is a system call …
+pub const REACTOR_POLLS: u32 = 32;
+/// … or after this long, whichever comes first, so that a due heartbeat never waits for a crowd.
+pub const REACTOR_AFTER: Duration = Duration::from_millis(1);
+/// A poll that holds the thread this long is counted as slow.
+pub const SLOW_POLL: Duration = Duration::from_millis(1);
+/// Threads for blocking work (disk, computing), and as many again for name lookups: a name server
+/// that hangs must not hold up the disk.
+pub const BLOCKING_THREADS_MAX: usize = 2;
+/// Jobs that wait for such a thread.
+pub const BLOCKING_QUEUE_MAX: usize = 64;
+/// Stack of such a thread. glibc's getaddrinfo takes some 100 KB at worst.
+pub const BLOCKING_STACK_BYTES: usize = 512 * 1024;
 
 // ---- The process -----------------------------------------------------------------------------
 

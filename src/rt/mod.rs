@@ -1,0 +1,26 @@
+//! The machine we run on: the thread, the clock, threads for what blocks, signals, the disk and
+//! the network. It does what it is told and reports how that ended; it judges nothing.
+
+pub mod blocking;
+pub mod clock;
+pub mod executor;
+pub mod net;
+pub mod notify;
+pub mod signal;
+pub mod store;
+
+/// There is no room: the bounded queue or buffer is full, and nothing was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+/// A seed from the operating system's randomness, for a [`Rng`](crate::base::Rng).
+#[must_use]
+pub fn os_seed() -> u64 {
+    let mut seed = [0; 8];
+    // Eight bytes come whole or not at all, and only a kernel without the call refuses them; the
+    // time of day is the best that is left then.
+    match rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => u64::from_ne_bytes(seed),
+        Err(_) => clock::wall().0,
+    }
+}

@@ -1,0 +1,175 @@
+//! The network: from a URL to a stream that is up, and what speaks over it.
+
+pub mod dns;
+pub mod http;
+pub mod tcp;
+pub mod tls;
+pub mod ws;
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use hyper::Uri;
+
+use super::executor::Spawner;
+use crate::base::end::{DialFault, Phase};
+use dns::Resolver;
+use tcp::{Families, TcpOptions};
+use tls::{Stream, Tls};
+
+/// What may be configured about the network.
+#[derive(Clone, Debug, Default)]
+pub struct NetOptions {
+    /// How connections notice that the other side is gone.
+    pub tcp: TcpOptions,
+    /// A PEM file of certificate authorities to trust besides the public ones.
+    pub extra_ca: Option<PathBuf>,
+}
+
+/// The way to other hosts: resolver, trust, and what was learned about routes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Net(Rc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    spawner: Spawner,
+    resolver: Resolver,
+    families: Families,
+    tcp: TcpOptions,
+    tls: Tls,
+}
+
+impl Net {
+    /// Sets out with nothing learned yet.
+    ///
+    /// # Errors
+    /// The file of `extra_ca` cannot be used.
+    pub fn new(spawner: &Spawner, options: &NetOptions) -> Result<Net, tls::BadCa> {
+        Net::with(spawner, options, Resolver::system())
+    }
+
+    /// The same with a resolver of the caller's.
+    ///
+    /// # Errors
+    /// The file of `extra_ca` cannot be used.
+    pub fn with(
+        spawner: &Spawner,
+        options: &NetOptions,
+        resolver: Resolver,
+    ) -> Result<Net, tls::BadCa> {
+        Ok(Net(Rc::new(Parts {
+            spawner: spawner.clone(),
+            resolver,
+            families: Families::default(),
+            tcp: options.tcp,
+            tls: Tls::new(options.extra_ca.as_deref())?,
+        })))
+    }
+
+    /// The spawner of the thread that this network lives on.
+    #[must_use]
+    pub fn spawner(&self) -> &Spawner {
+        &self.0.spawner
+    }
+
+    /// Makes a connection, with TLS if the endpoint says so. `phase` tells at any time how far it
+    /// is; a caller with a deadline reads from it what did not answer. Dropping the future closes
+    /// whatever was open.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        phase: &Cell<Phase>,
+    ) -> Result<Stream, DialFault> {
+        let Parts { resolver, families, tcp, tls, .. } = &*self.0;
+        phase.set(Phase::Resolve);
+        let mut addrs = resolver.resolve(&endpoint.host, endpoint.port).await?;
+        if endpoint.reach == Reach::Loopback {
+            addrs.list.retain(|addr| addr.ip().is_loopback());
+            if addrs.list.is_empty() {
+                return Err(DialFault::Forbidden);
+            }
+        }
+        phase.set(Phase::Tcp);
+        let stream = tcp::connect(&endpoint.host, &addrs.list, families, tcp).await?;
+        if !endpoint.secure {
+            return Ok(Stream::Plain(stream));
+        }
+        phase.set(Phase::Tls);
+        tls.connect(&endpoint.host, stream).await
+    }
+}
+
+/// Which addresses an endpoint may have.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reach {
+    /// Only this machine's own: what is sent is not encrypted.
+    Loopback,
+    /// Any.
+    Anywhere,
+}
+
+/// Where a URL leads.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Endpoint {
+    /// A name, or an address without brackets.
+    pub host: Box<str>,
+    /// TCP port.
+    pub port: u16,
+    /// Whether TLS comes first.
+    pub secure: bool,
+    /// Which addresses are allowed.
+    pub reach: Reach,
+}
+
+impl Endpoint {
+    /// The endpoint of `url`, whose scheme must be one of `plain` and `secure` (`"ws"`, `"wss"`).
+    /// Without TLS only loopback may be reached.
+    ///
+    /// # Errors
+    /// [`DialFault::Forbidden`]: not a URL, or one with another scheme or with a password in it.
+    pub fn of(url: &Uri, plain: &str, secure: &str) -> Result<Endpoint, DialFault> {
+        let is_secure = match url.scheme_str() {
+            Some(scheme) if scheme.eq_ignore_ascii_case(secure) => true,
+            Some(scheme) if scheme.eq_ignore_ascii_case(plain) => false,
+            _ => return Err(DialFault::Forbidden),
+        };
+        let authority = url.authority().ok_or(DialFault::Forbidden)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() || authority.as_str().contains('@') {
+            return Err(DialFault::Forbidden);
+        }
+        let default_port = if is_secure { 443 } else { 80 };
+        Ok(Endpoint {
+            host: host.to_ascii_lowercase().into(),
+            port: authority.port_u16().unwrap_or(default_port),
+            secure: is_secure,
+            reach: if is_secure { Reach::Anywhere } else { Reach::Loopback },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &'static str) -> Result<Endpoint, DialFault> {
+        Endpoint::of(&Uri::from_static(url), "ws", "wss")
+    }
+
+    #[test]
+    fn urls_lead_where_they_say() {
+        let discord = endpoint("wss://Gateway.discord.gg/?v=10").unwrap();
+        assert_eq!((&*discord.host, discord.port), ("gateway.discord.gg", 443));
+        assert!(discord.secure && discord.reach == Reach::Anywhere);
+        let local = endpoint("ws://[::1]:8080").unwrap();
+        assert_eq!((&*local.host, local.port), ("::1", 8080));
+        assert!(!local.secure && local.reach == Reach::Loopback);
+        for url in ["http://example.org/", "/path", "wss://user:pw@example.org/"] {
+            assert_eq!(endpoint(url), Err(DialFault::Forbidden), "{url}");
+        }
+    }
+}

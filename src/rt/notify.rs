@@ -1,0 +1,64 @@
+//! Words to the service manager (`sd_notify(3)`): ready, stopping, status, still turning.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+
+use sd_notify::NotifyState;
+
+/// The way to the service manager, if there is one.
+#[derive(Debug)]
+pub struct Notifier {
+    socket: Option<UnixDatagram>,
+}
+
+impl Notifier {
+    /// Opens the way to `socket`, the value of `NOTIFY_SOCKET`: a path, or a name in the abstract
+    /// namespace after an `@`. Without one, every word falls on deaf ears.
+    ///
+    /// # Errors
+    /// The socket cannot be reached.
+    pub fn open(socket: Option<&Path>) -> io::Result<Notifier> {
+        let Some(path) = socket else { return Ok(Notifier { socket: None }) };
+        let address = match path.as_os_str().as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            _ => SocketAddr::from_pathname(path)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&address)?;
+        // The thread must not wait for a service manager that does not read.
+        socket.set_nonblocking(true)?;
+        Ok(Notifier { socket: Some(socket) })
+    }
+
+    /// Start-up is done.
+    pub fn ready(&self) {
+        self.say(&NotifyState::Ready);
+    }
+
+    /// Shutdown has begun.
+    pub fn stopping(&self) {
+        self.say(&NotifyState::Stopping);
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(&self, line: &str) {
+        // A line end would begin another assignment.
+        let line = line.replace(|c: char| c.is_control(), " ");
+        self.say(&NotifyState::Status(&line));
+    }
+
+    /// The loop turned.
+    pub fn watchdog(&self) {
+        self.say(&NotifyState::Watchdog);
+    }
+
+    fn say(&self, word: &NotifyState<'_>) {
+        if let Some(socket) = &self.socket {
+            // A word that is not heard changes nothing that we do: the next one comes soon.
+            let _ = socket.send(word.to_string().as_bytes());
+        }
+    }
+}
