@@ -191,6 +191,8 @@ pub const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
 pub const ADDRESSES_MAX: usize = 8;
 /// Hosts of which the last good addresses and the family that worked are remembered.
 pub const HOSTS_REMEMBERED_MAX: usize = 64;
+/// TLS sessions kept for resumption.
+pub const TLS_SESSIONS_MAX: usize = 32;
 /// How long a lookup may take before the addresses of an earlier one serve.
 pub const DNS_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -39,7 +39,8 @@ pub(super) fn look_up<T: Send + 'static>(
 }
 
 type Job = Box<dyn FnOnce() + Send>;
-type Outcome<T> = Result<T, Box<dyn Any + Send>>;
+/// A job's result, or its panic.
+pub(super) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 /// Where a job's result arrives.
 pub(super) type Answer<T> = smol::channel::Receiver<Outcome<T>>;
 

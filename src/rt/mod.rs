@@ -9,9 +9,20 @@ pub mod notify;
 pub mod signal;
 pub mod store;
 
+use std::error::Error;
+use std::fmt;
+
 /// There is no room: the bounded queue or buffer is full, and nothing was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too much is waiting already")
+    }
+}
+
+impl Error for Full {}
 
 /// A seed from the operating system's randomness, for a [`Rng`](crate::base::Rng).
 #[must_use]

@@ -1,7 +1,17 @@
 //! State on disk that survives: an append log, and a small file that is replaced as a whole.
+//!
+//! A log is a magic word and then records: length and CRC-32 (both little-endian, the CRC over the
+//! length too), then the bytes. Reading stops at the first record that is not whole: if that is an
+//! append which a power cut interrupted, it is cut off; if it is damage, the file is put aside and
+//! a new one begins with what was read. Either way what is read is a prefix of what was written.
 
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::blocking;
 
 /// Why something could not be stored. The store is as it was, and usable.
 #[derive(Debug)]
@@ -10,17 +20,26 @@ pub enum StoreError {
     TooLong,
     /// The log has reached its bound; compact it.
     Full,
-    /// The disk is full.
+    /// The disk, or our share of it, is full.
     NoSpace,
     /// The operating system refused.
     Io(io::Error),
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace,
+            _ => StoreError::Io(error),
+        }
+    }
 }
 
 /// How long a log and its records may become, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// One record.
-    pub record_bytes_max: usize,
+    pub record_bytes_max: u32,
     /// The file.
     pub file_bytes_max: u64,
 }
@@ -30,15 +49,30 @@ pub struct Bounds {
 pub struct Found {
     /// Records that were read.
     pub records: u64,
-    /// Bytes cut off the end: a record whose writing was interrupted.
+    /// Bytes cut off the end: an append that was interrupted.
     pub torn_bytes: u64,
     /// Where the file was put aside, if it was damaged. What came before the damage was read.
     pub quarantined: Option<PathBuf>,
 }
 
-/// A log that only grows, until it is compacted.
+/// A log that only grows, until it is compacted. It expects to be the only one to have the file
+/// open.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    file: Arc<File>,
+    path: PathBuf,
+    bounds: Bounds,
+    /// Where the next record goes: behind the last whole one.
+    end: u64,
+}
+
+/// What a log begins with: its kind and version.
+const LOG_MAGIC: &[u8; 8] = b"bncllog1";
+/// What a cell begins with.
+const CELL_MAGIC: &[u8; 8] = b"bnclcel1";
+const MAGIC_BYTES: u64 = 8;
+/// Length and CRC before each record.
+const HEADER_BYTES: usize = 8;
 
 impl Log {
     /// Opens the log `name` in `dir`, making it if need be, and gives each record to `each`, the
@@ -50,10 +84,35 @@ impl Log {
         dir: &Path,
         name: &str,
         bounds: Bounds,
-        each: impl FnMut(&[u8]),
+        mut each: impl FnMut(&[u8]),
     ) -> Result<(Log, Found), StoreError> {
-        let _ = (dir, name, bounds, each);
-        Ok((Log {}, Found::default()))
+        let path = dir.join(name);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).mode(0o600).open(&path)?;
+        let mut found = Found::default();
+        let (end, stop) = read_records(&file, bounds, |record| {
+            found.records += 1;
+            each(record);
+        })?;
+        let mut log = Log { file: Arc::new(file), path, bounds, end };
+        match stop {
+            Stop::End => {}
+            Stop::Torn => {
+                found.torn_bytes = log.file.metadata()?.len() - end;
+                log.file.set_len(end)?;
+            }
+            Stop::Damaged => {
+                found.quarantined = Some(keep_aside(&log.path)?);
+                let mut whole = Vec::new();
+                (&*log.file).seek(SeekFrom::Start(0))?;
+                (&*log.file).take(end).read_to_end(&mut whole)?;
+                log.replace(whole.get(LOG_MAGIC.len()..).unwrap_or(&[]))?;
+            }
+        }
+        if log.end < MAGIC_BYTES {
+            log.replace(&[])?;
+        }
+        Ok((log, found))
     }
 
     /// Appends a record. It is handed to the operating system at once, so that the end of this
@@ -62,7 +121,19 @@ impl Log {
     /// # Errors
     /// Nothing was appended, and the log can still be used.
     pub fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        let _ = record;
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + record.len());
+        push_record(&mut bytes, record, self.bounds)?;
+        let end = self.end + bytes.len() as u64;
+        if end > self.bounds.file_bytes_max {
+            return Err(StoreError::Full);
+        }
+        if let Err(error) = self.file.write_all_at(&bytes, self.end) {
+            // Half a record behind the end would look torn to the next reader. If it cannot be
+            // cut off now, then it will be at the next opening.
+            let _ = self.file.set_len(self.end);
+            return Err(error.into());
+        }
+        self.end = end;
         Ok(())
     }
 
@@ -71,11 +142,17 @@ impl Log {
     /// # Errors
     /// It may not be.
     pub fn sync(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        std::future::ready(Ok(()))
+        let file = self.file.clone();
+        async move {
+            match blocking::run(move || file.sync_data()).await {
+                Ok(synced) => Ok(synced?),
+                Err(full) => Err(StoreError::Io(io::Error::other(full))),
+            }
+        }
     }
 
     /// Replaces the log by one with only `records`, on the disk when this returns. It blocks: move
-    /// the log into [`blocking::run`](super::blocking::run) if it is large.
+    /// the log into [`blocking::run`] if that may take long.
     ///
     /// # Errors
     /// The log is as it was.
@@ -83,15 +160,111 @@ impl Log {
         &mut self,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), StoreError> {
-        let _ = records.into_iter().count();
-        Ok(())
+        let mut bytes = Vec::new();
+        for record in records {
+            push_record(&mut bytes, record.as_ref(), self.bounds)?;
+            if MAGIC_BYTES + bytes.len() as u64 > self.bounds.file_bytes_max {
+                return Err(StoreError::Full);
+            }
+        }
+        self.replace(&bytes)
     }
 
     /// The length of the file.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        0
+        self.end
     }
+
+    /// Puts a new file with these records in the place of the old one.
+    fn replace(&mut self, records: &[u8]) -> Result<(), StoreError> {
+        let file = replace(&self.path, &[LOG_MAGIC, records], Durability::Disk)?;
+        self.file = Arc::new(file);
+        self.end = MAGIC_BYTES + records.len() as u64;
+        Ok(())
+    }
+}
+
+/// Why reading a log came to its end.
+enum Stop {
+    End,
+    Torn,
+    Damaged,
+}
+
+/// Reads records until the first that is not whole; says where that begins.
+fn read_records(
+    file: &File,
+    bounds: Bounds,
+    mut each: impl FnMut(&[u8]),
+) -> io::Result<(u64, Stop)> {
+    let length = file.metadata()?.len();
+    let mut reader = io::BufReader::new(file);
+    let mut magic = [0; LOG_MAGIC.len()];
+    if length < MAGIC_BYTES {
+        return Ok((0, if length == 0 { Stop::End } else { Stop::Torn }));
+    }
+    reader.read_exact(&mut magic)?;
+    if magic != *LOG_MAGIC {
+        return Ok((0, Stop::Damaged));
+    }
+    let (mut at, mut record) = (MAGIC_BYTES, Vec::new());
+    loop {
+        let left = length - at;
+        if left == 0 {
+            return Ok((at, Stop::End));
+        }
+        if left < HEADER_BYTES as u64 {
+            return Ok((at, Stop::Torn));
+        }
+        let mut header = [0; HEADER_BYTES];
+        reader.read_exact(&mut header)?;
+        let (size, crc) = split_header(header);
+        let whole = HEADER_BYTES as u64 + u64::from(size);
+        if left < whole || u64::from(size) > bounds.file_bytes_max {
+            // An interrupted append, unless more lies here than any append writes.
+            let append_max = HEADER_BYTES as u64 + u64::from(bounds.record_bytes_max);
+            return Ok((at, if left < append_max { Stop::Torn } else { Stop::Damaged }));
+        }
+        record.resize(size as usize, 0);
+        reader.read_exact(&mut record)?;
+        if checksum(size, &record) != crc {
+            // A power cut may leave the length of an append on the disk, but not its bytes.
+            return Ok((at, if left == whole { Stop::Torn } else { Stop::Damaged }));
+        }
+        each(&record);
+        at += whole;
+    }
+}
+
+fn push_record(into: &mut Vec<u8>, record: &[u8], bounds: Bounds) -> Result<(), StoreError> {
+    let size = u32::try_from(record.len()).map_err(|_| StoreError::TooLong)?;
+    if size > bounds.record_bytes_max {
+        return Err(StoreError::TooLong);
+    }
+    into.extend_from_slice(&header(size, record));
+    into.extend_from_slice(record);
+    Ok(())
+}
+
+fn header(size: u32, record: &[u8]) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let (first, second) = header.split_at_mut(HEADER_BYTES / 2);
+    first.copy_from_slice(&size.to_le_bytes());
+    second.copy_from_slice(&checksum(size, record).to_le_bytes());
+    header
+}
+
+fn split_header(header: [u8; HEADER_BYTES]) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = header;
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+fn checksum(size: u32, record: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&size.to_le_bytes());
+    crc.update(record);
+    crc.finalize()
 }
 
 /// How much a write must survive.
@@ -105,7 +278,10 @@ pub enum Durability {
 
 /// A small file that is always replaced as a whole.
 #[derive(Clone, Debug)]
-pub struct Cell {}
+pub struct Cell {
+    path: PathBuf,
+    bytes_max: u32,
+}
 
 /// What was found in a cell.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,19 +295,22 @@ pub enum Content {
 }
 
 impl Cell {
-    /// The cell `name` in `dir`.
+    /// The cell `name` in `dir`, for at most `bytes_max` bytes.
     #[must_use]
-    pub fn new(dir: &Path, name: &str) -> Cell {
-        let _ = (dir, name);
-        Cell {}
+    pub fn new(dir: &Path, name: &str, bytes_max: u32) -> Cell {
+        Cell { path: dir.join(name), bytes_max }
     }
 
-    /// Replaces what is in it.
+    /// Replaces what is in it. With [`Durability::Disk`] it blocks until that is on the disk.
     ///
     /// # Errors
     /// What was in it still is.
     pub fn write(&self, content: &[u8], durability: Durability) -> Result<(), StoreError> {
-        let _ = (content, durability);
+        let size = u32::try_from(content.len()).map_err(|_| StoreError::TooLong)?;
+        if size > self.bytes_max {
+            return Err(StoreError::TooLong);
+        }
+        replace(&self.path, &[CELL_MAGIC, &header(size, content), content], durability)?;
         Ok(())
     }
 
@@ -140,6 +319,269 @@ impl Cell {
     /// # Errors
     /// The file is there, but cannot be read.
     pub fn read(&self) -> Result<Content, StoreError> {
-        Ok(Content::Empty)
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Empty),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        let overhead = MAGIC_BYTES + HEADER_BYTES as u64;
+        file.take(overhead + u64::from(self.bytes_max) + 1).read_to_end(&mut bytes)?;
+        match unseal(&bytes) {
+            Some(content) => Ok(Content::Whole(content.to_vec())),
+            None => {
+                let aside = keep_aside(&self.path)?;
+                std::fs::remove_file(&self.path)?;
+                Ok(Content::Quarantined(aside))
+            }
+        }
+    }
+}
+
+/// The content of a cell's file, if it is whole.
+fn unseal(bytes: &[u8]) -> Option<&[u8]> {
+    let (header, content) = bytes.strip_prefix(CELL_MAGIC)?.split_first_chunk()?;
+    let (size, crc) = split_header(*header);
+    let is_whole = content.len() == size as usize && checksum(size, content) == crc;
+    is_whole.then_some(content)
+}
+
+/// Puts a file with these parts in the place of `path`: whoever looks, and whenever the power goes,
+/// sees the old one or the new one whole.
+fn replace(path: &Path, parts: &[&[u8]], durability: Durability) -> io::Result<File> {
+    let beside = beside(path, "tmp");
+    let write = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&beside)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
+        if durability == Durability::Disk {
+            file.sync_all()?;
+        }
+        std::fs::rename(&beside, path)?;
+        if durability == Durability::Disk {
+            // The name, too, must be on the disk.
+            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+            File::open(dir.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(file)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&beside)))
+}
+
+/// Keeps a damaged file under another name too. Of several only the newest is kept: they are for
+/// a person to look at, and must not fill the disk.
+fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = beside(path, "damaged");
+    match std::fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Not every file system has links.
+    std::fs::hard_link(path, &aside).or_else(|_| std::fs::copy(path, &aside).map(drop))?;
+    Ok(aside)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A directory that is gone when the test is.
+    pub(in crate::rt) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(in crate::rt) fn new() -> Scratch {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("barnacle-test-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+
+        pub(in crate::rt) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const BOUNDS: Bounds = Bounds { record_bytes_max: 64, file_bytes_max: 4096 };
+
+    fn open(dir: &Scratch) -> (Log, Vec<Vec<u8>>, Found) {
+        let mut records = Vec::new();
+        let each = |record: &[u8]| records.push(record.to_vec());
+        let (log, found) = Log::open(dir.path(), "log", BOUNDS, each).unwrap();
+        assert_eq!(found.records, records.len() as u64);
+        (log, records, found)
+    }
+
+    fn written(dir: &Scratch, records: &[Vec<u8>]) -> Vec<u8> {
+        let (mut log, ..) = open(dir);
+        for record in records {
+            log.append(record).unwrap();
+        }
+        std::fs::read(dir.path().join("log")).unwrap()
+    }
+
+    #[test]
+    fn what_was_appended_is_read_again() {
+        let dir = Scratch::new();
+        let records = [b"one".to_vec(), vec![], vec![0; 64]];
+        written(&dir, &records);
+        let (mut log, read, found) = open(&dir);
+        assert_eq!((read, found.torn_bytes, found.quarantined), (records.to_vec(), 0, None));
+        log.append(b"more").unwrap();
+        smol::block_on(log.sync()).unwrap();
+        assert_eq!(log.bytes(), std::fs::metadata(dir.path().join("log")).unwrap().len());
+        assert_eq!(open(&dir).1.last().unwrap(), b"more");
+    }
+
+    #[test]
+    fn bounds_are_errors_that_change_nothing() {
+        let dir = Scratch::new();
+        let (mut log, ..) = open(&dir);
+        assert!(matches!(log.append(&[0; 65]), Err(StoreError::TooLong)));
+        let mut appended = 0;
+        while log.append(&[7; 64]).is_ok() {
+            appended += 1;
+        }
+        assert!(matches!(log.append(&[7; 64]), Err(StoreError::Full)));
+        assert!(log.bytes() <= BOUNDS.file_bytes_max);
+        assert_eq!(open(&dir).1.len(), appended);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_the_log_goes_on() {
+        let dir = Scratch::new();
+        let (mut log, ..) = open(&dir);
+        log.append(b"before").unwrap();
+        let disk = std::mem::replace(
+            &mut log.file,
+            Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap()),
+        );
+        assert!(matches!(log.append(b"lost"), Err(StoreError::NoSpace)));
+        log.file = disk;
+        log.append(b"after").unwrap();
+        assert_eq!(open(&dir).1, [b"before".to_vec(), b"after".to_vec()]);
+    }
+
+    #[test]
+    fn compaction_replaces_and_goes_on() {
+        let dir = Scratch::new();
+        written(&dir, &[b"old".to_vec(), b"older".to_vec()]);
+        let (mut log, ..) = open(&dir);
+        assert!(matches!(log.compact([[0_u8; 65]]), Err(StoreError::TooLong)));
+        log.compact([b"kept"]).unwrap();
+        log.append(b"new").unwrap();
+        assert_eq!(open(&dir).1, [b"kept".to_vec(), b"new".to_vec()]);
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_put_aside() {
+        let dir = Scratch::new();
+        let mut bytes = written(&dir, &[b"good".to_vec(), b"bad".to_vec(), b"ugly".to_vec()]);
+        let place = bytes.windows(3).position(|window| window == b"bad").unwrap();
+        bytes[place] ^= 1;
+        std::fs::write(dir.path().join("log"), &bytes).unwrap();
+        let (mut log, read, found) = open(&dir);
+        assert_eq!(read, [b"good".to_vec()]);
+        let aside = found.quarantined.unwrap();
+        assert_eq!(std::fs::read(aside).unwrap(), bytes, "nothing of it is thrown away");
+        log.append(b"next").unwrap();
+        assert_eq!(open(&dir).1, [b"good".to_vec(), b"next".to_vec()]);
+    }
+
+    #[test]
+    fn another_kind_of_file_is_put_aside() {
+        let dir = Scratch::new();
+        std::fs::write(dir.path().join("log"), "something else entirely").unwrap();
+        let (_, read, found) = open(&dir);
+        assert!(read.is_empty() && found.quarantined.is_some());
+        assert_eq!(open(&dir).2, Found::default());
+    }
+
+    #[test]
+    fn a_cell_holds_what_was_written_last() {
+        let dir = Scratch::new();
+        let cell = Cell::new(dir.path(), "cell", 16);
+        assert_eq!(cell.read().unwrap(), Content::Empty);
+        for (content, durability) in [(b"hot", Durability::Hot), (b"dis", Durability::Disk)] {
+            cell.write(content, durability).unwrap();
+            assert_eq!(cell.read().unwrap(), Content::Whole(content.to_vec()));
+        }
+        assert!(matches!(cell.write(&[0; 17], Durability::Hot), Err(StoreError::TooLong)));
+        assert_eq!(cell.read().unwrap(), Content::Whole(b"dis".to_vec()));
+        std::fs::write(dir.path().join("cell"), "garbage").unwrap();
+        assert!(matches!(cell.read().unwrap(), Content::Quarantined(_)));
+        assert_eq!(cell.read().unwrap(), Content::Empty);
+    }
+
+    fn records() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_cut_leaves_a_prefix(records in records(), cut in any::<prop::sample::Index>()) {
+            let dir = Scratch::new();
+            let mut bytes = written(&dir, &records);
+            bytes.truncate(cut.index(bytes.len() + 1));
+            std::fs::write(dir.path().join("log"), &bytes).unwrap();
+            let (mut log, read, found) = open(&dir);
+            prop_assert!(records.starts_with(&read));
+            prop_assert_eq!(found.quarantined, None, "a cut is no damage");
+            log.append(b"next").unwrap();
+            let (_, again, found) = open(&dir);
+            prop_assert_eq!(again.len(), read.len() + 1);
+            prop_assert_eq!(found.torn_bytes, 0, "it was repaired the first time");
+        }
+
+        #[test]
+        fn any_flipped_bit_leaves_a_prefix(
+            records in records(),
+            place in any::<prop::sample::Index>(),
+            bit in 0..8,
+        ) {
+            let dir = Scratch::new();
+            let mut bytes = written(&dir, &records);
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1_u8 << bit;
+            std::fs::write(dir.path().join("log"), &bytes).unwrap();
+            let (mut log, read, found) = open(&dir);
+            prop_assert!(records.starts_with(&read));
+            prop_assert!(found.torn_bytes > 0 || found.quarantined.is_some(), "it is noticed");
+            log.append(b"next").unwrap();
+            prop_assert_eq!(open(&dir).1.len(), read.len() + 1);
+        }
+
+        #[test]
+        fn any_bytes_can_be_opened(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let dir = Scratch::new();
+            for prefix in [&b""[..], LOG_MAGIC, CELL_MAGIC] {
+                std::fs::write(dir.path().join("log"), [prefix, &bytes].concat()).unwrap();
+                open(&dir);
+                open(&dir).0.append(b"next").unwrap();
+                std::fs::write(dir.path().join("log"), [prefix, &bytes].concat()).unwrap();
+                Cell::new(dir.path(), "log", 100).read().unwrap();
+            }
+        }
     }
 }

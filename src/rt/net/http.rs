@@ -114,15 +114,23 @@ pub enum HttpError {
     /// Nothing of it was sent: [`End::Dial`] or [`End::Silence`] of a phase of the connecting.
     /// Another try does no harm.
     NotSent(End),
-    /// It was sent, or some of it, and no answer came: [`End::Wire`] or [`End::Silence`]. It may
-    /// have been carried out.
-    Lost(End),
+    /// It was sent, or some of it, and no answer came. It may have been carried out.
+    Lost(Loss),
     /// It was sent, and what came back is not HTTP. It may have been carried out.
     Garbage,
     /// The server answered with this status; the body was cut off or did not end in time.
-    Cut(StatusCode, End),
+    Cut(StatusCode, Loss),
     /// The server answered with this status and a body over the bound.
     TooLong(StatusCode),
+}
+
+/// How an answer failed to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// The connection broke.
+    Wire,
+    /// The deadline went by.
+    Silence,
 }
 
 /// Sends requests. Cheap to clone; clones share their connections.
