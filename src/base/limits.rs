@@ -12,6 +12,8 @@ pub const GATEWAY_SEND_BYTES_MAX: usize = 4096;
 pub const GATEWAY_SENDS_MAX: usize = 120;
 /// See [`GATEWAY_SENDS_MAX`].
 pub const GATEWAY_SENDS_PERIOD: Duration = Duration::from_secs(60);
+/// What our window of sends is longer than theirs: the network may bunch up what we spaced.
+pub const GATEWAY_SENDS_SLACK: Duration = Duration::from_secs(5);
 /// Sends kept free for heartbeats and their answers to op 1, so that presence updates or a burst
 /// of our own can never cost the connection.
 pub const GATEWAY_SENDS_RESERVED: usize = 8;
@@ -30,6 +32,14 @@ pub const IDENTIFY_PERIOD: Duration = Duration::from_secs(24 * 3600);
 pub const SESSION_ID_BYTES_MAX: usize = 128;
 /// Bytes of the URL that a RESUME goes to.
 pub const RESUME_URL_BYTES_MAX: usize = 256;
+/// Of these, the sends that not even an answer to op 1 may use: the schedule's own beats.
+pub const GATEWAY_BEATS_RESERVED: usize = 4;
+/// The least that a hold lasts, lest a server that says "0 left, resets now" be asked in a loop.
+pub const IDENTIFY_HOLD_MIN: Duration = Duration::from_secs(60);
+/// Bytes of a session id; Discord's have 32.
+pub const SESSION_ID_BYTES_MAX: usize = 128;
+/// Bytes of a gateway URL; Discord's have about 40.
+pub const GATEWAY_URL_BYTES_MAX: usize = 256;
 
 // ---- Discord gateway: deadlines --------------------------------------------------------------
 
@@ -51,6 +61,13 @@ pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(120);
 /// This long without a fault proves a connection well, if no beat's ACK proves it earlier.
 pub const LIVE_PROOF: Duration = Duration::from_secs(60);
+/// From RESUME to RESUMED in all, however long the replay trickles on.
+pub const REPLAY_MAX: Duration = Duration::from_secs(60);
+/// From asking `GET /gateway/bot` to going on without its answer.
+pub const GATEWAY_INFO_DEADLINE: Duration = Duration::from_secs(10);
+/// An answer of `GET /gateway/bot` that is older is asked for anew before an IDENTIFY ("should not
+/// be cached for extended periods").
+pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(300);
 /// How long a closing socket waits for the server's FIN.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -63,6 +80,14 @@ pub const RESUME_URL_FAILURES_MAX: u32 = 2;
 /// The wait after op 9, at random ("Gateway", Invalid Session).
 pub const INVALID_SESSION_WAIT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(5));
+/// Connections in a row that were READY or RESUMED but lost before they were proven well, at which
+/// (and at each doubling of which) the session is given up: the doubling keeps a flaky link, on
+/// which the session is not to blame, from spending the day's IDENTIFYs.
+pub const UNPROVEN_MIN: u32 = 4;
+/// A wait that a server asks for (`Retry-After` on the upgrade) is believed up to this.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+/// A restart that is asked for during a wait shortens it, but dials stay this far apart.
+pub const RESTART_SPACING: Duration = Duration::from_secs(5);
 /// How often a parked account looks whether its configuration or token file has changed.
 pub const PARKED_LOOK: Duration = Duration::from_secs(5);
 /// How often an account tries that a finite `max_retries` has slowed down.
@@ -234,6 +259,9 @@ pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 
 const _: () = assert!(GATEWAY_SENDS_RESERVED * 4 < GATEWAY_SENDS_MAX);
+const _: () = assert!(GATEWAY_BEATS_RESERVED < GATEWAY_SENDS_RESERVED);
+const _: () = assert!(RESUMED_DEADLINE.as_secs() < REPLAY_MAX.as_secs());
+const _: () = assert!(UNPROVEN_MIN.is_power_of_two());
 const _: () = assert!(IDENTIFY_OWN_MAX + (IDENTIFY_REMAINING_HOLD as usize) < 1000);
 const _: () = assert!(HELLO_DEADLINE.as_secs() < READY_DEADLINE.as_secs());
 const _: () = assert!(ACK_DEADLINE_MAX.as_secs() < TCP_USER_TIMEOUT.as_secs());

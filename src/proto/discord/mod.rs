@@ -3,3 +3,5 @@
 pub mod rest;
 pub mod intents;
 pub mod model;
+pub mod close;
+pub mod gateway;
