@@ -71,6 +71,17 @@ pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(300);
 /// How long a closing socket waits for the server's FIN.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+// ---- Waits between tries: ceilings, since the jitter is full ----------------------------------
+
+/// The first wait: most losses are over at once.
+pub const RETRY_FIRST: Duration = Duration::from_millis(300);
+/// The second, from which later ones grow.
+pub const RETRY_SECOND: Duration = Duration::from_secs(1);
+/// By what they grow.
+pub const RETRY_GROWTH_PERCENT: u32 = 200;
+/// The longest: nobody should wait longer once the network is back.
+pub const RETRY_CAP: Duration = Duration::from_secs(60);
+
 // ---- Discord gateway: judgement --------------------------------------------------------------
 
 /// Strikes (a RESUME refused counts one, swallowed two) at which a session is given up.
@@ -257,6 +268,17 @@ pub const COLD_SAVE: Duration = Duration::from_secs(300);
 pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
+
+// ---- Configuration ---------------------------------------------------------------------------
+
+/// A configuration file. Large ones have a few thousand lines; this is ten times that.
+pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Nesting in it: the parser recurses, and no key lies a quarter as deep.
+pub const CONFIG_DEPTH_MAX: usize = 48;
+/// Mistakes that are reported one by one; of the rest only the count is told.
+pub const CONFIG_MISTAKES_MAX: usize = 100;
+/// A file that holds a token: anything longer is not one.
+pub const TOKEN_FILE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(GATEWAY_SENDS_RESERVED * 4 < GATEWAY_SENDS_MAX);
 const _: () = assert!(GATEWAY_BEATS_RESERVED < GATEWAY_SENDS_RESERVED);

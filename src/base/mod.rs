@@ -11,6 +11,7 @@ pub mod machine;
 pub mod ring;
 pub mod rng;
 pub mod secret;
+pub mod spell;
 pub mod text;
 pub mod time;
 pub mod timer;

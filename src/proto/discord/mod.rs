@@ -1,5 +1,6 @@
 //! Discord: its gateway and its REST API.
 
+pub mod intents;
 pub mod rest;
 pub mod intents;
 pub mod model;

@@ -1,0 +1,153 @@
+//! The environment, read once and passed on as a value: nothing else in the program asks for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::limits;
+
+/// The variables that mean something, for `barnacle help environment`.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    ("DISCORD_BOT_TOKEN", "the bot's token, if the file has none"),
+    ("DISCORD_BOT_TOKEN_FILE", "a file that holds it"),
+    ("CREDENTIALS_DIRECTORY", "systemd's; the credential discord-bot-token in it is the token"),
+    ("DISCORD_API_URL", "another server that speaks Discord's REST API"),
+    ("BARNACLE_CONFIG", "the configuration file"),
+    ("BARNACLE_STATE_DIR", "where state is kept"),
+    ("BARNACLE_LOG", "log level, or filters as env_logger reads them; before RUST_LOG"),
+    ("RUST_LOG", "the same"),
+    ("STATE_DIRECTORY", "systemd's state directory; before BARNACLE_STATE_DIR"),
+    ("RUNTIME_DIRECTORY", "systemd's runtime directory: where hot cursors are kept"),
+    ("XDG_CONFIG_HOME", "the configuration is in barnacle/barnacle.json5 below it"),
+    ("XDG_STATE_HOME", "state is in barnacle below it"),
+    ("XDG_RUNTIME_DIR", "hot cursors are in barnacle below it"),
+    ("HOME", "stands in for the XDG directories"),
+    ("NOTIFY_SOCKET", "systemd's, for READY and the watchdog"),
+    ("WATCHDOG_USEC", "systemd's watchdog interval"),
+    ("JOURNAL_STREAM", "systemd's: standard error goes to the journal"),
+    ("NO_COLOR", "if set to anything, nothing is coloured"),
+    ("OPENCLAW_CONFIG_PATH", "a configuration file, if barnacle has none of its own"),
+    ("OPENCLAW_STATE_DIR", "openclaw.json in it is the last configuration file tried"),
+    ("OPENCLAW_GATEWAY_PORT", "the control port, if the file has none"),
+    ("OPENCLAW_GATEWAY_TOKEN", "the control port's token, if the file has none"),
+];
+
+/// The environment as it was at the start.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Env(BTreeMap<String, String>);
+
+impl Env {
+    /// This process's environment; variables that are not UTF-8 are left out.
+    pub(crate) fn of_process() -> Env {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Env(std::env::vars_os().filter_map(text).collect())
+    }
+
+    /// An environment of exactly these variables.
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Env {
+        Env(variables.iter().map(|&(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// A variable's value; one that is empty counts as unset.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The same as an absolute path. The XDG specification wants relative ones ignored, and a
+    /// daemon's working directory is nobody's intention.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
+    /// Whether colours are unwelcome (no-color.org).
+    pub(crate) fn no_color(&self) -> bool {
+        self.get("NO_COLOR").is_some()
+    }
+
+    /// How often systemd wants to hear from us, if its watchdog is on.
+    pub(crate) fn watchdog(&self) -> Option<Duration> {
+        let micros = self.get("WATCHDOG_USEC")?.parse().ok()?;
+        Some(Duration::from_micros(micros)).filter(|interval| !interval.is_zero())
+    }
+
+    /// The device and inode that standard error has if it goes to the journal
+    /// (`systemd.exec(5)`, `$JOURNAL_STREAM`).
+    pub(crate) fn journal_stream(&self) -> Option<(u64, u64)> {
+        let (device, inode) = self.get("JOURNAL_STREAM")?.split_once(':')?;
+        Some((device.parse().ok()?, inode.parse().ok()?))
+    }
+
+    /// Replaces each `${NAME}` in `text`; `$${NAME}` stands for itself.
+    ///
+    /// # Errors
+    /// The name that is not set, or why the result cannot be used.
+    pub(crate) fn expand(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            let (before, reference) = rest.split_at(at);
+            let Some((name, after)) = reference.get(2..).and_then(|r| r.split_once('}')) else {
+                break;
+            };
+            if let Some(before) = before.strip_suffix('$') {
+                out.extend([before, "${", name, "}"]);
+            } else {
+                let value =
+                    self.get(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+                out.extend([before, value]);
+            }
+            if out.len() > limits::CONFIG_BYTES_MAX {
+                return Err("it is too long once its variables are filled in".into());
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// Names only: any value may be a secret.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_replaced_escaped_and_missed() {
+        let env = Env::of(&[("A", "one"), ("EMPTY", "")]);
+        assert_eq!(env.expand("<${A}-${A}>"), Ok("<one-one>".into()));
+        assert_eq!(env.expand("$${A} $5 ${A"), Ok("${A} $5 ${A".into()));
+        assert_eq!(env.expand("${EMPTY}"), Err("the variable EMPTY is not set".into()));
+        assert_eq!(env.expand("${🦀}").err().as_deref(), Some("the variable 🦀 is not set"));
+    }
+
+    #[test]
+    fn an_expansion_cannot_grow_without_bound() {
+        let env = Env::of(&[("A", &"x".repeat(1000))]);
+        assert!(env.expand(&"${A}".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn values_are_never_debugged() {
+        let env = Env::of(&[("DISCORD_BOT_TOKEN", "hunter2")]);
+        assert_eq!(format!("{env:?}"), "{\"DISCORD_BOT_TOKEN\"}");
+    }
+
+    #[test]
+    fn systemd_variables_are_parsed() {
+        let env = Env::of(&[("WATCHDOG_USEC", "30000000"), ("JOURNAL_STREAM", "9:1234")]);
+        assert_eq!(env.watchdog(), Some(Duration::from_secs(30)));
+        assert_eq!(env.journal_stream(), Some((9, 1234)));
+        assert_eq!(Env::of(&[("WATCHDOG_USEC", "0")]).watchdog(), None);
+        assert_eq!(Env::of(&[("XDG_STATE_HOME", "not/absolute")]).path("XDG_STATE_HOME"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! The configuration: a JSON5 file and the environment, parsed into one value.
+//!
+//! Parse, don't validate: what leaves this room needs no further checking. Nothing in a file is
+//! fatal but its syntax: an unknown key or a wrong type is a [`Mistake`], every one is reported at
+//! once with its line and its cure, and the default stands in. A file whose syntax is broken is
+//! answered with the last good one (see [`files`]).
+//!
+//! The keys are OpenClaw's wherever it has one, so that its files work here.
+
+mod check;
+mod env;
+mod files;
+mod keys;
+mod raw;
+mod read;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::{Secret, backoff};
+use crate::core::access::Access;
+
+pub(crate) use env::{Env, VARIABLES};
+pub(crate) use files::{Dirs, Loaded, load, load_last_good, remember_good};
+pub(crate) use keys::{KEYS, Stand};
+
+/// Everything that can be configured, in plain words.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Config {
+    /// `channels.discord`, with `connection` where the channel says nothing itself.
+    pub(crate) discord: Discord,
+    /// `gateway`: the control port.
+    pub(crate) gateway: Gateway,
+    /// `agents.defaults`: who answers.
+    pub(crate) agent: Agent,
+    /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
+    /// `logging.level`, else `info`.
+    pub(crate) log_level: String,
+    /// `net.caFile`: a PEM file of further authorities to trust.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// The Discord account.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Discord {
+    /// Whether the account is to run.
+    pub(crate) enabled: bool,
+    /// The bot's token; `None` parks the account.
+    pub(crate) token: Option<Secret>,
+    /// Where the token was found (`channels.discord.token`, `DISCORD_BOT_TOKEN` …), or where it
+    /// was looked for and why it could not be read.
+    pub(crate) token_from: String,
+    /// `DISCORD_API_URL`: another server that speaks Discord's REST, without a final slash.
+    pub(crate) api_url: Option<String>,
+    /// Who is answered.
+    pub(crate) access: Access,
+    /// Which events are asked for.
+    pub(crate) intents: Intents,
+    /// Whether the gateway's stream is compressed with zlib.
+    pub(crate) compress: bool,
+    /// TCP keepalive; `None` if it is switched off.
+    pub(crate) keepalive: Option<Keepalive>,
+    /// How lost connections are healed.
+    pub(crate) reconnect: Reconnect,
+}
+
+/// The gateway intents to ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Intents {
+    /// What barnacle needs to read and answer messages.
+    Default,
+    /// That, and what the pre-flight shows to be switched on of members and reactions.
+    AgentRecommended,
+    /// Exactly these bits.
+    Bits(u32),
+}
+
+/// TCP keepalive (tcp(7)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Keepalive {
+    /// Idle time before the first probe.
+    pub(crate) idle: Duration,
+    /// Between probes.
+    pub(crate) interval: Duration,
+    /// Unanswered probes that end the connection.
+    pub(crate) probes: u32,
+}
+
+/// How lost connections are healed.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Reconnect {
+    /// Whether a lost connection is dialled again at all.
+    pub(crate) auto: bool,
+    /// After this many failures in a row: slow retry and an alert, never the end.
+    pub(crate) slow_after: Option<u32>,
+    /// The waits between tries.
+    pub(crate) backoff: backoff::Policy,
+    /// Whether RESUME is tried before IDENTIFY.
+    pub(crate) resume: bool,
+    /// Strikes at which a session is given up.
+    pub(crate) strikes_max: u32,
+    /// Offline for longer than this, the session is not resumed.
+    pub(crate) session_ttl: Option<Duration>,
+}
+
+/// The control port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Gateway {
+    /// TCP port; 0 lets the kernel choose.
+    pub(crate) port: u16,
+    /// Whether other hosts may connect (`bind: "lan"`), or this one only.
+    pub(crate) lan: bool,
+    /// The token that the port asks for; `None`: the generated one.
+    pub(crate) token: Option<Secret>,
+}
+
+/// Who answers, and within what time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Agent {
+    /// Which agent.
+    pub(crate) kind: AgentKind,
+    /// CPU time that `echo` burns on each message, to rehearse a busy agent.
+    pub(crate) cpu: Duration,
+    /// The longest that one answer may take.
+    pub(crate) deadline: Duration,
+}
+
+/// The agents there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AgentKind {
+    /// Says back what was said.
+    Echo,
+}
+
+/// How much a mistake matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Weight {
+    /// Understood, and worth a line: something is served otherwise than its words say.
+    Note,
+    /// Not honoured: the default, or the more careful choice, stands in.
+    Warning,
+}
+
+/// One thing in the file that is not as it should be. Never fatal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Mistake {
+    /// How much it matters.
+    pub(crate) weight: Weight,
+    /// The key, with its parents: `channels.discord.intents`.
+    pub(crate) path: String,
+    /// Its line, counted from 1, if it is known.
+    pub(crate) line: Option<usize>,
+    /// What is wrong.
+    pub(crate) text: String,
+    /// What to write instead.
+    pub(crate) cure: String,
+}
+
+/// A file that cannot be used at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Broken {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// Line and column, counted from 1, if the fault has a place.
+    pub(crate) at: Option<(usize, usize)>,
+    /// What is wrong.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)?;
+        if let Some(line) = self.line {
+            write!(f, " (line {line})")?;
+        }
+        write!(f, ": {}", self.text)?;
+        if self.cure.is_empty() { Ok(()) } else { write!(f, "; {}", self.cure) }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, ", line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}

@@ -1,0 +1,4 @@
+//! What keeps the program running for years: its configuration, and how it ends.
+
+pub(crate) mod config;
+pub(crate) mod exit;
