@@ -219,11 +219,10 @@ fn intents(read: &mut Reader<'_>) -> Intents {
         Node::Text(text) if spell::same(text, "agentRecommended") => {
             Some(Intents::AgentRecommended)
         }
-        Node::Text(text) if spell::same(text, "default") => Some(Intents::Default),
         Node::Whole(_) | Node::Large(_) | Node::Text(_) => {
             id(value).and_then(|bits| u32::try_from(bits).ok()).map(Intents::Bits)
         }
-        Node::List(names) => Some(Intents::Bits(sum(names, &mut strangers)?)),
+        Node::List(names) => Some(Intents::Bits(sum(names, &mut strangers))),
         Node::Map(switches) => {
             let mut all = intents::DEFAULT;
             for (name, value) in switches {
@@ -253,19 +252,19 @@ fn intents(read: &mut Reader<'_>) -> Intents {
         let text = "without MESSAGE_CONTENT, only messages that mention the bot carry their text";
         read.note(Weight::Note, PATH, text, "");
     }
-    written.unwrap_or(Intents::Default)
+    written.unwrap_or(Intents::Bits(intents::DEFAULT))
 }
 
-fn sum(names: &[Node<'_>], strangers: &mut Vec<String>) -> Option<u32> {
+fn sum(names: &[Node<'_>], strangers: &mut Vec<String>) -> u32 {
     let mut all = 0;
     for name in names {
-        let Node::Text(name) = name else { return None };
-        match intents::bits(name.trim()) {
+        let name = if let Node::Text(name) = name { name.trim() } else { "" };
+        match intents::bits(name) {
             Some(bits) => all |= bits,
-            None => strangers.push(name.to_string()),
+            None => strangers.push(name.to_owned()),
         }
     }
-    Some(all)
+    all
 }
 
 fn compress(read: &mut Reader<'_>) -> bool {
@@ -397,4 +396,300 @@ fn log_level(read: &mut Reader<'_>, env: &Env) -> String {
 /// The first that is there: how one key beats another.
 fn first<T>(candidates: impl IntoIterator<Item = Option<T>>) -> Option<T> {
     candidates.into_iter().flatten().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{self, Stand};
+    use super::super::raw;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn checked(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<Mistake>) {
+        let root = raw::parse(text).expect("the syntax is right");
+        check(text, root, &Env::of(variables), (None, "nowhere".into()))
+    }
+
+    fn clean(text: &str) -> Config {
+        let (config, mistakes) = checked(text, &[]);
+        assert_eq!(mistakes, [], "{text}");
+        config
+    }
+
+    /// The one mistake in `text`, as a person reads it.
+    fn mistake(text: &str) -> String {
+        let (_, mistakes) = checked(text, &[]);
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        mistakes[0].to_string()
+    }
+
+    #[test]
+    fn nothing_written_means_the_documented_defaults() {
+        let config = clean("{}");
+        assert_eq!(config.gateway, Gateway { port: 18_789, lan: false, token: None });
+        assert_eq!(config.discord.access, Access::default());
+        assert_eq!(config.discord.intents, Intents::Bits(intents::DEFAULT));
+        assert!(config.discord.enabled && config.discord.compress);
+        assert_eq!(config.log_level, "info");
+        let said: Vec<_> = keys::KEYS
+            .iter()
+            .filter(|key| key.path.starts_with("connection.") && key.stand == Stand::Works)
+            .map(|key| key.default)
+            .collect();
+        let Reconnect { backoff, auto, .. } = config.discord.reconnect;
+        let keepalive = config.discord.keepalive.expect("on by default");
+        let meant = [
+            auto.to_string(),
+            backoff.first.as_millis().to_string(),
+            backoff.cap.as_millis().to_string(),
+            (backoff.growth_percent / 100).to_string(),
+            "true".into(),
+            keepalive.idle.as_millis().to_string(),
+            keepalive.interval.as_millis().to_string(),
+        ];
+        assert_eq!(said, meant);
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_read_and_no_other() {
+        let env = Env::default();
+        let mut read = Reader::new("", Node::Map(Vec::new()), &env);
+        all(&mut read, &env, (None, String::new()));
+        let listed = keys::KEYS.iter().filter(|key| key.stand == Stand::Works);
+        assert_eq!(read.asked, listed.map(|key| key.path).collect());
+    }
+
+    #[test]
+    fn the_settings_of_the_guides_mean_what_they_say() {
+        let config = clean(
+            "{channels: {discord: {enabled: true, token: 'abc.def', intents: 'agent_recommended',
+              reconnect: {enabled: true, max_retries: 10, backoff_base: 1.5, backoff_max: 60,
+                resume_session: true, session_cache_ttl: 300, resume_attempts: 5},
+              tcp_keepalive: 45, compress: true}},
+             agents: {asyncToolTimeout: 90, defaults: {kind: 'echo', cpuMs: 200}},
+             logging: {level: 'CONNECTION_DEBUG'}}",
+        );
+        let Discord { token, token_from, intents, reconnect, keepalive, .. } = config.discord;
+        assert_eq!(token.map(|t| t.expose().to_owned()).as_deref(), Some("abc.def"));
+        assert_eq!(token_from, "channels.discord.token");
+        assert_eq!(intents, Intents::AgentRecommended);
+        assert_eq!((reconnect.slow_after, reconnect.strikes_max), (Some(10), 5));
+        assert_eq!(reconnect.backoff.growth_percent, 150);
+        assert_eq!(reconnect.session_ttl, Some(Duration::from_mins(5)));
+        assert_eq!(keepalive.map(|k| k.idle.as_secs()), Some(45));
+        assert_eq!(config.agent.deadline, Duration::from_secs(90));
+        assert_eq!(config.agent.cpu, Duration::from_millis(200));
+        assert_eq!(config.log_level, "connection-debug");
+    }
+
+    #[test]
+    fn a_channels_key_beats_the_one_for_all() {
+        let global = "connection: {autoReconnect: false, backoff: {initialDelay: 5000,
+            maxDelay: 300000, multiplier: 3}, keepAlive: {enabled: false}}";
+        let Discord { reconnect, keepalive, .. } = clean(&format!("{{{global}}}")).discord;
+        assert!(!reconnect.auto && keepalive.is_none());
+        let waits = reconnect.backoff;
+        let seconds = [waits.first, waits.second, waits.cap].map(|wait| wait.as_secs());
+        assert_eq!((seconds, waits.growth_percent), ([5, 15, 300], 300));
+
+        let own = "channels: {discord: {autoReconnect: true, maxReconnectAttempts: 15,
+            reconnectInterval: 10, tcpKeepalive: true, reconnect: {backoffMax: '2m'}}}";
+        let Discord { reconnect, keepalive, .. } = clean(&format!("{{{global}, {own}}}")).discord;
+        assert!(reconnect.auto && keepalive.is_some());
+        assert_eq!(reconnect.slow_after, Some(15));
+        assert_eq!(reconnect.backoff.second.as_secs(), 10);
+        assert_eq!(reconnect.backoff.cap.as_secs(), 120);
+    }
+
+    #[test]
+    fn unknown_and_unneeded_keys_are_told_with_line_and_cure() {
+        let said = mistake("{\n  channels: {\n    discord: {\n      tokn: 'secret'\n}}}");
+        assert!(said.starts_with("channels.discord.tokn (line 4): not known"), "{said}");
+        assert!(said.ends_with("did you mean channels.discord.token?"), "{said}");
+        assert!(mistake("{dmPolicy: 'open'}").ends_with("did you mean channels.discord.dmPolicy?"));
+        assert!(mistake("{zzzzzzzz: 1}").contains("help config"));
+        assert!(mistake("{cron: {jobs: []}}").contains("not yet applied"));
+        let (_, notes) = checked("{channels: {discord: {heartbeatInterval: 41250}}}", &[]);
+        assert_eq!(notes[0].weight, Weight::Note);
+        assert!(mistake("{gateway: {port: 1, Port: 2}}").contains("written twice"));
+        assert!(mistake("{channels: 5}").contains("an object with keys belongs"));
+        assert!(mistake("{'a\\nb\\u202e': 1}").starts_with("a\\nb\\u{202e}:"));
+    }
+
+    #[test]
+    fn wrong_values_leave_the_default_and_never_show_themselves() {
+        for (text, cure) in [
+            ("{gateway: {port: 'hunter2'}}", "a whole number from 0 to 65535"),
+            ("{gateway: {port: 70000}}", "a whole number from 0 to 65535"),
+            ("{gateway: {bind: 'lann'}}", "did you mean \"lan\"?"),
+            ("{connection: {backoff: {multiplier: -1}}}", "a number from 1 to 10"),
+            ("{connection: {backoff: {initialDelay: 1e300}}}", "milliseconds"),
+            ("{channels: {discord: {compress: 'hunter2'}}}", "zlib-stream"),
+            ("{channels: {discord: {token: 'YOUR_BOT_TOKEN'}}}", "Discord's portal"),
+            ("{channels: {discord: {intents: {x: true}}}}", "GUILD_MESSAGES"),
+            ("{channels: {discord: {accounts: 1}}}", "accounts by name"),
+        ] {
+            let said = mistake(text);
+            assert!(said.contains(cure) && !said.contains("hunter2"), "{said}");
+            let (config, _) = checked(text, &[]);
+            assert_eq!(config, clean("{}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_may_come_out_of_variables() {
+        let text = "{gateway: {port: '${PORT}', auth: {token: 't-${PORT}'}}}";
+        let (config, mistakes) = checked(text, &[("PORT", "4711")]);
+        assert_eq!((config.gateway.port, mistakes.len()), (4711, 0));
+        assert_eq!(config.gateway.token, Some(Secret::new("t-4711")));
+        let (config, mistakes) = checked(text, &[]);
+        assert_eq!((config.gateway.port, mistakes.len()), (18_789, 2));
+        assert!(mistakes[0].text.contains("PORT is not set"));
+    }
+
+    #[test]
+    fn the_environment_stands_in_where_the_file_is_silent() {
+        let env = [
+            ("OPENCLAW_GATEWAY_PORT", "19001"),
+            ("OPENCLAW_GATEWAY_TOKEN", "t"),
+            ("DISCORD_API_URL", "http://127.0.0.1:9/api/v10/"),
+            ("RUST_LOG", "debug"),
+        ];
+        let (config, _) = checked("{}", &env);
+        assert_eq!(config.gateway.port, 19_001);
+        assert_eq!(config.gateway.token, Some(Secret::new("t")));
+        assert_eq!(config.discord.api_url.as_deref(), Some("http://127.0.0.1:9/api/v10"));
+        assert_eq!(config.log_level, "debug");
+        let (config, _) = checked("{gateway: {port: 1}}", &env);
+        assert_eq!(config.gateway.port, 1);
+    }
+
+    fn doors(discord: &str) -> (Policy, Policy, Vec<u64>) {
+        let (config, _) = checked(&format!("{{channels: {{discord: {{{discord}}}}}}}"), &[]);
+        let Access { dms, groups, allow_from, .. } = config.discord.access;
+        (dms, groups, allow_from)
+    }
+
+    #[test]
+    fn doors_are_never_open_wider_than_written() {
+        use Policy::{Allowlist, Default, Disabled, Open};
+        for (written, dms, groups) in [
+            ("", Default, Default),
+            ("dmPolicy: null", Default, Default),
+            ("dmPolicy: 'open', groupPolicy: 'open'", Open, Open),
+            ("dmPolicy: 'open'", Open, Allowlist),
+            ("groupPolicy: 'disabled'", Allowlist, Disabled),
+            ("dmPolicy: 'opne', groupPolicy: 7", Allowlist, Allowlist),
+            ("dmPolicy: 'pairing'", Allowlist, Allowlist),
+            ("allowFrom: []", Allowlist, Allowlist),
+            ("allowFrom: {}", Allowlist, Allowlist),
+            ("allowFrom: ['*']", Open, Allowlist),
+            ("dmPolicy: 'disabled', allowFrom: ['*']", Disabled, Allowlist),
+            ("dm: {enabled: false}, dmPolicy: 'open'", Disabled, Allowlist),
+            ("dm: {policy: 'open'}", Open, Allowlist),
+            ("guilds: {}", Allowlist, Allowlist),
+        ] {
+            assert_eq!(doors(written), (dms, groups, vec![]), "{written}");
+        }
+    }
+
+    #[test]
+    fn users_are_known_by_their_numbers() {
+        let written = "allowFrom: [1, '22', '<@!333>', 'discord:user:4', 18446744073709551615,
+            'alice', -5, 1.5]";
+        assert_eq!(doors(written).2, [1, 22, 333, 4, u64::MAX]);
+        let said = mistake(&format!(
+            "{{channels: {{discord: {{dmPolicy: 'open', groupPolicy: 'open', {written}}}}}}}"
+        ));
+        assert!(said.contains("3 of the entries"), "{said}");
+        assert_eq!(doors("allowFrom: '77'").2, [77]);
+    }
+
+    #[test]
+    fn a_server_that_narrows_is_left_out() {
+        let text = "{channels: {discord: {groupPolicy: 'allowlist', dmPolicy: 'open', guilds: {
+            '11': {}, '22': {channels: {'5': {allow: true}}}, '33': {requireMention: true}}}}}";
+        let (config, mistakes) = checked(text, &[]);
+        assert_eq!(config.discord.access.guilds, [11, 33]);
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].text.contains("1 left out"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn one_account_is_used_and_the_others_are_named() {
+        let text = "{channels: {discord: {token: 'a', compress: false,
+            accounts: {work: {token: 'b'}, default: {token: 'c', enabled: false}}}}}";
+        let (config, mistakes) = checked(text, &[]);
+        let Discord { token, enabled, compress, .. } = config.discord;
+        assert_eq!((token, enabled, compress), (Some(Secret::new("c")), false, false));
+        assert!(mistakes[0].text.contains("only the account \"default\""), "{mistakes:?}");
+        assert_eq!(mistakes.len(), 1);
+    }
+
+    #[test]
+    fn intents_are_names_switches_or_a_number() {
+        for (written, bits) in [
+            ("['GUILDS', 'guildMessages', 'message_content']", 1 | 1 << 9 | 1 << 15),
+            ("{presence: true, guilds: false}", intents::DEFAULT - 1 + (1 << 8)),
+            ("33281", 33281),
+            ("'33281'", 33281),
+        ] {
+            let config = clean(&format!("{{channels: {{discord: {{intents: {written}}}}}}}"));
+            assert_eq!(config.discord.intents, Intents::Bits(bits), "{written}");
+        }
+        let said = mistake("{channels: {discord: {intents: ['messageContent', 32768]}}}");
+        assert!(said.contains("1 of the entries"), "{said}");
+        let said =
+            mistake("{channels: {discord: {intents: ['MESAGE_CONTENT', 'MessageContent']}}}");
+        assert!(said.ends_with("did you mean MESSAGE_CONTENT?"), "{said}");
+    }
+
+    #[test]
+    fn a_flood_of_mistakes_is_counted_not_listed() {
+        let text = format!("{{{}}}", (0..50_000).map(|n| format!("k{n}:1,")).collect::<String>());
+        let (_, mistakes) = checked(&text, &[]);
+        assert_eq!(mistakes.len(), limits::CONFIG_MISTAKES_MAX + 1);
+        assert!(mistakes.iter().any(|mistake| mistake.text.contains("49900 more")));
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            any::<bool>().prop_map(|flag| flag.to_string()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            any::<f64>()
+                .prop_filter("JSON5 has its own words", |n| n.is_finite())
+                .prop_map(|number| format!("{number:?}")),
+            Just("NaN".to_owned()),
+            "'[a-z0-9*$\\{\\}A<@:. -]{0,12}'",
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(","))),
+                prop::collection::vec(("[a-zA-Z]{1,8}|'[0-9]{1,20}'", inner), 0..4).prop_map(
+                    |entries| {
+                        let entry = |(key, value): &(String, String)| format!("{key}:{value},");
+                        format!("{{{}}}", entries.iter().map(entry).collect::<String>())
+                    }
+                ),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_at_any_key_is_survived(
+            at in prop::sample::select(keys::KEYS.to_vec()),
+            value in value(),
+        ) {
+            let segments: Vec<&str> = at.path.split('.').collect();
+            let text = format!("{{'{}': {value}{}", segments.join("': {'"),
+                "}".repeat(segments.len()));
+            let (config, mistakes) = checked(&text, &[("A", "1")]);
+            let Reconnect { backoff, .. } = config.discord.reconnect;
+            prop_assert!(backoff.cap >= backoff.first && backoff.cap.as_secs() <= 36_000);
+            prop_assert!(mistakes.len() <= limits::CONFIG_MISTAKES_MAX + 1);
+        }
+    }
 }

@@ -182,3 +182,151 @@ impl Dirs {
 fn systemd(env: &Env, name: &str) -> Option<PathBuf> {
     env.get(name)?.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Secret;
+    use proptest::prelude::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A directory of the test's own, gone with it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Scratch {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("barnacle-config-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).expect("a directory for the test");
+            Scratch(path)
+        }
+
+        fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+            let file = self.0.join(name);
+            fs::create_dir_all(file.parent().expect("below the directory")).expect("made");
+            fs::write(&file, content).expect("written");
+            file
+        }
+
+        fn home(&self) -> &str {
+            self.0.to_str().expect("UTF-8")
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_nearest_file_is_read() {
+        let scratch = Scratch::new();
+        let env = Env::of(&[("HOME", scratch.home())]);
+        let port = |loaded: &Loaded| loaded.config.gateway.port;
+        let loaded = load(&env, None).expect("no file is fine");
+        assert_eq!((port(&loaded), &loaded.file), (18_789, &None));
+
+        let openclaw = scratch.file(".openclaw/openclaw.json", r#"{"gateway": {"port": 1}}"#);
+        let loaded = load(&env, None).expect("OpenClaw's file serves");
+        assert_eq!((port(&loaded), loaded.file), (1, Some(openclaw)));
+
+        scratch.file(".config/barnacle/barnacle.json5", "{gateway: {port: 2}}");
+        assert_eq!(load(&env, None).map(|loaded| port(&loaded)), Ok(2));
+        let named = scratch.file("named.json5", "{gateway: {port: 3}}");
+        let env = Env::of(&[("BARNACLE_CONFIG", named.to_str().expect("UTF-8"))]);
+        assert_eq!(load(&env, None).map(|loaded| port(&loaded)), Ok(3));
+        let asked = scratch.file("asked.json5", "{gateway: {port: 4}}");
+        assert_eq!(load(&env, Some(&asked)).map(|loaded| port(&loaded)), Ok(4));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_where_and_why() {
+        let scratch = Scratch::new();
+        let load = |file: &Path| {
+            let broken = load(&Env::default(), Some(file)).expect_err("broken");
+            (broken.at, broken.to_string())
+        };
+        let (at, said) = load(&scratch.0.join("none.json5"));
+        assert!(at.is_none() && said.contains("cannot be read: No such file"), "{said}");
+        let (at, said) = load(&scratch.file("syntax.json5", "{\n  port 5}"));
+        assert_eq!(at, Some((2, 8)), "{said}");
+        assert!(said.contains("line 2, column 8: a colon is missing"), "{said}");
+        let (at, said) = load(&scratch.file("bytes.json5", b"{\n  a: '\xff'}"));
+        assert_eq!(at, Some((2, 7)), "{said}");
+        assert!(load(&scratch.0).1.contains("not a regular file"));
+        let large = vec![b' '; limits::CONFIG_BYTES_MAX + 1];
+        assert!(load(&scratch.file("large.json5", large)).1.contains("larger than"));
+    }
+
+    #[test]
+    fn the_last_good_file_is_kept_privately_and_served() {
+        let scratch = Scratch::new();
+        let env = Env::default();
+        assert_eq!(load_last_good(&scratch.0, &env), None);
+        remember_good(&scratch.0, "{gateway: {port: 5}}").expect("kept");
+        remember_good(&scratch.0, "{gateway: {port: 6}}").expect("replaced");
+        let loaded = load_last_good(&scratch.0, &env).expect("there");
+        assert_eq!(loaded.config.gateway.port, 6);
+        let kept = loaded.file.expect("a file");
+        let mode = fs::metadata(&kept).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&scratch.0).expect("there").count(), 1, "nothing is left over");
+        assert!(remember_good(&scratch.0.join("missing"), "{}").is_err());
+    }
+
+    #[test]
+    fn the_token_comes_from_the_nearest_source() {
+        let scratch = Scratch::new();
+        let file = scratch.file("token", "Bot from.file\n");
+        scratch.file("discord-bot-token", "from.credential");
+        let (file, home) = (file.to_str().expect("UTF-8"), scratch.home());
+        let all = [
+            ("DISCORD_BOT_TOKEN", "from.env"),
+            ("DISCORD_BOT_TOKEN_FILE", file),
+            ("CREDENTIALS_DIRECTORY", home),
+        ];
+        for (from, expected) in [(0, "from.env"), (1, "from.file"), (2, "from.credential")] {
+            let (found, _) = token(&Env::of(&all[from..]));
+            assert_eq!(found, Some(Secret::new(expected)));
+        }
+        let missing = Env::of(&[("DISCORD_BOT_TOKEN_FILE", "/nonexistent/token")]);
+        let (found, from) = token(&missing);
+        assert!(found.is_none() && from.contains("/nonexistent/token"), "{from}");
+        let (found, from) = token(&Env::of(&[("CREDENTIALS_DIRECTORY", "/nonexistent")]));
+        assert!(found.is_none() && from.contains("unset"), "{from}");
+    }
+
+    #[test]
+    fn directories_follow_the_environment() {
+        let dirs = |variables: &[(&str, &str)]| Dirs::of(&Env::of(variables));
+        let path = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(dirs(&[]), None);
+        let plain = dirs(&[("HOME", "/h")]).expect("by HOME");
+        assert_eq!((Some(plain.state), plain.hot), (path("/h/.local/state/barnacle"), None));
+        let xdg = [("XDG_STATE_HOME", "/s"), ("XDG_RUNTIME_DIR", "/r"), ("HOME", "/h")];
+        let found = dirs(&xdg).expect("by XDG");
+        assert_eq!((Some(found.state), found.hot), (path("/s/barnacle"), path("/r/barnacle")));
+        let mut all = xdg.to_vec();
+        all.push(("BARNACLE_STATE_DIR", "/own"));
+        assert_eq!(dirs(&all).map(|dirs| dirs.state), path("/own"));
+        all.push(("STATE_DIRECTORY", "/var/lib/barnacle:/var/lib/other"));
+        all.push(("RUNTIME_DIRECTORY", "/run/barnacle"));
+        let found = dirs(&all).expect("by systemd");
+        let (state, hot) = (path("/var/lib/barnacle"), path("/run/barnacle"));
+        assert_eq!((Some(found.state.clone()), found.hot.clone()), (state, hot));
+        assert_eq!(found.gateway_token(), PathBuf::from("/var/lib/barnacle/gateway.token"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_as_a_configuration_are_survived(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let _ = parse_file(PathBuf::from("x"), bytes, &Env::default());
+        }
+    }
+}

@@ -68,9 +68,7 @@ pub(crate) struct Discord {
 /// The gateway intents to ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Intents {
-    /// What barnacle needs to read and answer messages.
-    Default,
-    /// That, and what the pre-flight shows to be switched on of members and reactions.
+    /// The default, and what the pre-flight shows to be switched on of members and reactions.
     AgentRecommended,
     /// Exactly these bits.
     Bits(u32),
