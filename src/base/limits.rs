@@ -211,6 +211,46 @@ pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(15);
 /// From the answer's head to its end.
 pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(30);
 
+// ---- Our HTTP servers -------------------------------------------------------------------------
+
+/// Connections that one server holds at a time; further ones wait in the listening socket.
+pub const SERVER_CONNECTIONS_MAX: usize = 64;
+/// A request's head: room for cookies and long tokens, not for abuse.
+pub const SERVER_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A request's body.
+pub const SERVER_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// From the accept, or the last answer, to the end of the next request's head.
+pub const SERVER_IDLE: Duration = Duration::from_secs(30);
+/// From a request's head to the end of its body.
+pub const SERVER_BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a stopping server waits for answers that are under way.
+pub const SERVER_GRACE: Duration = Duration::from_secs(1);
+/// After an accept that failed, most often for want of descriptors, wait so long.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+// ---- The sandbox -----------------------------------------------------------------------------
+
+/// Faults that are armed at a time.
+pub const SANDBOX_FAULTS_MAX: usize = 32;
+/// Bots and people that it knows: they come into being when they are named.
+pub const SANDBOX_USERS_MAX: usize = 256;
+/// Channels, direct ones and threads included.
+pub const SANDBOX_CHANNELS_MAX: usize = 256;
+/// Messages kept of each channel.
+pub const SANDBOX_MESSAGES_MAX: usize = 1000;
+/// Sessions, those that are offline included.
+pub const SANDBOX_SESSIONS_MAX: usize = 64;
+/// Events that a session keeps for a RESUME.
+pub const SANDBOX_REPLAY_MAX: usize = 1000;
+/// Events that a flood lets wait for a connection, so that no session loses any.
+pub const SANDBOX_BACKLOG_MAX: usize = 256;
+/// Connections to its gateway, well above what a test opens.
+pub const SANDBOX_CONNECTIONS_MAX: usize = 128;
+/// Events kept for `state`, and kept waiting for one that listens.
+pub const SANDBOX_EVENTS_MAX: usize = 4096;
+/// Heartbeats whose lateness is kept.
+pub const SANDBOX_BEATS_MAX: usize = 1024;
+
 // ---- TCP -------------------------------------------------------------------------------------
 
 /// Keepalive by default: idle time, interval, probes.
@@ -296,4 +336,6 @@ const _: () = assert!(REST_BUCKETS_MAX > REST_GLOBAL_PER_SECOND as usize * 5 + 1
 const _: () = assert!(REST_RETRY_MAX.as_secs() * 4 < OUTBOX_TTL.as_secs());
 const _: () = assert!(OUTBOX_PER_CHAT_MAX < OUTBOX_PARTS_MAX);
 const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
+const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
+const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
 const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

@@ -2,6 +2,7 @@
 
 pub mod dns;
 pub mod http;
+pub mod server;
 pub mod tcp;
 pub mod tls;
 pub mod ws;
