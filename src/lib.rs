@@ -10,9 +10,9 @@ pub mod proto;
 
 pub mod core;
 
+#[allow(dead_code, reason = "the layers above it are still to come")]
+mod ops;
 #[allow(dead_code, unreachable_pub, reason = "the layers above it are still to come")]
 mod rt;
 #[allow(dead_code, unreachable_pub, reason = "the verbs that use it come with the command line")]
 mod sandbox;
-#[allow(dead_code, reason = "the layers above it are still to come")]
-mod ops;

@@ -36,8 +36,6 @@ pub const RESUME_URL_BYTES_MAX: usize = 256;
 pub const GATEWAY_BEATS_RESERVED: usize = 4;
 /// The least that a hold lasts, lest a server that says "0 left, resets now" be asked in a loop.
 pub const IDENTIFY_HOLD_MIN: Duration = Duration::from_secs(60);
-/// Bytes of a session id; Discord's have 32.
-pub const SESSION_ID_BYTES_MAX: usize = 128;
 /// Bytes of a gateway URL; Discord's have about 40.
 pub const GATEWAY_URL_BYTES_MAX: usize = 256;
 
