@@ -14,5 +14,10 @@ pub mod core;
 mod ops;
 #[allow(dead_code, unreachable_pub, reason = "the layers above it are still to come")]
 mod rt;
+
+#[allow(dead_code, reason = "the composition root is still to come")]
+mod channels;
+#[allow(dead_code, reason = "the composition root is still to come")]
+mod control;
 #[allow(dead_code, unreachable_pub, reason = "the verbs that use it come with the command line")]
 mod sandbox;

@@ -80,6 +80,14 @@ pub const RETRY_GROWTH_PERCENT: u32 = 200;
 /// The longest: nobody should wait longer once the network is back.
 pub const RETRY_CAP: Duration = Duration::from_secs(60);
 
+/// How long `GET /gateway/bot` may take before we go on with what we know.
+pub const GATEWAY_BOT_DEADLINE: Duration = Duration::from_secs(5);
+/// What a proof of life may be older than the latest moment at which the next one was due.
+pub const PROOF_SLACK: Duration = Duration::from_secs(5);
+/// Our close code where the session is to live on: any but 1000 and 1001 does, and this one is in
+/// the range that RFC 6455 7.4.2 leaves to applications.
+pub const CLOSE_KEEPING_SESSION: u16 = 4000;
+
 // ---- Discord gateway: judgement --------------------------------------------------------------
 
 /// Strikes (a RESUME refused counts one, swallowed two) at which a session is given up.
@@ -302,6 +310,12 @@ pub const DRAIN: Duration = Duration::from_secs(8);
 pub const HOT_SAVE: Duration = Duration::from_secs(1);
 /// And to the disk this often, to spare the SD card.
 pub const COLD_SAVE: Duration = Duration::from_secs(300);
+/// What is kept of a session: two URLs, an id, and the IDENTIFYs of a day.
+pub const SESSION_RECORD_BYTES_MAX: u32 = 16 * 1024;
+/// Marks of answered messages reach the disk this long after the first of a group.
+pub const ANSWERED_SYNC: Duration = Duration::from_secs(2);
+/// The log of answered messages is made short again at this length.
+pub const ANSWERED_LOG_BYTES_MAX: u64 = 256 * 1024;
 /// How long an agent may take over one message.
 pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
 /// Log lines kept in memory for `logs`.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A point on the monotonic time line, in nanoseconds since a start that means nothing.
 ///
 /// Arithmetic saturates: a machine never panics over a duration that a server named.
@@ -41,7 +43,9 @@ impl AddAssign<Duration> for Instant {
 
 /// The time of day, in milliseconds since 1970 (UTC). It may jump; only what must survive a
 /// restart (budgets, ages of sessions) or be shown to a person is kept in it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Wall(pub u64);
 
 impl Wall {

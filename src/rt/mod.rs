@@ -4,10 +4,13 @@
 pub mod blocking;
 pub mod clock;
 pub mod executor;
+pub mod lock;
+pub mod log;
 pub mod net;
 pub mod notify;
 pub mod signal;
 pub mod store;
+pub mod tty;
 
 use std::error::Error;
 use std::fmt;

@@ -5,6 +5,7 @@
 //! append which a power cut interrupted, it is cut off; if it is damage, the file is put aside and
 //! a new one begins with what was read. Either way what is read is a prefix of what was written.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -31,6 +32,17 @@ impl From<io::Error> for StoreError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace,
             _ => StoreError::Io(error),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::TooLong => f.write_str("the record is too long"),
+            StoreError::Full => f.write_str("the log is full"),
+            StoreError::NoSpace => f.write_str("the disk is full"),
+            StoreError::Io(error) => error.fmt(f),
         }
     }
 }

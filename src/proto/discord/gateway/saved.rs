@@ -1,5 +1,7 @@
 //! What survives the program: the session, and what was spent of the IDENTIFY budget.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Wall;
 use crate::base::limits::{GATEWAY_URL_BYTES_MAX, IDENTIFY_OWN_MAX, SESSION_ID_BYTES_MAX};
 
@@ -9,7 +11,7 @@ pub type SessionId = heapless::String<SESSION_ID_BYTES_MAX>;
 pub type Url = heapless::String<GATEWAY_URL_BYTES_MAX>;
 
 /// All of it.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Saved {
     /// What a RESUME would name.
     pub session: Option<Session>,
@@ -24,7 +26,7 @@ pub struct Saved {
 }
 
 /// A session that may be resumed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Session {
     /// What READY called it.
     pub id: SessionId,
@@ -37,7 +39,7 @@ pub struct Session {
 }
 
 /// The server's budget of IDENTIFYs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Left until `reset_at`.
     pub remaining: u32,

@@ -1,0 +1,97 @@
+//! The composition root: the only room that knows everybody. It puts the parts together, starts
+//! them in order, and ends them in the opposite one.
+
+mod engine;
+
+use std::io::IsTerminal as _;
+use std::rc::Rc;
+
+use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Weight};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::options;
+use crate::ops::state;
+use crate::rt::executor;
+use crate::rt::log::{self as logging, Form, Lines};
+
+use self::engine::{Engine, Source};
+
+/// `barnacle gateway`: runs until it is told to end.
+///
+/// # Errors
+/// The few things that a restart, or a person, must mend: see [`Exit`].
+pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failure> {
+    let dirs = Dirs::of(env).ok_or_else(|| {
+        let text = "there is no place for state: neither HOME nor a state directory is set";
+        Failure::new(Exit::State, text, "set BARNACLE_STATE_DIR")
+    })?;
+    let (loaded, broken) = load(env, &options.common, &dirs)?;
+    let lines = start_log(env, &options.common, &loaded.config)?;
+    if let Some(broken) = &broken {
+        log::error!(target: "config", "{broken}; going on with the last good configuration");
+    }
+    tell_mistakes(&loaded);
+    state::prepare(&dirs)?;
+    if broken.is_none()
+        && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
+    {
+        log::warn!(target: "config", "no copy of the configuration could be kept: {error}");
+    }
+    let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
+    let mut config = loaded.config;
+    config.gateway.port = options.port.unwrap_or(config.gateway.port);
+    executor::run(|spawner| async move { Engine::new(&spawner, source, config, lines)?.run().await })
+}
+
+/// The configuration, or the last good one and what is wrong with this one.
+fn load(
+    env: &Env,
+    common: &options::Common,
+    dirs: &Dirs,
+) -> Result<(Loaded, Option<Broken>), Failure> {
+    match config::load(env, common.config.as_deref()) {
+        Ok(loaded) => Ok((loaded, None)),
+        Err(broken) => match config::load_last_good(&dirs.state, env) {
+            Some(loaded) => Ok((loaded, Some(broken))),
+            None => {
+                let cure = "correct it there; there is no last good configuration to go on with";
+                Err(Failure::new(Exit::Config, broken.to_string(), cure))
+            }
+        },
+    }
+}
+
+fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lines, Failure> {
+    let level = common.log_level.as_deref().unwrap_or(&config.log_level);
+    let lines = logging::start(level, log_form(env))
+        .map_err(|text| Failure::new(Exit::Usage, text, ""))?;
+    for secret in [&config.discord.token, &config.gateway.token].into_iter().flatten() {
+        lines.hide(secret);
+    }
+    Ok(lines)
+}
+
+/// systemd names the journal's device and inode; only if standard error still is that file does
+/// what we write go there (systemd.exec(5)).
+fn log_form(env: &Env) -> Form {
+    let stderr = std::io::stderr();
+    let is_journal = env.journal_stream().is_some_and(|journal| {
+        rustix::fs::fstat(&stderr).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == journal)
+    });
+    if is_journal {
+        return Form::Journal;
+    }
+    Form::Person { colours: stderr.is_terminal() && !env.no_color() }
+}
+
+fn tell_mistakes(loaded: &Loaded) {
+    if let Some(file) = &loaded.file {
+        log::info!(target: "config", "read {}", file.display());
+    }
+    for mistake in &loaded.mistakes {
+        let level = match mistake.weight {
+            Weight::Note => log::Level::Info,
+            Weight::Warning => log::Level::Warn,
+        };
+        log::log!(target: "config", level, "{mistake}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The doors that a message passes before it is answered, in the order in which they stand.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use smol::channel::Sender;
+
+use crate::core::access::{self, Access, Refusal};
+use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
+use crate::core::dedup::{Answered, Seen};
+use crate::core::inflight::Inflight;
+use crate::core::trace::{Line, Step, Trace};
+use crate::proto::discord::model::Message;
+use crate::rt::clock;
+
+/// Message types that a person writes ("Message Types"): a plain one and a reply.
+const WRITTEN: [u32; 2] = [0, 19];
+
+/// What the account remembers of messages; shared with the side that answers.
+pub(super) struct Ledger {
+    pub(super) seen: Seen,
+    pub(super) answered: Answered,
+    pub(super) inflight: Inflight,
+    pub(super) trace: Trace,
+}
+
+/// Who may come in.
+pub(super) struct Doors {
+    pub(super) access: Access,
+    pub(super) me: u64,
+    pub(super) ledger: Rc<RefCell<Ledger>>,
+    pub(super) requests: Sender<Request>,
+}
+
+impl Doors {
+    /// Judges `message`, which came at `seq`, and hands it on if it is to be answered.
+    pub(super) fn knock(&self, message: &Message<'_>, seq: u64) {
+        if !WRITTEN.contains(&message.kind) {
+            return;
+        }
+        let inbound = Inbound {
+            chat: ChatId { channel: ChannelKind::Discord, id: message.channel },
+            id: message.id,
+            seq,
+            guild: message.guild,
+            author: message.author,
+            author_name: message.author_name,
+            from_bot: message.from_bot,
+            from_self: message.author == self.me,
+            mentions_us: message.mentions_us,
+            text: message.text,
+            text_cut: message.text_cut,
+        };
+        let step = self.judge(&inbound, message.has_more);
+        self.ledger.borrow_mut().note(inbound.chat, inbound.id, step);
+    }
+
+    fn judge(&self, inbound: &Inbound<'_>, has_more: bool) -> Step {
+        let mut ledger = self.ledger.borrow_mut();
+        if !ledger.seen.is_new(inbound.id) {
+            return Step::Duplicate;
+        }
+        if ledger.answered.already(inbound.chat, inbound.id) {
+            return Step::AlreadyAnswered;
+        }
+        match access::judge(&self.access, inbound) {
+            // A picture without words is no sign that words are withheld.
+            Err(Refusal::ContentHidden) if has_more => {
+                return Step::Refused(Refusal::Empty);
+            }
+            Err(refusal) => return Step::Refused(refusal),
+            Ok(()) => {}
+        }
+        if ledger.inflight.admit(inbound.seq, inbound.id).is_err() {
+            return Step::Busy;
+        }
+        if self.requests.try_send(Request::of(inbound, clock::wall())).is_err() {
+            ledger.inflight.done(inbound.id);
+            return Step::Busy;
+        }
+        Step::Admitted
+    }
+}
+
+impl Ledger {
+    /// Writes a decision down, and says the first drop of each kind aloud.
+    pub(super) fn note(&mut self, chat: ChatId, id: u64, step: Step) {
+        let is_first = self.trace.record(Line { at: clock::wall(), chat, id, step });
+        // That we do not answer ourselves needs no telling.
+        if is_first && step != Step::Refused(Refusal::Own) {
+            log::info!(
+                target: "discord",
+                "message {id} in chat {} is not answered: {step} (said once for each reason)",
+                chat.id
+            );
+        } else {
+            log::debug!(target: "discord", "message {id}: {}: {step}", step.door());
+        }
+    }
+}

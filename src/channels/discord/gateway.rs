@@ -1,0 +1,320 @@
+//! The port of the gateway machine: one socket, and what comes out of it.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smol::channel::{Receiver, Sender};
+use smol::stream::Stream as _;
+
+use super::doors::Doors;
+use super::rest::{Answer, Calls};
+use super::session::Keeper;
+use super::wire::Wire;
+use crate::base::{End, Instant, Rng, limits};
+use crate::channels::Port;
+use crate::proto::discord::gateway::{
+    Ask, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
+};
+use crate::proto::discord::model::Kind;
+use crate::proto::discord::rest::{Failure, Route};
+use crate::rt::clock;
+use crate::rt::executor::Meter;
+use crate::rt::net::{Net, ws};
+
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Where the one socket is in its life. There is no state with two of them.
+enum Link {
+    /// There is none.
+    Down,
+    /// One is being made.
+    Dialling(Doing<Result<ws::Socket, End>>),
+    /// It is open.
+    Up(ws::Socket),
+    /// It is being closed, and ended so.
+    Closing(Doing<()>, End),
+}
+
+/// What happened, before the machine's input borrows from it.
+enum Event {
+    Fetched,
+    Asked(Ask),
+    Opened,
+    Message,
+    Durable(u64),
+    Drained,
+    Ended(End),
+}
+
+/// What a [`GatewayPort`] works with.
+pub(super) struct Tools {
+    pub(super) net: Net,
+    pub(super) calls: Calls,
+    pub(super) meter: Meter,
+    pub(super) doors: Doors,
+    pub(super) keeper: Keeper,
+    /// What others may read of the machine.
+    pub(super) status: Rc<RefCell<Status>>,
+    /// Chance for the masks of frames (RFC 6455 10.3).
+    pub(super) mask: Rng,
+    /// Told whenever the state has changed.
+    pub(super) changed: Sender<()>,
+}
+
+/// Does what the gateway machine says.
+pub(super) struct GatewayPort {
+    tools: Tools,
+    asks: Pin<Box<Receiver<Ask>>>,
+    link: Link,
+    wire: Wire,
+    fetch: Option<Doing<Answer>>,
+    /// What was fetched, for the input to borrow from.
+    fetched: Answer,
+    info: Option<BotInfo>,
+    draining: bool,
+    /// The last sequence that the machine was told is durable.
+    durable: u64,
+    /// Somebody asked it to end, and it will when the socket is gone.
+    leaving: bool,
+}
+
+/// What "Get Gateway Bot" answers.
+#[derive(serde::Deserialize)]
+struct BotInfo {
+    url: String,
+    session_start_limit: StartLimit,
+}
+
+#[derive(serde::Deserialize)]
+struct StartLimit {
+    total: u32,
+    remaining: u32,
+    /// In milliseconds.
+    reset_after: u64,
+}
+
+impl GatewayPort {
+    pub(super) fn new(tools: Tools, asks: Receiver<Ask>) -> GatewayPort {
+        GatewayPort {
+            tools,
+            asks: Box::pin(asks),
+            link: Link::Down,
+            wire: Wire::new(),
+            fetch: None,
+            fetched: Err(Failure::Lost),
+            info: None,
+            draining: false,
+            durable: 0,
+            leaving: false,
+        }
+    }
+
+    fn dial(&mut self, now: Instant, url: Box<str>, deadline: Duration) {
+        let (net, mask) = (self.tools.net.clone(), Rng::new(self.tools.mask.bits()));
+        self.wire.reset();
+        self.draining = false;
+        self.link =
+            Link::Dialling(Box::pin(
+                async move { ws::dial(&net, &url, now + deadline, mask).await },
+            ));
+    }
+
+    /// The old socket is consumed here, and nowhere is another made before this is over.
+    fn close(&mut self, code: u16, patience: Duration, end: End) {
+        self.draining = false;
+        self.link = match mem::replace(&mut self.link, Link::Down) {
+            Link::Up(socket) => Link::Closing(Box::pin(socket.close(code, patience)), end),
+            // Dropping a dial closes whatever it had opened.
+            Link::Dialling(_) | Link::Down => Link::Closing(Box::pin(std::future::ready(())), end),
+            closing @ Link::Closing(..) => closing,
+        };
+    }
+
+    fn tell(&self, tell: &Tell) {
+        let level = match tell.level() {
+            Level::Alert => log::Level::Error,
+            Level::Warn => log::Level::Warn,
+            Level::Info => log::Level::Info,
+            Level::Debug => log::Level::Debug,
+        };
+        log::log!(target: "discord", level, "{tell}");
+        if let Tell::Beat { late, .. } = tell {
+            self.tools.meter.beat_late(*late);
+        }
+    }
+
+    fn fetch(&mut self, now: Instant) {
+        let calls = self.tools.calls.clone();
+        self.fetch = Some(Box::pin(async move {
+            calls.probe(Route::GatewayBot, now + limits::GATEWAY_BOT_DEADLINE).await
+        }));
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(Some(ask)) = self.asks.as_mut().poll_next(context) {
+            self.leaving |= matches!(ask, Ask::Stop | Ask::Leave);
+            return Poll::Ready(Event::Asked(ask));
+        }
+        let durable = self.tools.doors.ledger.borrow().inflight.durable();
+        if durable != self.durable {
+            self.durable = durable;
+            return Poll::Ready(Event::Durable(durable));
+        }
+        if let Some(fetch) = &mut self.fetch
+            && let Poll::Ready(answer) = fetch.as_mut().poll(context)
+        {
+            self.fetch = None;
+            self.fetched = answer;
+            return Poll::Ready(Event::Fetched);
+        }
+        self.poll_link(context)
+    }
+
+    fn poll_link(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        match &mut self.link {
+            Link::Down => Poll::Pending,
+            Link::Dialling(dial) => match std::task::ready!(dial.as_mut().poll(context)) {
+                Ok(socket) => {
+                    self.link = Link::Up(socket);
+                    Poll::Ready(Event::Opened)
+                }
+                Err(end) => {
+                    self.link = Link::Down;
+                    Poll::Ready(Event::Ended(end))
+                }
+            },
+            Link::Closing(closing, end) => {
+                std::task::ready!(closing.as_mut().poll(context));
+                let end = *end;
+                self.link = Link::Down;
+                Poll::Ready(Event::Ended(end))
+            }
+            Link::Up(_) => self.poll_socket(context),
+        }
+    }
+
+    /// Reads until a gateway message is complete. While draining it does not wait.
+    fn poll_socket(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            let Link::Up(socket) = &mut self.link else { return Poll::Pending };
+            let read = if self.draining {
+                match socket.try_next(&mut self.wire) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => {
+                        self.draining = false;
+                        return Poll::Ready(Event::Drained);
+                    }
+                    Err(end) => Err(end),
+                }
+            } else {
+                let next = pin!(socket.next(&mut self.wire));
+                std::task::ready!(next.poll(context))
+            };
+            // A message that came whole before the end is heard before it.
+            match read.and_then(|()| self.wire.take()) {
+                Ok(true) => return Poll::Ready(Event::Message),
+                Ok(false) => {}
+                Err(end) => {
+                    self.lost(end);
+                    return self.poll_link(context);
+                }
+            }
+        }
+    }
+
+    /// The other side ended it, or broke it: what is left of our side is taken down.
+    fn lost(&mut self, end: End) {
+        let (code, patience) = match end {
+            End::Server(_) => (limits::CLOSE_KEEPING_SESSION, limits::CLOSE_WAIT),
+            End::Garbage(code) => (code, limits::CLOSE_WAIT),
+            _ => (limits::CLOSE_KEEPING_SESSION, Duration::ZERO),
+        };
+        self.close(code, patience, end);
+    }
+
+    /// What the machine hears of a fetch that came back.
+    fn heard_fetch(&mut self) -> Input<'_> {
+        match mem::replace(&mut self.fetched, Err(Failure::Lost)) {
+            Ok(body) => self.info = serde_json::from_slice(&body).ok(),
+            Err(Failure::Unauthorized) => return Input::Unauthorized,
+            Err(_) => self.info = None,
+        }
+        let Some(info) = &self.info else { return Input::GatewayUnknown };
+        Input::Gateway(GatewayInfo {
+            url: &info.url,
+            remaining: info.session_start_limit.remaining,
+            total: info.session_start_limit.total,
+            reset_after: Duration::from_millis(info.session_start_limit.reset_after),
+        })
+    }
+
+    /// A dispatch is new: it counts, and if it is a message it knocks at the doors.
+    fn deliver(&mut self) {
+        let decoder = &self.wire.decoder;
+        let Some(seq) = decoder.seq() else { return };
+        if decoder.kind() == Kind::Ready {
+            self.tools.doors.ledger.borrow_mut().inflight.restart();
+            self.durable = 0;
+        }
+        if let Some(message) = decoder.message() {
+            self.tools.doors.knock(&message, seq);
+        }
+        self.tools.doors.ledger.borrow_mut().inflight.heard(seq);
+    }
+}
+
+impl Port<Gateway> for GatewayPort {
+    fn act(&mut self, now: Instant, output: Output, machine: &Gateway) {
+        match output {
+            Output::Fetch => self.fetch(now),
+            Output::Dial { url, deadline } => self.dial(now, url, deadline),
+            Output::Send(payload) => {
+                if let Link::Up(socket) = &mut self.link
+                    && socket.send_text(payload.bytes()).is_err()
+                {
+                    // The server has not read for so long that the buffer is full.
+                    self.close(limits::CLOSE_KEEPING_SESSION, Duration::ZERO, End::Wire);
+                }
+            }
+            Output::Close { code, patience } => self.close(code, patience, End::Asked),
+            Output::Drain => self.draining = true,
+            Output::Deliver => self.deliver(),
+            Output::Save(urgency, saved) => {
+                self.tools.keeper.keep(urgency, *saved, self.tools.doors.me);
+            }
+            Output::Tell(tell) => self.tell(&tell),
+            Output::State(_) => {
+                self.tools.status.borrow_mut().clone_from(machine.status());
+                // One word that waits says it all.
+                let _ = self.tools.changed.try_send(());
+            }
+        }
+    }
+
+    fn rest(&mut self, _now: Instant, machine: &Gateway) -> bool {
+        let status = machine.status();
+        self.tools.status.borrow_mut().clone_from(status);
+        if let Some(me) = status.me {
+            self.tools.doors.me = me.user;
+        }
+        self.wire.decoder.set_me(self.tools.doors.me);
+        !(self.leaving && matches!(self.link, Link::Down))
+    }
+
+    async fn next(&mut self) -> Input<'_> {
+        match poll_fn(|context| self.poll_event(context)).await {
+            Event::Fetched => self.heard_fetch(),
+            Event::Asked(ask) => Input::Ask(ask),
+            Event::Opened => Input::Open,
+            Event::Message => Input::Heard(self.wire.decoder.signal()),
+            Event::Durable(seq) => Input::Durable(seq),
+            Event::Drained => Input::Drained,
+            Event::Ended(end) => Input::Ended(end),
+        }
+    }
+}

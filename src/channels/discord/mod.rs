@@ -1,0 +1,236 @@
+//! One Discord account: a gateway connection, its REST calls, and the messages between them.
+
+mod doors;
+mod gateway;
+mod replies;
+mod rest;
+mod session;
+mod wire;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smol::Task;
+use smol::channel::{Receiver, Sender, bounded};
+
+use self::doors::{Doors, Ledger};
+use self::gateway::{GatewayPort, Tools};
+use self::replies::Replies;
+use self::rest::{Calls, RestPort};
+use self::session::Keeper;
+use super::drive;
+use crate::base::{Instant, Rng, Secret, limits};
+use crate::core::access::Access;
+use crate::core::chat::{Request, Said};
+use crate::core::dedup::{Answered, Seen};
+use crate::core::health::{self, Vital};
+use crate::core::inflight::Inflight;
+use crate::core::outbox::Outbox;
+use crate::core::trace::Trace;
+use crate::proto::discord::gateway::{Ask, Config, Gateway, Input, State, Status};
+use crate::proto::discord::rest::{Failure, Rest, Route};
+use crate::rt::executor::{Spawner, Tier};
+use crate::rt::net::Net;
+use crate::rt::net::http::Client;
+use crate::rt::store::StoreError;
+use crate::rt::{clock, os_seed};
+
+pub(crate) use self::session::{AnsweredLog, Cells};
+
+/// What an account is started with.
+pub(crate) struct Setup {
+    /// What the gateway machine is told.
+    pub(crate) gateway: Config,
+    /// The REST API, without a final slash: `https://discord.com/api/v10`.
+    pub(crate) api: String,
+    /// Who is answered.
+    pub(crate) access: Access,
+    /// The way to the network.
+    pub(crate) net: Net,
+    /// Where the session is kept.
+    pub(crate) cells: Cells,
+    /// The state directory, for the list of what was answered.
+    pub(crate) state: std::path::PathBuf,
+    /// Where messages that are to be answered go …
+    pub(crate) requests: Sender<Request>,
+    /// … and what agents say comes from.
+    pub(crate) said: Receiver<Said>,
+    /// Told, without a word, whenever the state has changed.
+    pub(crate) changed: Sender<()>,
+}
+
+/// An account that runs until it is told to stop.
+pub(crate) struct Account {
+    asks: Sender<Ask>,
+    status: Rc<RefCell<Status>>,
+    ledger: Rc<RefCell<Ledger>>,
+    outbox: Rc<RefCell<Outbox>>,
+    calls: Calls,
+    tasks: Vec<Task<()>>,
+}
+
+impl Account {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The state directory cannot be used.
+    pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
+        let kept = setup.cells.read();
+        let mut answered = Answered::default();
+        let log = AnsweredLog::open(&setup.state, &mut answered)?;
+        let ledger = Rc::new(RefCell::new(Ledger {
+            seen: Seen::default(),
+            answered,
+            inflight: Inflight::default(),
+            trace: Trace::default(),
+        }));
+        let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
+        let status = Rc::new(RefCell::new(Status::default()));
+        let (asks, asked) = bounded(8);
+        let (calls, waiting) = Calls::new();
+        let http = Client::new(&setup.net, Tier::Wire);
+        let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting);
+        let mut rest = Rest::new(os_seed());
+        let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
+        let doors = Doors {
+            access: setup.access,
+            me: kept.me,
+            ledger: ledger.clone(),
+            requests: setup.requests,
+        };
+        let tools = Tools {
+            net: setup.net,
+            calls: calls.clone(),
+            meter: spawner.meter().clone(),
+            doors,
+            keeper,
+            status: status.clone(),
+            mask: Rng::new(os_seed()),
+            changed: setup.changed,
+        };
+        let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.said);
+        let mut port = GatewayPort::new(tools, asked);
+        let mut machine = Gateway::new(setup.gateway, kept.saved, Rng::new(os_seed()));
+        let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
+        let tasks = vec![
+            spawner.spawn(Tier::Pulse, "discord gateway", async move {
+                use crate::base::Machine as _;
+                machine.handle(clock::now(), Input::Start { wall: clock::wall() });
+                drive(&mut machine, &mut port, beat_pace).await;
+            }),
+            spawner.spawn(Tier::Wire, "discord rest", async move {
+                drive(&mut rest, &mut rest_port, rest_pace).await;
+            }),
+            spawner.spawn(Tier::Wire, "discord replies", replies.run()),
+            spawner.spawn(Tier::Work, "discord session", keeping.run()),
+        ];
+        Ok(Account { asks, status, ledger, outbox, calls, tasks })
+    }
+
+    /// Asks the connection for something.
+    pub(crate) fn ask(&self, ask: Ask) {
+        // It is asked a few times a day; a queue that is full has said enough.
+        let _ = self.asks.try_send(ask);
+    }
+
+    /// The close code for which it is parked.
+    pub(crate) fn parked(&self) -> Option<u16> {
+        self.status.borrow().parked
+    }
+
+    /// Leaves the connection in the way of `ask`, lets replies that are under way arrive, and ends.
+    /// What is dropped half-way is still answered after the next start.
+    pub(crate) async fn leave(self, ask: Ask) {
+        self.ask(ask);
+        let Account { tasks, asks, calls, .. } = self;
+        // The REST side ends when nobody can ask it for anything any more.
+        drop((asks, calls));
+        for task in tasks {
+            task.await;
+        }
+    }
+
+    /// How it is, with its proof.
+    pub(crate) fn vital(&self) -> Vital {
+        let status = self.status.borrow();
+        let word = match status.state {
+            State::Disconnected => health::Status::Disconnected,
+            State::Connecting => health::Status::Connecting,
+            State::Connected => health::Status::Connected,
+            State::Reconnecting => health::Status::Reconnecting,
+            State::AuthRequired => health::Status::AuthRequired,
+            State::Error => health::Status::Error,
+        };
+        let interval = status.interval.unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
+        let age_max = interval + limits::ACK_DEADLINE_MAX + limits::PROOF_SLACK;
+        Vital { status: word, proof: status.proof, proof_age_max: age_max }
+    }
+
+    /// All that `status` shows of it.
+    pub(crate) fn status(&self, now: Instant) -> Value {
+        let status = self.status.borrow();
+        let ledger = self.ledger.borrow();
+        let outbox = self.outbox.borrow();
+        let age = |at: Option<Instant>| at.map(|at| now.since(at).as_secs_f64());
+        let counters = &status.counters;
+        let closes: serde_json::Map<String, Value> =
+            counters.closes.iter().map(|(code, count)| (code.to_string(), count.into())).collect();
+        let drops: serde_json::Map<String, Value> =
+            ledger.trace.drops().map(|(_, name, count)| (name.into(), count.into())).collect();
+        json!({
+            "status": self.vital().status(now).name(),
+            "since": now.since(status.since).as_secs_f64(),
+            "lastProofAge": age(status.proof),
+            "heartbeat": {
+                "intervalMs": status.interval.map(millis),
+                "rttMs": status.rtt.map(millis),
+                "sent": counters.beats.sent,
+                "acked": counters.beats.acked,
+                "lateMaxMs": millis(counters.beats.late_max),
+            },
+            "connects": counters.connects,
+            "dials": counters.dials,
+            "identifies": counters.identifies,
+            "resumes": {
+                "asked": counters.resumes.asked,
+                "accepted": counters.resumes.accepted,
+                "refused": counters.resumes.refused,
+                "swallowed": counters.resumes.swallowed,
+            },
+            "identifyBudget": {
+                "remaining": status.budget.map(|budget| budget.remaining),
+                "total": status.budget.map(|budget| budget.total),
+                "ownIn24h": status.identifies_of_day,
+            },
+            "disconnects": { "total": counters.closes.total(), "byCode": closes },
+            "strikes": status.strikes,
+            "failures": status.failures,
+            "nextTryIn": status.next_try.map(|at| now.until(at).as_secs_f64()),
+            "lastEnd": status.last_end.map(|end| end.to_string()),
+            "parkedBy": status.parked,
+            "recoveredIn": status.recovered_in.map(|span| span.as_secs_f64()),
+            "events": {
+                "delivered": counters.delivered,
+                "duplicates": counters.duplicates,
+                "unreadable": counters.unreadable,
+            },
+            "messages": {
+                "inFlight": ledger.inflight.len(),
+                "queued": outbox.len(),
+                "delivered": outbox.delivered_total(),
+                "notAnswered": drops,
+            },
+        })
+    }
+
+    /// Whether nothing is being answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ledger.borrow().inflight.is_empty() && self.outbox.borrow().is_empty()
+    }
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
+}

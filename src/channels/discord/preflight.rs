@@ -1,0 +1,69 @@
+//! What Discord's developer portal has switched on, asked before and beside the connection.
+
+use serde::Deserialize;
+
+use super::rest::Calls;
+use crate::base::limits;
+use crate::proto::discord::intents::Intents;
+use crate::proto::discord::rest::{Failure, Route};
+use crate::rt::clock;
+
+/// "Get Current Application", as far as it is read.
+#[derive(Deserialize)]
+pub(super) struct Application {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) flags: u64,
+    pub(super) bot: Option<Bot>,
+}
+
+/// The application's bot user.
+#[derive(Deserialize)]
+pub(super) struct Bot {
+    pub(super) id: String,
+    pub(super) username: String,
+}
+
+/// Asks for the application behind the token.
+///
+/// # Errors
+/// Why there is no answer; one that cannot be read counts as lost.
+pub(super) async fn application(calls: &Calls) -> Result<Application, Failure> {
+    let deadline = clock::now() + limits::PREFLIGHT_DEADLINE;
+    let body = calls.probe(Route::ApplicationMe, deadline).await?;
+    serde_json::from_slice(&body).map_err(|_| Failure::Lost)
+}
+
+/// Asks, and says what a person should know. Nothing here stops the connection: what Discord
+/// refuses it says again there, with a close code that parks.
+pub(super) async fn report(calls: Calls, wanted: Intents) {
+    let application = match application(&calls).await {
+        Ok(application) => application,
+        Err(Failure::Unauthorized) => {
+            log::error!(
+                target: "discord",
+                "Discord refuses the token: make a new one in the developer portal \
+                 (Bot, Reset Token) and put it where the old one is"
+            );
+            return;
+        }
+        Err(failure) => {
+            log::debug!(target: "discord", "pre-flight: no answer ({failure:?}); going on");
+            return;
+        }
+    };
+    let name = application.bot.as_ref().map_or("?", |bot| bot.username.as_str());
+    log::info!(
+        target: "discord",
+        "pre-flight: the token is valid, for {name} (application {})",
+        application.id
+    );
+    for intent in wanted.without(wanted.allowed_by(application.flags)).iter() {
+        log::warn!(
+            target: "discord",
+            "pre-flight: the intent {} is asked for but not switched on: developer portal, Bot, \
+             Privileged Gateway Intents",
+            intent.name
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The port of the REST machine: makes the calls that it lets go, a few at a time.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use smol::channel::{Receiver, Sender, bounded};
+use smol::stream::Stream as _;
+
+use crate::base::{Instant, Secret, limits};
+use crate::channels::Port;
+use crate::proto::discord::rest::{Failure, Input, Output, RateHead, Rest, Route, Tell};
+use crate::rt::net::http::{Client, HttpError, Method, Request, Response};
+
+/// Discord asks for this form, a URL and a version ("User Agent"); without it Cloudflare may refuse
+/// us.
+const USER_AGENT: &str =
+    concat!("DiscordBot (https://barnacle.example, ", env!("CARGO_PKG_VERSION"), ")");
+
+/// What came of a call: the body of a 2xx answer, or why there is none.
+pub(super) type Answer = Result<Vec<u8>, Failure>;
+
+/// A call that is wanted.
+struct Call {
+    route: Route,
+    body: Vec<u8>,
+    exempt: bool,
+    deadline: Instant,
+    answer: Sender<Answer>,
+}
+
+/// Where calls are asked for. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Calls(Sender<Call>);
+
+impl Calls {
+    /// The way in, and the end of it that a [`RestPort`] takes.
+    pub(super) fn new() -> (Calls, Waiting) {
+        let (sender, receiver) = bounded(limits::REST_JOBS_MAX);
+        (Calls(sender), Waiting(receiver))
+    }
+
+    /// Makes the call when its turn comes, and waits for what comes of it. Dropping the future
+    /// gives it up, unless it is on its way already.
+    pub(super) async fn call(&self, route: Route, body: Vec<u8>, deadline: Instant) -> Answer {
+        self.ask(route, body, deadline, false).await
+    }
+
+    /// The same for a call that must be made although the token was refused: it finds out whether
+    /// it still is.
+    pub(super) async fn probe(&self, route: Route, deadline: Instant) -> Answer {
+        self.ask(route, Vec::new(), deadline, true).await
+    }
+
+    /// Makes the call if there is room for it now; nobody waits for what comes of it.
+    pub(super) fn spare(&self, route: Route, deadline: Instant) {
+        let (answer, _) = bounded(1);
+        let call = Call { route, body: Vec::new(), exempt: false, deadline, answer };
+        // What is asked for by courtesy may fall under the table.
+        let _ = self.0.try_send(call);
+    }
+
+    async fn ask(&self, route: Route, body: Vec<u8>, deadline: Instant, exempt: bool) -> Answer {
+        let (answer, answered) = bounded(1);
+        let call = Call { route, body, exempt, deadline, answer };
+        if self.0.send(call).await.is_err() {
+            return Err(Failure::Lost);
+        }
+        answered.recv().await.unwrap_or(Err(Failure::Lost))
+    }
+}
+
+/// The calls that nobody has looked at yet.
+pub(super) struct Waiting(Receiver<Call>);
+
+/// A call that the machine knows.
+struct Job {
+    call: Call,
+    /// The body of the last 2xx answer.
+    body: Vec<u8>,
+}
+
+type Flight = Pin<Box<dyn Future<Output = Result<Response, HttpError>>>>;
+
+/// Does what the REST machine says.
+pub(super) struct RestPort {
+    http: Client,
+    base: String,
+    authorization: Secret,
+    waiting: Pin<Box<Receiver<Call>>>,
+    jobs: BTreeMap<u64, Job>,
+    flights: Vec<(u64, Flight)>,
+    count: u64,
+}
+
+impl RestPort {
+    /// A port to the API at `base` (without a final slash) for the bot with `token`.
+    pub(super) fn new(http: Client, base: String, token: &Secret, waiting: Waiting) -> RestPort {
+        RestPort {
+            http,
+            base,
+            authorization: Secret::new(&format!("Bot {}", token.expose())),
+            waiting: Box::pin(waiting.0),
+            jobs: BTreeMap::new(),
+            flights: Vec::new(),
+            count: 0,
+        }
+    }
+
+    fn request(&self, call: &Call) -> Request {
+        let method = if call.route.method() == "GET" { Method::GET } else { Method::POST };
+        let url = format!("{}{}", self.base, call.route.path());
+        let request = Request::new(method, url)
+            .header("authorization", self.authorization.expose())
+            .header("user-agent", USER_AGENT);
+        // A POST without a body still names its type: Discord answers 50035 otherwise.
+        match call.route.method() {
+            "GET" => request,
+            _ => request.body("application/json", call.body.clone()),
+        }
+    }
+
+    fn finish(&mut self, id: u64, answer: impl FnOnce(Vec<u8>) -> Answer) {
+        if let Some(Job { call, body }) = self.jobs.remove(&id) {
+            // Whoever asked may have left.
+            let _ = call.answer.try_send(answer(body));
+        }
+    }
+
+    /// One call that has come back, as the machine hears of it.
+    fn landed(&mut self, id: u64, landed: Result<Response, HttpError>) -> Input {
+        let response = match landed {
+            Ok(response) => response,
+            Err(error) => {
+                let maybe_processed = !matches!(error, HttpError::NotSent(_));
+                log::debug!(target: "discord", "REST call failed: {error:?}");
+                return Input::Lost { job: id, maybe_processed };
+            }
+        };
+        let mut head = RateHead::default();
+        let mut html = false;
+        for (name, value) in &response.headers {
+            let Ok(value) = value.to_str() else { continue };
+            head.parse(name.as_str(), value);
+            html |= name == "content-type" && value.starts_with("text/html");
+        }
+        let status = response.status.as_u16();
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.body = response.body;
+        }
+        Input::Answer { job: id, status, head, html }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Input> {
+        for at in 0..self.flights.len() {
+            let Some((id, flight)) = self.flights.get_mut(at) else { break };
+            if let Poll::Ready(landed) = flight.as_mut().poll(context) {
+                let id = *id;
+                self.flights.swap_remove(at);
+                return Poll::Ready(self.landed(id, landed));
+            }
+        }
+        match self.waiting.as_mut().poll_next(context) {
+            Poll::Ready(Some(call)) => {
+                self.count += 1;
+                let Call { route, exempt, deadline, .. } = call;
+                self.jobs.insert(self.count, Job { call, body: Vec::new() });
+                Poll::Ready(Input::Ask { job: self.count, route, exempt, deadline })
+            }
+            // Everybody who could ask has gone; what flies still lands.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Port<Rest> for RestPort {
+    fn act(&mut self, _now: Instant, output: Output, _machine: &Rest) {
+        match output {
+            Output::Go { job } => {
+                if let Some(Job { call, .. }) = self.jobs.get(&job) {
+                    let (http, request) = (self.http.clone(), self.request(call));
+                    self.flights.push((job, Box::pin(async move { http.send(request).await })));
+                }
+            }
+            Output::Done { job } => self.finish(job, Ok),
+            Output::Failed { job, why } => self.finish(job, |_| Err(why)),
+            Output::Tell(tell) => log::log!(target: "discord", level(&tell), "{tell}"),
+        }
+    }
+
+    fn rest(&mut self, _now: Instant, _machine: &Rest) -> bool {
+        !self.waiting.is_closed() || !self.jobs.is_empty()
+    }
+
+    async fn next(&mut self) -> Input {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+}
+
+fn level(tell: &Tell) -> log::Level {
+    match tell {
+        Tell::Banned { .. } | Tell::TooManyInvalid { .. } | Tell::Unauthorized => log::Level::Error,
+        Tell::Limited { .. } | Tell::Retry { .. } => log::Level::Warn,
+        Tell::Unblocked => log::Level::Info,
+    }
+}

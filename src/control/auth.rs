@@ -1,0 +1,90 @@
+//! Who may ask the control port: this host, the right names, the right token.
+
+use std::net::IpAddr;
+
+use ring::digest::{Digest, SHA256, digest};
+
+use crate::base::Secret;
+use crate::rt::net::server::{Request, Response};
+
+/// The rules, made once.
+pub(crate) struct Gate {
+    /// Of the token, so that comparing takes the same time however much of a guess is right.
+    token: Digest,
+    /// Whether only this host can connect at all.
+    loopback_only: bool,
+}
+
+impl Gate {
+    /// A gate that opens to `token`.
+    pub(crate) fn new(token: &Secret, loopback_only: bool) -> Gate {
+        Gate { token: digest(&SHA256, token.expose().as_bytes()), loopback_only }
+    }
+
+    /// Refuses what a browser sends on behalf of a foreign page: a foreign `Origin`, or, when only
+    /// this host can connect, a `Host` that is not this host's (DNS rebinding).
+    pub(crate) fn admits(&self, request: &Request) -> Result<(), Response> {
+        let host_is_foreign = self.loopback_only
+            && request.header("host").is_some_and(|host| !is_loopback_authority(host));
+        let origin_is_foreign = request.header("origin").is_some_and(|origin| {
+            origin.split_once("://").is_none_or(|(_, authority)| !is_loopback_authority(authority))
+        });
+        if host_is_foreign || origin_is_foreign {
+            let body = r#"{"error":"requests on behalf of other sites are not answered"}"#;
+            return Err(Response::json(403, body));
+        }
+        Ok(())
+    }
+
+    /// Whether the request comes from this host.
+    pub(crate) fn trusts(&self, request: &Request) -> bool {
+        request.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
+    /// Whether the request carries the token.
+    pub(crate) fn authorized(&self, request: &Request) -> bool {
+        let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        given.is_some_and(|given| self.is_token(given.trim()))
+    }
+
+    fn is_token(&self, given: &str) -> bool {
+        digest(&SHA256, given.as_bytes()).as_ref() == self.token.as_ref()
+    }
+}
+
+/// Whether `authority` (host with or without port) names this host's loopback.
+fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => authority.split(':').next().unwrap_or(authority),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_opens() {
+        let gate = Gate::new(&Secret::new("s3cret"), true);
+        assert!(gate.is_token("s3cret"));
+        assert!(!gate.is_token("s3cre"));
+        assert!(!gate.is_token(""));
+    }
+
+    #[test]
+    fn loopback_has_many_names_and_no_others() {
+        for name in
+            ["localhost", "LOCALHOST:18789", "127.0.0.1:1", "127.8.8.8", "[::1]:80", "[::1]"]
+        {
+            assert!(is_loopback_authority(name), "{name}");
+        }
+        for name in
+            ["evil.example", "localhost.evil.example:80", "10.0.0.1", "", "[::2]", "1.2.3.4:1"]
+        {
+            assert!(!is_loopback_authority(name), "{name}");
+        }
+    }
+}

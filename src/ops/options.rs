@@ -1,0 +1,66 @@
+//! What a person asked for on the command line, in plain words: `cli` fills these in, `app` reads
+//! them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What every command takes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Common {
+    /// `--config`: the configuration file.
+    pub(crate) config: Option<PathBuf>,
+    /// `--log-level`; `--verbose` is `debug`.
+    pub(crate) log_level: Option<String>,
+    /// `--json`: one JSON document, or one on each line.
+    pub(crate) json: bool,
+    /// Whether standard output is a terminal that may be coloured.
+    pub(crate) colours: bool,
+}
+
+/// `barnacle gateway`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Gateway {
+    /// What every command takes.
+    pub(crate) common: Common,
+    /// `--port`: the control port, whatever the configuration says.
+    pub(crate) port: Option<u16>,
+}
+
+/// `barnacle drill`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Drill {
+    /// What every command takes.
+    pub(crate) common: Common,
+    /// The one drill to run; all of them if there is none.
+    pub(crate) name: Option<String>,
+    /// `--list`: only name them.
+    pub(crate) list: bool,
+}
+
+/// `barnacle sandbox`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sandbox {
+    /// What every command takes.
+    pub(crate) common: Common,
+    /// `--port`: where REST is served; 0 is any that is free.
+    pub(crate) port: u16,
+    /// `--gateway-port`: where the gateway is served; 0 is any that is free.
+    pub(crate) gateway_port: u16,
+    /// `--host`: what its URLs name instead of 127.0.0.1.
+    pub(crate) host: Option<String>,
+    /// `--heartbeat`: the interval that HELLO names.
+    pub(crate) heartbeat: Option<Duration>,
+    /// `--cert` and `--key`: serve TLS with these PEM files.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// `barnacle invite-url`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct InviteUrl {
+    /// What every command takes.
+    pub(crate) common: Common,
+    /// `--permissions`: Discord's permission bits.
+    pub(crate) permissions: Option<u64>,
+    /// `--application`: the application's id; asked of Discord if not given.
+    pub(crate) application: Option<u64>,
+}

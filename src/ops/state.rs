@@ -1,0 +1,94 @@
+//! The directories of state, made ready: there, ours alone, and writable, or a failure that says
+//! what to do about it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::config::Dirs;
+use super::exit::{Exit, Failure};
+use crate::base::{Secret, limits};
+
+/// Makes the directories, readable by their owner only, and tries them out.
+///
+/// # Errors
+/// [`Exit::State`], with the cure.
+pub(crate) fn prepare(dirs: &Dirs) -> Result<(), Failure> {
+    for dir in std::iter::once(&dirs.state).chain(&dirs.hot) {
+        make(dir).map_err(|error| {
+            Failure::new(
+                Exit::State,
+                format!("the state directory {} cannot be used: {error}", dir.display()),
+                cure(&error),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn make(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    // A full disk lets files be made but not filled, so a byte is written.
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    let written = fs::File::create(&probe).and_then(|mut file| file.write_all(b"\n"));
+    let _ = fs::remove_file(&probe);
+    written
+}
+
+fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+        io::ErrorKind::PermissionDenied => {
+            "give this user the right to write there, or set BARNACLE_STATE_DIR to a place of its own"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "set BARNACLE_STATE_DIR to a place that can be written to"
+        }
+        _ => "set BARNACLE_STATE_DIR to a directory that can be used",
+    }
+}
+
+/// The control port's token: the one in its file, or a new one, written there for our own command
+/// line to read.
+///
+/// # Errors
+/// [`Exit::State`]: the file can be neither read nor written.
+pub(crate) fn gateway_token(dirs: &Dirs) -> Result<Secret, Failure> {
+    let file = dirs.gateway_token();
+    let failed = |error: io::Error| {
+        let text = format!("the control port's token {} cannot be used: {error}", file.display());
+        Failure::new(Exit::State, text, "remove that file; it will be made again")
+    };
+    match fs::read_to_string(&file) {
+        Ok(text) if text.len() <= limits::TOKEN_FILE_BYTES_MAX && !text.trim().is_empty() => {
+            return Ok(Secret::new(&text));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let token = fresh_token().map_err(failed)?;
+    // Written beside and renamed, so that no reader ever sees half of it.
+    let fresh = file.with_extension("new");
+    let _ = fs::remove_file(&fresh);
+    let mut out = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(failed)?;
+    out.write_all(token.expose().as_bytes()).map_err(failed)?;
+    fs::rename(&fresh, &file).map_err(failed)?;
+    Ok(token)
+}
+
+/// 192 bits from the operating system, in hexadecimal.
+fn fresh_token() -> io::Result<Secret> {
+    let mut bytes = [0_u8; 24];
+    let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if read != bytes.len() {
+        return Err(io::Error::other("too little randomness"));
+    }
+    Ok(Secret::new(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}

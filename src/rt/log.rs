@@ -1,0 +1,260 @@
+//! Log lines: to stderr for people and journald, and into a ring in memory that `logs` reads.
+//!
+//! `env_logger` filters and writes; this room adds what a daemon on an SD card needs: a bounded
+//! ring instead of files, priorities that journald understands (sd-daemon(3)), and two guards on
+//! every line: what could fool a terminal is escaped, and a known secret is blotted out even if a
+//! library should print it.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::clock;
+use crate::base::text::Plain;
+use crate::base::{Secret, Wall, limits};
+
+/// One line that was logged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Line {
+    /// Counts from 1 since the start of the process.
+    pub(crate) seq: u64,
+    /// When it was said.
+    pub(crate) at: Wall,
+    /// How grave it is.
+    pub(crate) level: Level,
+    /// Who says it: `discord`, `gateway` …
+    pub(crate) target: Box<str>,
+    /// The text, already safe to print.
+    pub(crate) text: Box<str>,
+}
+
+/// Where lines go besides the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// `2026-03-21T09:26:53.589Z INFO  [discord] text`, with colours or without.
+    Person {
+        /// Whether stderr is a terminal that shows colours.
+        colours: bool,
+    },
+    /// `<6>[discord] text`: journald adds the time and reads the priority.
+    Journal,
+}
+
+/// The log's memory; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines(Arc<Mutex<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    lines: VecDeque<Line>,
+    bytes: usize,
+    total: u64,
+    secrets: Vec<Secret>,
+}
+
+struct Logger {
+    filter: env_logger::Logger,
+    form: Form,
+    lines: Lines,
+}
+
+/// Our own targets; what libraries say is heard from WARN up only.
+const TARGETS: [&str; 7] =
+    ["agent", "config", "control", "discord", "gateway", "health-monitor", "sandbox"];
+
+/// Starts logging at `level`: `error`, `warn`, `info`, `debug`, `trace`, `connection-debug` (all
+/// of the channels' heartbeats, events and attempts), or filters in `env_logger`'s form.
+///
+/// # Errors
+/// A word for the person when `level` cannot be read.
+pub(crate) fn start(level: &str, form: Form) -> Result<Lines, String> {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Warn);
+    builder.parse_filters(&filters(level)?);
+    let lines = Lines::new();
+    let logger = Logger { filter: builder.build(), form, lines: lines.clone() };
+    log::set_max_level(logger.filter.filter());
+    // A second start in one process (tests) keeps the first logger; its ring is then not ours.
+    let _ = log::set_boxed_logger(Box::new(logger));
+    Ok(lines)
+}
+
+/// The level's word as filters: ours at that level, libraries at WARN (or lower if that is asked).
+fn filters(level: &str) -> Result<String, String> {
+    let ours =
+        |level: &str| TARGETS.iter().map(|target| format!("{target}={level},")).collect::<String>();
+    Ok(match level {
+        "connection-debug" => ours("info") + "discord=debug",
+        "error" | "off" => level.to_owned(),
+        "warn" | "info" | "debug" | "trace" => ours(level) + "warn",
+        other if other.contains(['=', ',']) => other.to_owned(),
+        other => {
+            return Err(format!(
+                "log level \"{other}\" is not known; use error, warn, info, debug, trace or \
+                 connection-debug"
+            ));
+        }
+    })
+}
+
+impl Lines {
+    fn new() -> Lines {
+        Lines(Arc::new(Mutex::new(Kept {
+            lines: VecDeque::new(),
+            bytes: 0,
+            total: 0,
+            secrets: Vec::new(),
+        })))
+    }
+
+    /// From now on no line shows `secret`.
+    pub(crate) fn hide(&self, secret: &Secret) {
+        if !secret.is_empty() {
+            self.lock().secrets.push(secret.clone());
+        }
+    }
+
+    /// The lines after number `after`, at most `limit` of the newest.
+    pub(crate) fn after(&self, after: u64, limit: usize) -> Vec<Line> {
+        let kept = self.lock();
+        let mut lines: Vec<Line> = kept
+            .lines
+            .iter()
+            .rev()
+            .take_while(|line| line.seq > after)
+            .take(limit)
+            .cloned()
+            .collect();
+        lines.reverse();
+        lines
+    }
+
+    fn push(&self, level: Level, target: &str, text: &str) -> Line {
+        let mut kept = self.lock();
+        let mut text = Plain(text).to_string();
+        for secret in &kept.secrets {
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), "***");
+            }
+        }
+        kept.total += 1;
+        let line = Line {
+            seq: kept.total,
+            at: clock::wall(),
+            level,
+            target: target.into(),
+            text: text.into(),
+        };
+        kept.bytes += line.cost();
+        kept.lines.push_back(line.clone());
+        while kept.bytes > limits::LOG_RING_BYTES {
+            let Some(gone) = kept.lines.pop_front() else { break };
+            kept.bytes -= gone.cost();
+        }
+        line
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // A panic while the lock was held cannot leave the ring in a state that matters.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn cost(&self) -> usize {
+        size_of::<Line>() + self.target.len() + self.text.len()
+    }
+
+    /// The line as a person reads it.
+    pub(crate) fn show(&self, form: Form) -> String {
+        let Line { at, level, target, text, .. } = self;
+        match form {
+            Form::Journal => format!("<{}>[{target}] {text}\n", priority(*level)),
+            Form::Person { colours: false } => format!("{at} {level:5} [{target}] {text}\n"),
+            Form::Person { colours: true } => {
+                let colour = match level {
+                    Level::Error => "31",
+                    Level::Warn => "33",
+                    Level::Info => "32",
+                    Level::Debug | Level::Trace => "2",
+                };
+                format!("\x1b[2m{at}\x1b[0m \x1b[{colour}m{level:5}\x1b[0m [{target}] {text}\n")
+            }
+        }
+    }
+}
+
+/// syslog(3) priorities, which sd-daemon(3) takes as `<N>`.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.filter.matches(record) {
+            return;
+        }
+        let line = self.lines.push(record.level(), record.target(), &record.args().to_string());
+        // A full or closed stderr must not stop the daemon; the ring has the line.
+        let _ = std::io::stderr().write_all(line.show(self.form).as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(lines: &Lines, text: &str) -> Line {
+        lines.push(Level::Info, "discord", text)
+    }
+
+    #[test]
+    fn secrets_are_blotted_out_and_controls_escaped() {
+        let lines = Lines::new();
+        lines.hide(&Secret::new("MTk4.secret"));
+        lines.hide(&Secret::new(""));
+        let said = line(&lines, "token MTk4.secret\u{1b}[2J\nnext");
+        assert_eq!(&*said.text, "token ***\\u{1b}[2J\\nnext");
+    }
+
+    #[test]
+    fn the_ring_is_bounded_and_counts_on() {
+        let lines = Lines::new();
+        for _ in 0..5000 {
+            line(&lines, &"x".repeat(100));
+        }
+        let kept = lines.after(0, usize::MAX);
+        assert!(kept.len() < 5000 && kept.len() > 100);
+        assert_eq!(kept.last().map(|line| line.seq), Some(5000));
+        assert_eq!(lines.after(4998, 10).len(), 2);
+        assert_eq!(lines.after(0, 3).first().map(|line| line.seq), Some(4998));
+    }
+
+    #[test]
+    fn levels_are_words_or_filters() {
+        assert!(filters("connection-debug").is_ok_and(|f| f.ends_with("discord=debug")));
+        assert!(filters("discord=trace,warn").is_ok());
+        assert!(filters("loud").is_err_and(|words| words.contains("connection-debug")));
+    }
+
+    #[test]
+    fn journald_gets_priorities() {
+        let lines = Lines::new();
+        let said = line(&lines, "hello");
+        assert_eq!(said.show(Form::Journal), "<6>[discord] hello\n");
+        assert!(said.show(Form::Person { colours: false }).ends_with("INFO  [discord] hello\n"));
+    }
+}
