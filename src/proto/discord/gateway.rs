@@ -23,16 +23,30 @@
 //! reaching the server, reset by HELLO; one for staying, reset only when a connection has proven
 //! itself well, so that neither RESUMED-then-drop cycles nor storms of op 7 run at full speed.
 
+mod attempt;
+mod fall;
+mod link;
+mod pulse;
 mod saved;
+mod say;
 mod status;
 mod tell;
+#[cfg(test)]
+mod tests;
+mod url;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::backoff::Policy;
+use heapless::Deque;
+
+use super::close::Close;
+use crate::base::backoff::{Backoff, Policy};
 use crate::base::limits;
+use crate::base::timer::{Name, Timers};
 use crate::base::{End, Instant, Machine, Rng, Secret, Wall};
+
+use link::Link;
 
 pub use saved::{Budget, Saved, Session, SessionId, Url};
 pub use status::{Beats, Closes, Counters, Me, Resumes, State, Status};
@@ -293,16 +307,141 @@ impl fmt::Debug for Payload {
 /// The machine.
 #[derive(Debug)]
 pub struct Gateway {
+    config: Config,
     saved: Saved,
+    rng: Rng,
     status: Status,
+    stage: Stage,
+    timers: Timers<WAKES>,
+    out: Deque<Output, OUTPUTS_MAX>,
+    /// An instant and what the clock on the wall said then.
+    clock: (Instant, Wall),
+    /// Waits after failures to reach the server; reset by HELLO.
+    reach: Backoff,
+    /// Waits after failures to stay; reset by proof.
+    stay: Backoff,
+    tries: Tries,
+    /// The last sequence received in the session.
+    received: u64,
+    link: Link,
+}
+
+/// Where we are. Exactly those from `Dialing` to `Closing` have a socket.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Stage {
+    /// Not started, or stopped.
+    Off,
+    /// A fatal code: only [`Ask::Resume`] leads out.
+    Parked,
+    /// Until the next try.
+    Waiting,
+    /// For the answer of `GET /gateway/bot`.
+    Fetching,
+    /// The port is connecting.
+    Dialing(Plan),
+    /// The WebSocket is up, HELLO is due.
+    Greeting(Plan),
+    /// RESUME is written.
+    Resuming,
+    /// IDENTIFY is written.
+    Identifying,
+    /// READY or RESUMED.
+    Live,
+    /// We asked for the close; the port will say when the socket is gone.
+    Closing(After),
+}
+
+/// What a dial is for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Plan {
+    Resume { by_resume_url: bool },
+    Identify,
+}
+
+/// What follows when the socket is gone.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum After {
+    Off,
+    Park(&'static Close),
+    Retry(Duration),
+}
+
+/// The timers.
+#[derive(Clone, Copy)]
+enum Wake {
+    /// The next try is due.
+    Try,
+    /// `GET /gateway/bot` has not been answered.
+    Fetch,
+    /// HELLO, READY or RESUMED has not come.
+    Answer,
+    /// A heartbeat is due.
+    Beat,
+    /// An ACK has not come.
+    Ack,
+    /// It has been long enough to call the connection well.
+    Proof,
+    /// The cursor is worth keeping.
+    Save,
+}
+
+const WAKES: usize = 7;
+
+impl Name for Wake {
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// More than any one call leads to.
+const OUTPUTS_MAX: usize = 24;
+
+/// What earlier tries have taught.
+#[derive(Debug, Default)]
+struct Tries {
+    /// Dials in a row that ran out of time.
+    timeouts: u32,
+    /// Failures in a row of the resume URL.
+    resume_url_failures: u32,
+    /// RESUMEs in a row that failed.
+    failed_resumes: u32,
+    /// Connections in a row that were live and ended before they had proven themselves.
+    unproven: u32,
+    /// When we last dialled.
+    dialed_at: Option<Instant>,
+    /// When we last wrote an IDENTIFY.
+    identified_at: Option<Instant>,
+    /// When `GET /gateway/bot` was last answered.
+    informed_at: Option<Instant>,
+    /// Whether we wait for the budget.
+    held: bool,
 }
 
 impl Gateway {
-    /// A machine at rest, which waits for [`Input::Start`]. `saved` is what the last [`Output::Save`]
-    /// carried, or the default.
+    /// A machine at rest, which waits for [`Input::Start`]. `saved` is what the last
+    /// [`Output::Save`] carried, or the default.
     #[must_use]
-    pub fn new(_config: Config, saved: Saved, _rng: Rng) -> Gateway {
-        Gateway { saved, status: Status::default() }
+    pub fn new(config: Config, mut saved: Saved, rng: Rng) -> Gateway {
+        let is_allowed = |url: &Url| url::allowed(url, &config.base_url).is_some();
+        saved.url = saved.url.filter(is_allowed);
+        if let Some(session) = &mut saved.session {
+            session.resume_url = session.resume_url.take().filter(is_allowed);
+        }
+        Gateway {
+            received: saved.session.as_ref().map_or(0, |session| session.seq),
+            reach: Backoff::new(config.backoff),
+            stay: Backoff::new(config.backoff),
+            status: Status { budget: saved.budget, ..Status::default() },
+            config,
+            saved,
+            rng,
+            stage: Stage::Off,
+            timers: Timers::default(),
+            out: Deque::new(),
+            clock: (Instant(0), Wall(0)),
+            tries: Tries::default(),
+            link: Link::new(Instant(0)),
+        }
     }
 
     /// What there is to know about the connection.
@@ -316,21 +455,117 @@ impl Gateway {
     pub fn saved(&self) -> &Saved {
         &self.saved
     }
+
+    /// What the clock on the wall says at `now`.
+    fn wall(&self, now: Instant) -> Wall {
+        self.clock.1 + now.since(self.clock.0)
+    }
+
+    fn put(&mut self, output: Output) {
+        if self.out.push_back(output).is_err() {
+            self.status.counters.outputs_lost += 1;
+        }
+    }
+
+    fn tell(&mut self, tell: Tell) {
+        self.put(Output::Tell(tell));
+    }
+
+    fn save(&mut self, urgency: Urgency) {
+        self.timers.stop(Wake::Save);
+        self.put(Output::Save(urgency, Box::new(self.saved.clone())));
+    }
+
+    fn set_state(&mut self, now: Instant, state: State) {
+        if self.status.state != state {
+            self.status.state = state;
+            self.status.since = now;
+            self.put(Output::State(state));
+        }
+    }
+
+    /// Gives the session up; what the server remembers of it is of no more use.
+    fn forget_session(&mut self) {
+        self.set_strikes(0);
+        self.tries.failed_resumes = 0;
+        self.received = 0;
+        if self.saved.session.take().is_some() {
+            self.save(Urgency::Now);
+        }
+    }
+
+    fn set_strikes(&mut self, strikes: u32) {
+        self.saved.strikes = strikes;
+        self.status.strikes = strikes;
+    }
+
+    fn durable(&mut self, now: Instant, seq: u64) {
+        let received = self.received;
+        let Some(session) = &mut self.saved.session else { return };
+        if seq > session.seq && seq <= received {
+            session.seq = seq;
+            if self.timers.get(Wake::Save).is_none() {
+                self.timers.set(Wake::Save, now + limits::HOT_SAVE);
+            }
+        }
+    }
 }
 
 impl Machine for Gateway {
     type Input<'a> = Input<'a>;
     type Output = Output;
 
-    fn handle(&mut self, _now: Instant, _input: Input<'_>) {}
+    fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Start { wall } => self.start(now, wall),
+            Input::Wall(wall) => self.set_clock(now, wall),
+            Input::Gateway(info) => self.informed(now, info),
+            Input::GatewayUnknown => self.uninformed(now),
+            Input::Unauthorized => self.unauthorized(now),
+            Input::Open => self.opened(now),
+            Input::Heard(signal) => self.heard(now, signal),
+            Input::Ended(end) => self.ended(now, end),
+            Input::Durable(seq) => self.durable(now, seq),
+            Input::Drained => self.drained(now),
+            Input::Send(bytes) => self.send_for_others(now, bytes),
+            Input::Ask(ask) => self.asked(now, ask),
+        }
+        // Whoever is kept busy with inputs must not have to call us for the time as well.
+        self.expire(now);
+    }
 
-    fn expire(&mut self, _now: Instant) {}
+    fn expire(&mut self, now: Instant) {
+        if self.timers.take(Wake::Try, now) {
+            self.attempt(now);
+        }
+        if self.timers.take(Wake::Fetch, now) {
+            self.uninformed(now);
+        }
+        if self.timers.take(Wake::Answer, now) {
+            self.link.overdue.answer = true;
+            self.drain();
+        }
+        if self.timers.take(Wake::Ack, now) {
+            self.link.overdue.ack = true;
+            self.drain();
+        }
+        if self.timers.take(Wake::Beat, now) {
+            self.beat_on_schedule(now);
+        }
+        // After a late wake-up the minute may have passed in sleep: then the ACK decides.
+        if self.timers.take(Wake::Proof, now) && !self.link.overdue.ack {
+            self.prove();
+        }
+        if self.timers.take(Wake::Save, now) {
+            self.save(Urgency::Soon);
+        }
+    }
 
     fn poll(&mut self) -> Option<Output> {
-        None
+        self.out.pop_front()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.timers.earliest()
     }
 }
