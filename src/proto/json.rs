@@ -218,58 +218,57 @@ impl Tokenizer {
     }
 
     fn read(&mut self, text: &str, sink: &mut impl Sink) -> Result<(), Fault> {
-        let mut rest = text;
-        while !rest.is_empty() {
-            rest = match self.state {
-                State::Text => self.text(rest, sink)?,
-                State::Escape => self.escape(rest, sink)?,
-                State::Hex(left) => self.hex(left, rest, sink)?,
-                State::Scalar => self.scalar(rest, sink)?,
-                State::Refused(fault) => return Err(fault),
-                _ => self.structure(rest, sink)?,
+        let mut at = 0;
+        while let Some(&byte) = text.as_bytes().get(at) {
+            at = match self.state {
+                State::Text => self.text(text, at, sink)?,
+                State::Scalar => self.scalar(text, at, sink)?,
+                _ => {
+                    self.byte(byte, sink)?;
+                    // A scalar's first byte is its own.
+                    at + usize::from(self.state != State::Scalar)
+                }
             }
         }
         Ok(())
     }
 
-    /// Reads up to the inside of a string, or the beginning of a scalar.
-    fn structure<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
-        for (at, byte) in text.bytes().enumerate() {
-            match (byte, self.state) {
-                (b' ' | b'\t' | b'\n' | b'\r', _) => {}
-                (b'"', State::Value | State::ValueOrEnd | State::Key | State::KeyOrEnd) => {
-                    self.in_key = matches!(self.state, State::Key | State::KeyOrEnd);
-                    self.state = State::Text;
-                    return Ok(split(text, at + 1).1);
-                }
-                (b':', State::Colon) => self.state = State::Value,
-                (b',', State::After) if self.depth > 0 => {
-                    self.state = if self.in_object() { State::Key } else { State::Value };
-                }
-                (b'{', State::Value | State::ValueOrEnd) => {
-                    self.begin(true)?;
-                    sink.token(Token::ObjectBegin);
-                }
-                (b'[', State::Value | State::ValueOrEnd) => {
-                    self.begin(false)?;
-                    sink.token(Token::ArrayBegin);
-                }
-                (b'}', State::After | State::KeyOrEnd) if self.in_object() => {
-                    self.end();
-                    sink.token(Token::ObjectEnd);
-                }
-                (b']', State::After | State::ValueOrEnd) if self.in_array() => {
-                    self.end();
-                    sink.token(Token::ArrayEnd);
-                }
-                (b'-' | b'0'..=b'9' | b't' | b'f' | b'n', State::Value | State::ValueOrEnd) => {
-                    self.state = State::Scalar;
-                    return Ok(split(text, at).1);
-                }
-                _ => return Err(Fault::Syntax),
+    /// Reads one byte outside of scalars and of the plain parts of strings.
+    fn byte(&mut self, byte: u8, sink: &mut impl Sink) -> Result<(), Fault> {
+        match (byte, self.state) {
+            (_, State::Escape) => self.escape(byte, sink)?,
+            (_, State::Hex(left)) => self.hex(byte, left, sink)?,
+            (_, State::Refused(fault)) => return Err(fault),
+            (b' ' | b'\t' | b'\n' | b'\r', _) => {}
+            (b'"', State::Value | State::ValueOrEnd | State::Key | State::KeyOrEnd) => {
+                self.in_key = matches!(self.state, State::Key | State::KeyOrEnd);
+                self.state = State::Text;
             }
+            (b':', State::Colon) => self.state = State::Value,
+            (b',', State::After) if self.in_object() => self.state = State::Key,
+            (b',', State::After) if self.in_array() => self.state = State::Value,
+            (b'-' | b'0'..=b'9' | b't' | b'f' | b'n', State::Value | State::ValueOrEnd) => {
+                self.state = State::Scalar;
+            }
+            (b'{', State::Value | State::ValueOrEnd) => {
+                self.begin(true)?;
+                sink.token(Token::ObjectBegin);
+            }
+            (b'[', State::Value | State::ValueOrEnd) => {
+                self.begin(false)?;
+                sink.token(Token::ArrayBegin);
+            }
+            (b'}', State::After | State::KeyOrEnd) if self.in_object() => {
+                self.end();
+                sink.token(Token::ObjectEnd);
+            }
+            (b']', State::After | State::ValueOrEnd) if self.in_array() => {
+                self.end();
+                sink.token(Token::ArrayEnd);
+            }
+            _ => return Err(Fault::Syntax),
         }
-        Ok("")
+        Ok(())
     }
 
     fn in_object(&self) -> bool {
@@ -296,57 +295,58 @@ impl Tokenizer {
         self.state = State::After;
     }
 
-    /// Reads a string up to its end, an escape, or the end of the window.
-    fn text<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
-        let (part, rest) = split(text, plain_run(text.as_bytes()));
-        let (special, after) = split(rest, 1);
-        if special != "\\" || !part.is_empty() {
+    /// Reads a string from `from` to its end, an escape, or the end of the window.
+    fn text(&mut self, text: &str, from: usize, sink: &mut impl Sink) -> Result<usize, Fault> {
+        let bytes = text.as_bytes();
+        let end = from + plain_run(bytes.get(from..).unwrap_or_default());
+        let special = bytes.get(end);
+        if self.leading != 0 && (special != Some(&b'\\') || end > from) {
             self.unpaired(sink);
         }
         match special {
-            "\"" => self.state = if self.in_key { State::Colon } else { State::After },
-            "\\" => self.state = State::Escape,
-            "" => {}
-            _ => return Err(Fault::Control),
+            Some(b'"') => self.state = if self.in_key { State::Colon } else { State::After },
+            Some(b'\\') => self.state = State::Escape,
+            Some(_) => return Err(Fault::Control),
+            None => {}
         }
-        self.tell(part, special == "\"", sink);
-        Ok(after)
+        self.tell(text.get(from..end).unwrap_or_default(), special == Some(&b'"'), sink);
+        Ok(end + 1)
     }
 
-    /// Reads the character after a backslash.
-    fn escape<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
-        let (letter, rest) = split(text, 1);
-        let meant = match letter {
-            "\"" | "\\" | "/" => letter,
-            "b" => "\u{8}",
-            "f" => "\u{c}",
-            "n" => "\n",
-            "r" => "\r",
-            "t" => "\t",
-            "u" => {
+    /// Reads the byte after a backslash.
+    fn escape(&mut self, byte: u8, sink: &mut impl Sink) -> Result<(), Fault> {
+        let meant = match byte {
+            b'"' => "\"",
+            b'\\' => "\\",
+            b'/' => "/",
+            b'b' => "\u{8}",
+            b'f' => "\u{c}",
+            b'n' => "\n",
+            b'r' => "\r",
+            b't' => "\t",
+            b'u' => {
                 self.code = 0;
                 self.state = State::Hex(4);
-                return Ok(rest);
+                return Ok(());
             }
             _ => return Err(Fault::Escape),
         };
         self.unpaired(sink);
         self.tell(meant, false, sink);
         self.state = State::Text;
-        Ok(rest)
+        Ok(())
     }
 
     /// Reads the first of the `left` hexadecimal digits that are still to come of a `\u` escape.
-    fn hex<'t>(&mut self, left: u8, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
-        let (digit, rest) = split(text, 1);
-        let digit = u16::from_str_radix(digit, 16).map_err(|_| Fault::Escape)?;
-        self.code = self.code << 4 | digit;
+    fn hex(&mut self, byte: u8, left: u8, sink: &mut impl Sink) -> Result<(), Fault> {
+        let digit = char::from(byte).to_digit(16).ok_or(Fault::Escape)?;
+        self.code = self.code << 4 | u16::try_from(digit).unwrap_or_default();
         self.state = State::Hex(left - 1);
         if left == 1 {
             self.state = State::Text;
             self.code_unit(sink);
         }
-        Ok(rest)
+        Ok(())
     }
 
     /// Tells the UTF-16 code unit that an escape has named, or keeps it for its other half.
@@ -386,20 +386,22 @@ impl Tokenizer {
         }
     }
 
-    /// Reads a number or a word up to its end or the end of the window.
-    fn scalar<'t>(&mut self, text: &'t str, sink: &mut impl Sink) -> Result<&'t str, Fault> {
-        let within = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E');
-        let (part, rest) = split(text, text.bytes().take_while(|&b| within(b)).count());
-        if self.held.is_empty() && !rest.is_empty() {
+    /// Reads a number or a word from `from` to its end or the end of the window.
+    fn scalar(&mut self, text: &str, from: usize, sink: &mut impl Sink) -> Result<usize, Fault> {
+        let within = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E');
+        let rest = text.as_bytes().get(from..).unwrap_or_default();
+        let end = from + rest.iter().take_while(|b| within(b)).count();
+        let part = text.get(from..end).unwrap_or_default();
+        if self.held.is_empty() && end < text.len() {
             sink.token(scalar(part)?);
             self.state = State::After;
-            return Ok(rest);
+            return Ok(end);
         }
         self.held.push_str(part).map_err(|_| Fault::Number)?;
-        if !rest.is_empty() {
+        if end < text.len() {
             self.held_scalar(sink)?;
         }
-        Ok(rest)
+        Ok(end)
     }
 
     /// Tells the scalar whose pieces were held.
@@ -409,11 +411,6 @@ impl Tokenizer {
         self.state = State::After;
         Ok(())
     }
-}
-
-/// Splits `text` at most `at` bytes in; all of it is the first part if a character stands there.
-fn split(text: &str, at: usize) -> (&str, &str) {
-    text.split_at_checked(at).unwrap_or((text, ""))
 }
 
 /// How many bytes at the beginning of `bytes` stand for themselves in a string.
@@ -471,6 +468,12 @@ pub struct Capture<const N: usize> {
     len: usize,
     cut: bool,
     begun: bool,
+}
+
+impl<const N: usize> Default for Capture<N> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<const N: usize> Capture<N> {
