@@ -460,7 +460,7 @@ mod tests {
                     }
                 }
             }
-            assert!(outbox.is_empty() && outbox.len() == 0 && open.is_empty(), "seed {seed}");
+            assert!(outbox.is_empty() && outbox.waiting == 0 && open.is_empty(), "seed {seed}");
         }
     }
 }

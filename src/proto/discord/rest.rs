@@ -509,3 +509,292 @@ impl fmt::Display for Tell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant(5_000_000_000);
+    const LIFE: Duration = Duration::from_secs(600);
+
+    /// A machine under test, and everything it said since last asked.
+    struct Rig {
+        rest: Rest,
+        now: Instant,
+    }
+
+    impl Rig {
+        fn new() -> Rig {
+            Rig { rest: Rest::new(1), now: NOW }
+        }
+
+        fn feed(&mut self, input: Input) -> Vec<Output> {
+            self.rest.handle(self.now, input);
+            self.said()
+        }
+
+        fn said(&mut self) -> Vec<Output> {
+            assert!(self.rest.deadline().is_none_or(|deadline| deadline > self.now));
+            std::iter::from_fn(|| self.rest.poll()).collect()
+        }
+
+        fn ask(&mut self, job: u64, route: Route) -> Vec<Output> {
+            self.feed(Input::Ask { job, route, exempt: false, deadline: self.now + LIFE })
+        }
+
+        fn message(&mut self, job: u64, channel: u64) -> Vec<Output> {
+            self.ask(job, Route::CreateMessage { channel })
+        }
+
+        fn pre_flight(&mut self, job: u64) -> Vec<Output> {
+            let deadline = self.now + LIFE;
+            self.feed(Input::Ask { job, route: Route::ApplicationMe, exempt: true, deadline })
+        }
+
+        fn answer(&mut self, job: u64, status: u16, head: RateHead) -> Vec<Output> {
+            self.feed(Input::Answer { job, status, head, html: false })
+        }
+
+        fn plain(&mut self, job: u64, status: u16) -> Vec<Output> {
+            self.answer(job, status, RateHead::default())
+        }
+
+        fn wait(&mut self, span: Duration) -> Vec<Output> {
+            self.now += span;
+            self.rest.expire(self.now);
+            self.said()
+        }
+
+        /// Goes on to the next deadline.
+        fn next(&mut self) -> Vec<Output> {
+            self.now = self.rest.deadline().expect("something is due");
+            self.wait(Duration::ZERO)
+        }
+    }
+
+    fn head(scope: Scope, retry_after: Duration) -> RateHead {
+        let global = scope == Scope::Global;
+        RateHead { retry_after: Some(retry_after), scope, global, ..RateHead::default() }
+    }
+
+    fn go(job: u64) -> Output {
+        Output::Go { job }
+    }
+
+    fn failed(job: u64, why: Failure) -> Output {
+        Output::Failed { job, why }
+    }
+
+    #[test]
+    fn a_final_answer_says_what_to_do() {
+        for (status, why) in [
+            (404, Failure::Gone),
+            (403, Failure::Forbidden),
+            (400, Failure::Bad(400)),
+            (302, Failure::Bad(302)),
+        ] {
+            let mut rig = Rig::new();
+            assert_eq!(rig.message(1, 7), [go(1)]);
+            assert_eq!(rig.plain(1, status), [failed(1, why)]);
+            assert!(rig.rest.is_empty());
+            assert_eq!(rig.plain(1, 200), [], "late words about a call that is over");
+        }
+    }
+
+    #[test]
+    fn after_a_401_only_the_pre_flight_goes_out_until_the_token_has_changed() {
+        let mut rig = Rig::new();
+        assert_eq!(rig.message(1, 7), [go(1)]);
+        assert_eq!(rig.plain(1, 401), [Output::Tell(Tell::Unauthorized)]);
+        assert_eq!(rig.message(2, 8), []);
+        assert_eq!(rig.pre_flight(3), [go(3)]);
+        assert_eq!(rig.plain(3, 401), [failed(3, Failure::Unauthorized)]);
+        assert_eq!(rig.feed(Input::Unblock), [Output::Tell(Tell::Unblocked), go(1), go(2)]);
+        assert_eq!(rig.plain(1, 401), [Output::Tell(Tell::Unauthorized)]);
+        let expired = [1, 2].map(|job| failed(job, Failure::Unauthorized));
+        rig.plain(2, 401);
+        assert_eq!(rig.wait(LIFE), expired, "what waited too long says why");
+    }
+
+    #[test]
+    fn a_pre_flight_that_succeeds_proves_the_token() {
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        rig.plain(1, 401);
+        rig.pre_flight(2);
+        let proven = [Output::Tell(Tell::Unblocked), Output::Done { job: 2 }, go(1)];
+        assert_eq!(rig.plain(2, 200), proven);
+    }
+
+    #[test]
+    fn a_429_holds_up_its_own_chat_and_a_global_one_all() {
+        let wait = Duration::from_secs(3);
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        rig.answer(1, 429, head(Scope::User, wait));
+        assert_eq!(rig.message(2, 7), [], "behind the one that was limited");
+        assert_eq!(rig.message(3, 8), [go(3)]);
+        assert_eq!(rig.next(), [go(1)]);
+        assert_eq!(rig.now, NOW + wait);
+        rig.answer(1, 429, head(Scope::Global, wait));
+        rig.plain(3, 200);
+        assert_eq!(rig.message(4, 9), []);
+        assert_eq!(rig.next(), [go(1), go(4)]);
+        assert_eq!(rig.now, NOW + wait * 2);
+    }
+
+    #[test]
+    fn a_429_outlives_the_call_that_met_it() {
+        let wait = Duration::from_secs(3);
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        rig.answer(1, 429, head(Scope::Shared, wait));
+        rig.feed(Input::Cancel { job: 1 });
+        assert_eq!(rig.message(2, 7), []);
+        assert_eq!((rig.next(), rig.now), (vec![go(2)], NOW + wait));
+    }
+
+    #[test]
+    fn a_429_that_asks_for_no_wait_is_not_asked_again_at_once() {
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        for _ in 0..20 {
+            rig.answer(1, 429, head(Scope::Shared, Duration::ZERO));
+            assert_eq!(rig.next(), [go(1)]);
+        }
+        assert!(NOW.until(rig.now) > Duration::from_secs(20));
+    }
+
+    #[test]
+    fn cloudflares_page_silences_everything() {
+        for status in [403, 429] {
+            let mut rig = Rig::new();
+            rig.message(1, 7);
+            let head = RateHead::default();
+            let told = rig.feed(Input::Answer { job: 1, status, head, html: true });
+            assert_eq!(told, [Output::Tell(Tell::Banned { wait: REST_BAN_WAIT })]);
+            assert_eq!(rig.message(2, 8), []);
+            assert_eq!(rig.pre_flight(3), []);
+            rig.now = NOW + REST_BAN_WAIT;
+            assert_eq!(rig.message(4, 9).last(), Some(&go(4)));
+        }
+    }
+
+    #[test]
+    fn the_invalid_budget_is_never_overdrawn_and_shared_limits_do_not_count() {
+        let mut rig = Rig::new();
+        let mut job = 0;
+        for _ in 0..REST_INVALID_MAX {
+            job += 1;
+            assert_eq!(rig.message(job, job).last(), Some(&go(job)));
+            rig.plain(job, 403);
+            rig.wait(Duration::from_millis(100));
+        }
+        assert_eq!(rig.message(9000, 1), [], "the budget is spent");
+        assert_eq!(rig.rest.counts().invalid, REST_INVALID_MAX as u64);
+        assert_eq!(rig.next(), [go(9000)], "until the oldest is out of the window");
+        assert_eq!(rig.now, NOW + REST_INVALID_PERIOD);
+        rig.answer(9000, 429, head(Scope::Shared, Duration::from_secs(1)));
+        assert_eq!(rig.rest.counts().invalid, REST_INVALID_MAX as u64);
+    }
+
+    #[test]
+    fn what_expires_while_we_keep_quiet_says_so() {
+        let mut rig = Rig::new();
+        (0..REST_INVALID_MAX).for_each(|_| rig.rest.count_invalid(NOW));
+        assert_eq!(rig.said().len(), 1, "told once");
+        let (job, route) = (1, Route::GatewayBot);
+        let deadline = NOW + Duration::from_secs(5);
+        rig.feed(Input::Ask { job, route, exempt: false, deadline });
+        assert_eq!(rig.next(), [failed(1, Failure::TooManyInvalid)]);
+    }
+
+    #[test]
+    fn a_second_has_no_more_calls_than_discord_allows() {
+        let mut rig = Rig::new();
+        let (mut calls, mut open) = (vec![], VecDeque::new());
+        for job in 0..200 {
+            open.extend(rig.message(job, job));
+        }
+        while let Some(output) = open.pop_front() {
+            if let Output::Go { job } = output {
+                calls.push(rig.now);
+                open.extend(rig.plain(job, 200));
+            }
+            if open.is_empty() && !rig.rest.is_empty() {
+                open.extend(rig.next());
+            }
+        }
+        assert_eq!(calls.len(), 200);
+        let rate = REST_GLOBAL_PER_SECOND as usize;
+        let second = Duration::from_secs(1);
+        assert!(calls.windows(rate + 1).all(|some| some[0].until(some[rate]) >= second));
+        assert_eq!(NOW.until(rig.now), second * 3, "and no fewer either");
+    }
+
+    #[test]
+    fn a_call_without_answer_is_made_again_until_its_deadline_but_typing_is_not() {
+        let mut rig = Rig::new();
+        rig.ask(1, Route::Typing { channel: 7 });
+        let lost = |job| Input::Lost { job, maybe_processed: false };
+        assert_eq!(rig.feed(lost(1)), [failed(1, Failure::Lost)]);
+        rig.message(2, 7);
+        let mut tries = 1;
+        let why = loop {
+            let said = rig.feed(lost(2));
+            if let [Output::Failed { why, .. }] = said[..] {
+                break why;
+            }
+            assert!(matches!(said[..], [Output::Tell(Tell::Retry { status: None, .. })]));
+            assert_eq!(rig.next(), [go(2)]);
+            tries += 1;
+        };
+        assert_eq!(why, Failure::Expired);
+        assert!(rig.now + REST_RETRY_MAX > NOW + LIFE && rig.now < NOW + LIFE);
+        assert!((100..REST_TRIES_MAX).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn signs_of_typing_leave_connections_to_messages() {
+        let mut rig = Rig::new();
+        for channel in 1..=3 {
+            rig.ask(channel, Route::Typing { channel });
+        }
+        assert_eq!(rig.rest.counts().calls, 2);
+        assert_eq!(rig.message(4, 1), [go(4)]);
+        assert_eq!(rig.message(5, 2), [go(5)]);
+        assert_eq!(rig.message(6, 3), [], "as many as there are connections");
+        assert_eq!(rig.plain(4, 200), [Output::Done { job: 4 }, go(6)]);
+    }
+
+    #[test]
+    fn what_is_cancelled_is_forgotten_and_makes_room() {
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        rig.message(2, 7);
+        rig.message(3, 7);
+        assert_eq!(rig.feed(Input::Cancel { job: 2 }), []);
+        assert_eq!(rig.feed(Input::Cancel { job: 1 }), [go(3)]);
+        assert_eq!(rig.plain(1, 200), []);
+        assert_eq!(rig.plain(3, 200), [Output::Done { job: 3 }]);
+    }
+
+    #[test]
+    fn queue_and_memory_of_buckets_are_bounded() {
+        let mut rig = Rig::new();
+        for job in 0..REST_JOBS_MAX as u64 {
+            rig.message(job, job);
+        }
+        assert_eq!(rig.message(9000, 9000), [failed(9000, Failure::Full)]);
+        for job in 0..REST_JOBS_MAX as u64 {
+            rig.feed(Input::Cancel { job });
+        }
+        for channel in 10_000..12_000 {
+            rig.wait(Duration::from_secs(1));
+            rig.message(channel, channel);
+            rig.plain(channel, 200);
+        }
+        assert!(rig.rest.is_empty());
+        assert_eq!(rig.rest.buckets.len(), crate::base::limits::REST_BUCKETS_MAX);
+    }
+}

@@ -78,7 +78,9 @@ mod tests {
 
     fn head(lines: &[(&str, &str)]) -> RateHead {
         let mut head = RateHead::default();
-        lines.iter().for_each(|(name, value)| head.parse(name, value));
+        for (name, value) in lines {
+            head.parse(name, value);
+        }
         head
     }
 
