@@ -21,3 +21,9 @@ mod channels;
 mod control;
 #[allow(dead_code, unreachable_pub, reason = "the verbs that use it come with the command line")]
 mod sandbox;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the layers above it are still to come; `pub` here means: for other layers"
+)]
+mod agent;

@@ -1,0 +1,37 @@
+//! The agent that says what it hears: what runs when nothing else is configured, and what
+//! rehearsals use, since it can also be as busy as a real one.
+
+use std::time::Duration;
+
+use super::Fault;
+use crate::core::chat::Request;
+use crate::rt::{blocking, clock};
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo {
+    /// How long it computes before each answer, on a thread of its own like any other work that
+    /// would hold up the connections.
+    pub burn: Duration,
+}
+
+impl Echo {
+    /// The text of `request`.
+    ///
+    /// # Errors
+    /// There is no thread to compute on.
+    pub async fn answer(&self, request: &Request) -> Result<String, Fault> {
+        if !self.burn.is_zero() {
+            let burn = self.burn;
+            blocking::run(move || compute(burn)).await.map_err(|_| Fault::Busy)?;
+        }
+        Ok(request.text.to_string())
+    }
+}
+
+fn compute(burn: Duration) {
+    let end = clock::now() + burn;
+    while clock::now() < end {
+        std::hint::spin_loop();
+    }
+}
