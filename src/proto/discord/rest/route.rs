@@ -151,7 +151,11 @@ mod tests {
     #[test]
     fn a_body_pings_nobody_and_is_shown_once() {
         let body = message_body("hi", "barnacle-0123", Some(u64::MAX));
-        let expected = r#"{"content":"hi","nonce":"barnacle-0123","enforce_nonce":true,"message_reference":{"message_id":"18446744073709551615","fail_if_not_exists":false},"allowed_mentions":{"parse":[]}}"#;
+        let expected = concat!(
+            r#"{"content":"hi","nonce":"barnacle-0123","enforce_nonce":true,"#,
+            r#""message_reference":{"message_id":"18446744073709551615","#,
+            r#""fail_if_not_exists":false},"allowed_mentions":{"parse":[]}}"#,
+        );
         assert_eq!(body, expected);
         assert!(!message_body("hi", "n", None).contains("message_reference"));
     }
