@@ -27,3 +27,11 @@ mod sandbox;
     reason = "the layers above it are still to come; `pub` here means: for other layers"
 )]
 mod agent;
+
+#[allow(dead_code, reason = "the composition root is still to come")]
+mod cli;
+
+/// Runs the program; the exit code is one of those that `barnacle help exit-codes` lists.
+pub fn main() -> std::process::ExitCode {
+    cli::main()
+}

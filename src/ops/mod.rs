@@ -2,4 +2,5 @@
 
 pub(crate) mod config;
 pub(crate) mod exit;
+pub(crate) mod options;
 pub(crate) mod state;

@@ -362,11 +362,12 @@ fn gateway(read: &mut Reader<'_>, env: &Env) -> Gateway {
     // That is the only mode there is, so reading it is all: another one is a mistake.
     let _ = read.word("gateway.auth.mode");
     let port = read.whole("gateway.port").and_then(|port| u16::try_from(port).ok());
-    let port_of_env = || env.get("OPENCLAW_GATEWAY_PORT")?.trim().parse().ok();
+    let port_of = |name: &str| env.get(name)?.trim().parse().ok();
+    let ports = [port_of("BARNACLE_GATEWAY_PORT"), port, port_of("OPENCLAW_GATEWAY_PORT")];
     let token_of_env = || env.get("OPENCLAW_GATEWAY_TOKEN").map(str::to_owned);
     let token = read.text("gateway.auth.token").or_else(token_of_env);
     Gateway {
-        port: port.or_else(port_of_env).unwrap_or(limits::CONTROL_PORT),
+        port: first(ports).unwrap_or(limits::CONTROL_PORT),
         lan: read.word("gateway.bind") == Some("lan"),
         token: token.map(|token| Secret::new(&token)).filter(|token| !token.is_empty()),
     }
@@ -562,6 +563,8 @@ mod tests {
         assert_eq!(config.log_level, "debug");
         let (config, _) = checked("{gateway: {port: 1}}", &env);
         assert_eq!(config.gateway.port, 1);
+        let (config, _) = checked("{gateway: {port: 1}}", &[("BARNACLE_GATEWAY_PORT", "2")]);
+        assert_eq!(config.gateway.port, 2);
     }
 
     fn doors(discord: &str) -> (Policy, Policy, Vec<u64>) {
@@ -646,7 +649,8 @@ mod tests {
 
     #[test]
     fn a_flood_of_mistakes_is_counted_not_listed() {
-        let text = format!("{{{}}}", (0..50_000).map(|n| format!("k{n}:1,")).collect::<String>());
+        let keys: Vec<String> = (0..50_000).map(|n| format!("k{n}: 1")).collect();
+        let text = format!("{{{}}}", keys.join(","));
         let (_, mistakes) = checked(&text, &[]);
         assert_eq!(mistakes.len(), limits::CONFIG_MISTAKES_MAX + 1);
         assert!(mistakes.iter().any(|mistake| mistake.text.contains("49900 more")));

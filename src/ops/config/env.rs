@@ -1,6 +1,7 @@
 //! The environment, read once and passed on as a value: nothing else in the program asks for it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,11 +28,17 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("WATCHDOG_USEC", "systemd's watchdog interval"),
     ("JOURNAL_STREAM", "systemd's: standard error goes to the journal"),
     ("NO_COLOR", "if set to anything, nothing is coloured"),
+    ("BARNACLE_GATEWAY_PORT", "the control port; before the file's"),
     ("OPENCLAW_CONFIG_PATH", "a configuration file, if barnacle has none of its own"),
     ("OPENCLAW_STATE_DIR", "openclaw.json in it is the last configuration file tried"),
     ("OPENCLAW_GATEWAY_PORT", "the control port, if the file has none"),
     ("OPENCLAW_GATEWAY_TOKEN", "the control port's token, if the file has none"),
 ];
+
+/// The words of the command line, the program's name left out.
+pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
+}
 
 /// The environment as it was at the start.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -40,7 +47,7 @@ pub(crate) struct Env(BTreeMap<String, String>);
 impl Env {
     /// This process's environment; variables that are not UTF-8 are left out.
     pub(crate) fn of_process() -> Env {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         Env(std::env::vars_os().filter_map(text).collect())

@@ -21,7 +21,8 @@ use std::time::Duration;
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
 
-pub(crate) use env::{Env, VARIABLES};
+pub(crate) use env::{Env, VARIABLES, arguments};
+#[allow(unused_imports, reason = "the composition root is still to come")]
 pub(crate) use files::{Dirs, Loaded, load, load_last_good, remember_good};
 pub(crate) use keys::{KEYS, Stand};
 

@@ -1,0 +1,171 @@
+//! Help, rendered from the tables: commands and flags, configuration keys, variables, exit codes.
+
+use std::fmt::Write as _;
+
+use super::table::{COMMANDS, Command, Flag, GLOBAL, command};
+use crate::base::spell;
+use crate::ops::config::{KEYS, Stand, VARIABLES};
+use crate::ops::exit::{EXITS, Exit, Failure};
+
+/// Columns that a line of help may fill.
+const COLUMNS: usize = 96;
+
+/// The topics besides commands.
+const TOPICS: [(&str, Render); 3] =
+    [("config", keys), ("environment", variables), ("exit-codes", exits)];
+type Render = fn() -> String;
+
+/// What `barnacle help TOPIC` prints; without a topic, the overview.
+///
+/// # Errors
+/// There is no such topic.
+pub(crate) fn render(topic: Option<&str>) -> Result<String, Failure> {
+    let Some(topic) = topic else { return Ok(overview()) };
+    if let Some(command) = command(topic) {
+        return Ok(of_command(command));
+    }
+    if let Some((_, render)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        return Ok(render());
+    }
+    let meant = spell::nearest(topic, topics());
+    let cure = meant.map_or_else(|| "see `barnacle help`".into(), |n| format!("did you mean {n}?"));
+    Err(Failure::new(Exit::Usage, format!("there is no help on \"{topic}\""), cure))
+}
+
+fn topics() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name).chain(TOPICS.map(|(name, _)| name))
+}
+
+fn overview() -> String {
+    let mut out = String::from(
+        "barnacle keeps an AI agent reachable on Discord, day and night.\n\n\
+         Usage: barnacle COMMAND [FLAGS]\n\nCommands:\n",
+    );
+    columns(&mut out, COMMANDS.iter().map(|command| (usage(command), command.summary)));
+    out.push_str("\nFlags of every command:\n");
+    columns(&mut out, GLOBAL.iter().map(|flag| (spelling(flag), flag.summary)));
+    out.push_str("\nTry it: barnacle demo\n");
+    out
+}
+
+fn of_command(command: &Command) -> String {
+    let mut out = format!("barnacle {}\n\n", usage(command));
+    paragraph(&mut out, "", &format!("{}. {}", capital(command.summary), command.about));
+    if !command.flags.is_empty() {
+        out.push_str("\nFlags:\n");
+        columns(&mut out, command.flags.iter().map(|flag| (spelling(flag), flag.summary)));
+    }
+    out.push_str("\nFlags of every command:\n");
+    columns(&mut out, GLOBAL.iter().map(|flag| (spelling(flag), flag.summary)));
+    out
+}
+
+fn keys() -> String {
+    let mut out = String::from(
+        "The configuration is a JSON5 file: --config, else BARNACLE_CONFIG, else\n\
+         ~/.config/barnacle/barnacle.json5, else /etc/barnacle/barnacle.json5, else OpenClaw's own.\n\
+         ${NAME} in a text is replaced from the environment. Only broken syntax is an error.\n",
+    );
+    for key in KEYS.iter().filter(|key| key.stand == Stand::Works) {
+        let _ = writeln!(out, "\n{}  (default: {})", key.path, key.default);
+        let text = format!("{}. {}.", capital(key.doc), capital(&key.kind.to_string()));
+        paragraph(&mut out, "    ", &text);
+    }
+    let others =
+        [("Accepted, not yet applied", Stand::Later), ("Accepted, not needed", Stand::Moot)];
+    for (title, stand) in others {
+        let of_stand = KEYS.iter().filter(|key| key.stand == stand);
+        let names: Vec<&str> = of_stand.map(|key| key.path).collect();
+        let _ = writeln!(out, "\n{title}:");
+        paragraph(&mut out, "    ", &names.join(", "));
+    }
+    out
+}
+
+fn variables() -> String {
+    let mut out = String::from("Environment variables:\n");
+    columns(&mut out, VARIABLES.iter().map(|&(name, doc)| (name.to_owned(), doc)));
+    out
+}
+
+fn exits() -> String {
+    let mut out = String::from("Exit codes:\n");
+    columns(&mut out, EXITS.iter().map(|&(exit, doc)| (exit.code().to_string(), doc)));
+    out
+}
+
+fn usage(command: &Command) -> String {
+    format!("{} {}", command.name, command.word).trim_end().to_owned()
+}
+
+fn spelling(flag: &Flag) -> String {
+    let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+    format!("{short}--{} {}", flag.long, flag.value).trim_end().to_owned()
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
+/// Two columns; the right one is wrapped.
+fn columns<'a>(out: &mut String, lines: impl Iterator<Item = (String, &'a str)>) {
+    let lines: Vec<(String, &str)> = lines.collect();
+    let width = lines.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
+    for (left, right) in lines {
+        let mut text = String::new();
+        paragraph(&mut text, &" ".repeat(width + 4), right);
+        let _ = writeln!(out, "  {left:width$}  {}", text.trim());
+    }
+}
+
+/// `text` with line breaks between words.
+fn paragraph(out: &mut String, indent: &str, text: &str) {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let width = indent.len() + line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && width > COLUMNS {
+            let _ = writeln!(out, "{indent}{line}");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(out, "{indent}{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_and_topic_has_help_that_fits() {
+        for topic in topics().map(Some).chain([None]) {
+            let text = render(topic).expect("help");
+            assert!(text.lines().count() > 3, "{topic:?}");
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{line}");
+                assert_eq!(line, line.trim_end());
+            }
+        }
+    }
+
+    #[test]
+    fn help_names_what_the_tables_hold() {
+        let overview = render(None).expect("help");
+        assert!(COMMANDS.iter().all(|command| overview.contains(command.name)));
+        let config = render(Some("config")).expect("help");
+        assert!(KEYS.iter().all(|key| config.contains(key.path)));
+        assert!(render(Some("exit-codes")).expect("help").contains("  78  no usable"));
+        assert!(render(Some("logs")).expect("help").contains("-f, --follow"));
+    }
+
+    #[test]
+    fn a_topic_that_does_not_exist_is_guessed_at() {
+        let failure = render(Some("gatway")).expect_err("no topic");
+        assert!(failure.to_string().contains("did you mean gateway?"));
+    }
+}
