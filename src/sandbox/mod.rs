@@ -4,6 +4,9 @@
 
 mod faults;
 mod journal;
+mod model;
+mod session;
+mod world;
 
 pub use faults::{ARGS, Args, Deed, FAULTS, Fault, Kick, Promise, Scope, Sees, Stage};
 pub use journal::{Event, What};
