@@ -1,12 +1,13 @@
 //! The composition root: the only room that knows everybody. It puts the parts together, starts
 //! them in order, and ends them in the opposite one.
 
+mod account;
 mod engine;
 
 use std::io::IsTerminal as _;
 use std::rc::Rc;
 
-use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Weight};
+use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake, Weight};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options;
 use crate::ops::state;
@@ -29,7 +30,10 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     if let Some(broken) = &broken {
         log::error!(target: "config", "{broken}; going on with the last good configuration");
     }
-    tell_mistakes(&loaded);
+    if let Some(file) = &loaded.file {
+        log::info!(target: "config", "read {}", file.display());
+    }
+    tell_mistakes(&loaded.mistakes);
     state::prepare(&dirs)?;
     if broken.is_none()
         && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
@@ -39,7 +43,9 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
     let mut config = loaded.config;
     config.gateway.port = options.port.unwrap_or(config.gateway.port);
-    executor::run(|spawner| async move { Engine::new(&spawner, source, config, lines)?.run().await })
+    executor::run(
+        |spawner| async move { Engine::new(&spawner, source, config, lines)?.run().await },
+    )
 }
 
 /// The configuration, or the last good one and what is wrong with this one.
@@ -62,8 +68,8 @@ fn load(
 
 fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lines, Failure> {
     let level = common.log_level.as_deref().unwrap_or(&config.log_level);
-    let lines = logging::start(level, log_form(env))
-        .map_err(|text| Failure::new(Exit::Usage, text, ""))?;
+    let lines =
+        logging::start(level, log_form(env)).map_err(|text| Failure::new(Exit::Usage, text, ""))?;
     for secret in [&config.discord.token, &config.gateway.token].into_iter().flatten() {
         lines.hide(secret);
     }
@@ -83,11 +89,8 @@ fn log_form(env: &Env) -> Form {
     Form::Person { colours: stderr.is_terminal() && !env.no_color() }
 }
 
-fn tell_mistakes(loaded: &Loaded) {
-    if let Some(file) = &loaded.file {
-        log::info!(target: "config", "read {}", file.display());
-    }
-    for mistake in &loaded.mistakes {
+fn tell_mistakes(mistakes: &[Mistake]) {
+    for mistake in mistakes {
         let level = match mistake.weight {
             Weight::Note => log::Level::Info,
             Weight::Warning => log::Level::Warn,

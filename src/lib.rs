@@ -10,25 +10,19 @@ pub mod proto;
 
 pub mod core;
 
-#[allow(dead_code, reason = "the layers above it are still to come")]
-mod ops;
-#[allow(dead_code, unreachable_pub, reason = "the layers above it are still to come")]
+#[allow(unreachable_pub, reason = "`pub` here means: for other layers")]
 mod rt;
 
-#[allow(dead_code, reason = "the composition root is still to come")]
-mod channels;
-#[allow(dead_code, reason = "the composition root is still to come")]
-mod control;
-#[allow(dead_code, unreachable_pub, reason = "the verbs that use it come with the command line")]
-mod sandbox;
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "the layers above it are still to come; `pub` here means: for other layers"
-)]
+#[allow(unreachable_pub, reason = "`pub` here means: for other layers")]
 mod agent;
+mod channels;
+mod control;
+#[allow(unreachable_pub, reason = "`pub` here means: for other layers")]
+mod sandbox;
 
-#[allow(dead_code, reason = "the composition root is still to come")]
+mod ops;
+
+mod app;
 mod cli;
 
 /// Runs the program; the exit code is one of those that `barnacle help exit-codes` lists.

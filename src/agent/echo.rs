@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::Fault;
 use crate::core::chat::Request;
+use crate::core::turn::Fault;
 use crate::rt::{blocking, clock};
 
 /// See the module.

@@ -3,7 +3,6 @@
 pub mod echo;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use smol::future::or;
 
 use crate::base::limits::TURNS_RUNNING_MAX;
 use crate::core::chat::{ChatId, Request};
-use crate::core::turn::Turns;
+use crate::core::turn::{Fault, Told, Turns};
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
 use echo::Echo;
@@ -22,45 +21,6 @@ use echo::Echo;
 pub enum Agent {
     /// It says what it hears.
     Echo(Echo),
-}
-
-/// Why an agent gave no answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// It did not answer within its deadline.
-    TooSlow,
-    /// It had no room to work in.
-    Busy,
-}
-
-/// What is told about a turn.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Told {
-    /// It begins: somebody is typing.
-    Started {
-        /// Where.
-        chat: ChatId,
-        /// The message that will be answered.
-        id: u64,
-    },
-    /// It is over.
-    Answered {
-        /// Where.
-        chat: ChatId,
-        /// The message that is answered.
-        id: u64,
-        /// What to say: the answer, or else an apology. A fault never ends in silence.
-        text: String,
-        /// What kept the agent from answering.
-        fault: Option<Fault>,
-    },
-    /// It will not begin: too many messages of its chat are waiting.
-    Refused {
-        /// Where.
-        chat: ChatId,
-        /// The message that is not answered.
-        id: u64,
-    },
 }
 
 impl Agent {
@@ -148,27 +108,6 @@ async fn take_turn(
         Err(fault) => (fault.apology().to_owned(), Some(fault)),
     };
     told.send(Told::Answered { chat, id, text, fault }).await.is_ok()
-}
-
-impl Fault {
-    /// What the person reads who wrote to us.
-    #[must_use]
-    pub fn apology(self) -> &'static str {
-        match self {
-            Fault::TooSlow => "Sorry, that took me too long, and I gave up. Please try again.",
-            Fault::Busy => "Sorry, I have too much to do just now. Please try again in a while.",
-        }
-    }
-}
-
-/// What the log says.
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::TooSlow => "the agent did not answer within its deadline",
-            Fault::Busy => "the agent had no room to work in",
-        })
-    }
 }
 
 #[cfg(test)]

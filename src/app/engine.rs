@@ -51,7 +51,7 @@ enum Shown {
     /// There is none.
     Nothing,
     /// It does not run.
-    Down(health::Status, &'static str),
+    Down(health::Status, String),
     /// It runs.
     Running(View),
 }
@@ -144,14 +144,15 @@ impl Engine {
         };
         self.lines.hide(&token);
         let host = if self.config.gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
-        let listener = TcpListener::bind((host, self.config.gateway.port)).await.map_err(|error| {
-            let port = self.config.gateway.port;
-            Failure::new(
-                Exit::Unavailable,
-                format!("the control port {host}:{port} cannot be used: {error}"),
-                "another gateway may be running (`barnacle status`); or choose another --port",
-            )
-        })?;
+        let listener =
+            TcpListener::bind((host, self.config.gateway.port)).await.map_err(|error| {
+                let port = self.config.gateway.port;
+                Failure::new(
+                    Exit::Unavailable,
+                    format!("the control port {host}:{port} cannot be used: {error}"),
+                    "another gateway may be running (`barnacle status`); or choose another --port",
+                )
+            })?;
         if let Ok(address) = listener.local_addr() {
             log::info!(target: "gateway", "listening on http://{address}");
         }
@@ -207,8 +208,10 @@ impl Engine {
             }
             Err(refused) => {
                 self.place.ended(now, refused.ended);
-                log::error!(target: "discord", "{}", refused.text);
-                self.board.account.replace(Shown::Down(refused.status, refused.word));
+                if !self.place.is_locked() {
+                    log::error!(target: "discord", "{}", refused.text);
+                }
+                self.board.account.replace(Shown::Down(refused.status, refused.text));
             }
         }
         self.notifier.status(&self.board.line());
@@ -254,7 +257,7 @@ impl Engine {
             return;
         }
         log::info!(target: "config", "the configuration has changed; starting anew with it");
-        super::tell_mistakes_of(&loaded.mistakes);
+        super::tell_mistakes(&loaded.mistakes);
         if let Some(token) = &fresh.discord.token {
             self.lines.hide(token);
         }
@@ -271,7 +274,11 @@ impl Engine {
         match &self.account {
             Some(started) => {
                 let parked = started.account.parked().is_some();
-                started.account.ask(if parked { Ask::Resume } else { Ask::Restart { fresh: false } });
+                started.account.ask(if parked {
+                    Ask::Resume
+                } else {
+                    Ask::Restart { fresh: false }
+                });
                 self.place.start();
             }
             None => self.start(),

@@ -80,6 +80,8 @@ pub const RETRY_GROWTH_PERCENT: u32 = 200;
 /// The longest: nobody should wait longer once the network is back.
 pub const RETRY_CAP: Duration = Duration::from_secs(60);
 
+/// How long the pre-flight's `GET /applications/@me` may take.
+pub const PREFLIGHT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long `GET /gateway/bot` may take before we go on with what we know.
 pub const GATEWAY_BOT_DEADLINE: Duration = Duration::from_secs(5);
 /// What a proof of life may be older than the latest moment at which the next one was due.
@@ -198,6 +200,8 @@ pub const REST_JOBS_MAX: usize = 256;
 /// Rate limit buckets remembered: one per waiting call at most, and as many again that still have
 /// to run out, since no more than the global rate times a bucket's usual 5 s can be open.
 pub const REST_BUCKETS_MAX: usize = 2 * REST_JOBS_MAX;
+/// How often a chat is shown that somebody is at work; Discord shows it for 10 s.
+pub const TYPING_AGAIN: Duration = Duration::from_secs(8);
 /// How long one call for "is typing" may take; the sign itself lasts 10 s.
 pub const REST_TYPING_DEADLINE: Duration = Duration::from_secs(5);
 /// Connections kept to one host, so that a hanging call blocks no other chat.

@@ -9,6 +9,8 @@ mod table;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::app;
+use crate::ops;
 use crate::ops::config::{Env, arguments};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options::{Common, Drill, Gateway, InviteUrl, Sandbox};
@@ -39,7 +41,7 @@ fn dispatch(parsed: &Parsed, env: &Env) -> Result<(), Failure> {
     let plain = parsed.has("no-color") || parsed.has("plain") || env.no_color();
     let mut out = Printer::new(!plain);
     if parsed.has("version") {
-        return out.line(format_args!("barnacle {}", version()));
+        return out.line(format_args!("barnacle {}", ops::version()));
     }
     let name = parsed.command.map_or("help", |command| command.name);
     if parsed.has("help") {
@@ -47,22 +49,16 @@ fn dispatch(parsed: &Parsed, env: &Env) -> Result<(), Failure> {
     }
     let common = common(parsed, &out);
     match name {
-        // Until the composition root is there:
-        // "gateway" => app::gateway(env, &gateway(parsed, common)?),
-        // "demo" => app::demo(env, &common, &mut out),
-        // "drill" => app::drill(env, &drill(parsed, common), &mut out),
-        // "sandbox" => app::sandbox(env, &sandbox(parsed, common)?, &mut out),
-        // "invite-url" => out.line(app::invite_url(env, &invite_url(parsed, common)?)?),
+        "gateway" => app::gateway(env, &gateway(parsed, common)?),
+        "demo" => app::demo(&common, out),
+        "drill" => app::drill(&drill(parsed, common), out),
+        "sandbox" => app::sandbox(env, &sandbox(parsed, common)?, out),
+        "invite-url" => out.line(app::invite_url(env, &invite_url(parsed, common)?)?),
         "status" => status(&client(parsed, env)?, &common, &mut out),
         "health" => health(&client(parsed, env)?, &common, &mut out),
         "logs" => logs(&client(parsed, env)?, parsed, &common, &mut out),
         _ => out.line(help::render(parsed.word.as_deref())?.trim_end()),
     }
-}
-
-/// Version and commit, for `--version`.
-pub(crate) fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BARNACLE_COMMIT"), ")")
 }
 
 fn common(parsed: &Parsed, out: &Printer) -> Common {

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::trace::Step;
-
 use crate::base::Wall;
 
 /// The chat services.
@@ -124,29 +122,4 @@ impl Request {
             at,
         }
     }
-}
-
-/// What an agent's turn says to the channel that the message came from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Said {
-    /// It is at work on something in this chat, and will be for some seconds more.
-    Typing(ChatId),
-    /// A door of the message's life was passed.
-    Step {
-        /// Where.
-        chat: ChatId,
-        /// The message.
-        answers: u64,
-        /// Which.
-        step: Step,
-    },
-    /// The turn is over, and this is the reply.
-    Reply {
-        /// Where.
-        chat: ChatId,
-        /// The message that is answered.
-        answers: u64,
-        /// What to say; nothing, if it is empty.
-        text: Box<str>,
-    },
 }

@@ -2,6 +2,7 @@
 //! served among chats.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use super::chat::{ChatId, Request};
 use crate::base::limits::{TURNS_QUEUED_PER_CHAT_MAX, TURNS_RUNNING_MAX};
@@ -68,6 +69,66 @@ impl Turns {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+}
+
+/// Why an agent gave no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It did not answer within its deadline.
+    TooSlow,
+    /// It had no room to work in.
+    Busy,
+}
+
+/// What is told about a turn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// It begins: somebody is typing.
+    Started {
+        /// Where.
+        chat: ChatId,
+        /// The message that will be answered.
+        id: u64,
+    },
+    /// It is over.
+    Answered {
+        /// Where.
+        chat: ChatId,
+        /// The message that is answered.
+        id: u64,
+        /// What to say: the answer, or else an apology. A fault never ends in silence.
+        text: String,
+        /// What kept the agent from answering.
+        fault: Option<Fault>,
+    },
+    /// It will not begin: too many messages of its chat are waiting.
+    Refused {
+        /// Where.
+        chat: ChatId,
+        /// The message that is not answered.
+        id: u64,
+    },
+}
+
+impl Fault {
+    /// What the person reads who wrote to us.
+    #[must_use]
+    pub fn apology(self) -> &'static str {
+        match self {
+            Fault::TooSlow => "Sorry, that took me too long, and I gave up. Please try again.",
+            Fault::Busy => "Sorry, I have too much to do just now. Please try again in a while.",
+        }
+    }
+}
+
+/// What the log says.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::TooSlow => "the agent did not answer within its deadline",
+            Fault::Busy => "the agent had no room to work in",
+        })
     }
 }
 

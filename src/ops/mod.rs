@@ -4,3 +4,8 @@ pub(crate) mod config;
 pub(crate) mod exit;
 pub(crate) mod options;
 pub(crate) mod state;
+
+/// Version and commit.
+pub(crate) fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BARNACLE_COMMIT"), ")")
+}

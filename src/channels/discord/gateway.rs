@@ -18,7 +18,7 @@ use super::wire::Wire;
 use crate::base::{End, Instant, Rng, limits};
 use crate::channels::Port;
 use crate::proto::discord::gateway::{
-    Ask, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
+    Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
 };
 use crate::proto::discord::model::Kind;
 use crate::proto::discord::rest::{Failure, Route};
@@ -281,7 +281,13 @@ impl Port<Gateway> for GatewayPort {
                     self.close(limits::CLOSE_KEEPING_SESSION, Duration::ZERO, End::Wire);
                 }
             }
-            Output::Close { code, patience } => self.close(code, patience, End::Asked),
+            Output::Close { code } => {
+                let silence =
+                    matches!(machine.status().last_end, Some(Cause::End(End::Silence(_))));
+                // Whoever has gone silent will not say goodbye.
+                let patience = if silence { Duration::ZERO } else { limits::CLOSE_WAIT };
+                self.close(code, patience, End::Asked);
+            }
             Output::Drain => self.draining = true,
             Output::Deliver => self.deliver(),
             Output::Save(urgency, saved) => {

@@ -2,6 +2,7 @@
 
 mod doors;
 mod gateway;
+mod preflight;
 mod replies;
 mod rest;
 mod session;
@@ -21,16 +22,18 @@ use self::replies::Replies;
 use self::rest::{Calls, RestPort};
 use self::session::Keeper;
 use super::drive;
-use crate::base::{Instant, Rng, Secret, limits};
+use crate::base::{Instant, Machine as _, Rng, limits};
 use crate::core::access::Access;
-use crate::core::chat::{Request, Said};
+use crate::core::chat::Request;
 use crate::core::dedup::{Answered, Seen};
 use crate::core::health::{self, Vital};
 use crate::core::inflight::Inflight;
 use crate::core::outbox::Outbox;
 use crate::core::trace::Trace;
+use crate::core::turn::Told;
 use crate::proto::discord::gateway::{Ask, Config, Gateway, Input, State, Status};
-use crate::proto::discord::rest::{Failure, Rest, Route};
+use crate::proto::discord::intents::Intents;
+use crate::proto::discord::rest::Rest;
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::Net;
 use crate::rt::net::http::Client;
@@ -43,6 +46,8 @@ pub(crate) use self::session::{AnsweredLog, Cells};
 pub(crate) struct Setup {
     /// What the gateway machine is told.
     pub(crate) gateway: Config,
+    /// Whether those of its privileged intents are left out that are not switched on.
+    pub(crate) only_allowed_intents: bool,
     /// The REST API, without a final slash: `https://discord.com/api/v10`.
     pub(crate) api: String,
     /// Who is answered.
@@ -56,7 +61,7 @@ pub(crate) struct Setup {
     /// Where messages that are to be answered go …
     pub(crate) requests: Sender<Request>,
     /// … and what agents say comes from.
-    pub(crate) said: Receiver<Said>,
+    pub(crate) told: Receiver<Told>,
     /// Told, without a word, whenever the state has changed.
     pub(crate) changed: Sender<()>,
 }
@@ -64,11 +69,17 @@ pub(crate) struct Setup {
 /// An account that runs until it is told to stop.
 pub(crate) struct Account {
     asks: Sender<Ask>,
+    view: View,
+    calls: Calls,
+    tasks: Vec<Task<()>>,
+}
+
+/// What there is to see of an account. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct View {
     status: Rc<RefCell<Status>>,
     ledger: Rc<RefCell<Ledger>>,
     outbox: Rc<RefCell<Outbox>>,
-    calls: Calls,
-    tasks: Vec<Task<()>>,
 }
 
 impl Account {
@@ -110,13 +121,20 @@ impl Account {
             mask: Rng::new(os_seed()),
             changed: setup.changed,
         };
-        let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.said);
+        let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.told);
         let mut port = GatewayPort::new(tools, asked);
-        let mut machine = Gateway::new(setup.gateway, kept.saved, Rng::new(os_seed()));
+        let mut config = setup.gateway;
+        let (first_look, wanted) = (setup.only_allowed_intents, Intents(config.intents));
+        let report = preflight::report(calls.clone(), wanted);
+        let asker = calls.clone();
         let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
         let tasks = vec![
             spawner.spawn(Tier::Pulse, "discord gateway", async move {
-                use crate::base::Machine as _;
+                if first_look && let Ok(application) = preflight::application(&asker).await {
+                    config.intents = wanted.allowed_by(application.flags).0;
+                }
+                drop(asker);
+                let mut machine = Gateway::new(config, kept.saved, Rng::new(os_seed()));
                 machine.handle(clock::now(), Input::Start { wall: clock::wall() });
                 drive(&mut machine, &mut port, beat_pace).await;
             }),
@@ -125,8 +143,9 @@ impl Account {
             }),
             spawner.spawn(Tier::Wire, "discord replies", replies.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
+            spawner.spawn(Tier::Wire, "discord pre-flight", report),
         ];
-        Ok(Account { asks, status, ledger, outbox, calls, tasks })
+        Ok(Account { asks, view: View { status, ledger, outbox }, calls, tasks })
     }
 
     /// Asks the connection for something.
@@ -137,7 +156,12 @@ impl Account {
 
     /// The close code for which it is parked.
     pub(crate) fn parked(&self) -> Option<u16> {
-        self.status.borrow().parked
+        self.view.status.borrow().parked
+    }
+
+    /// What there is to see of it.
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// Leaves the connection in the way of `ask`, lets replies that are under way arrive, and ends.
@@ -151,7 +175,9 @@ impl Account {
             task.await;
         }
     }
+}
 
+impl View {
     /// How it is, with its proof.
     pub(crate) fn vital(&self) -> Vital {
         let status = self.status.borrow();

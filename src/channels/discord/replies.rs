@@ -13,10 +13,11 @@ use super::doors::Ledger;
 use super::rest::{Answer, Calls};
 use super::session::AnsweredLog;
 use crate::base::limits;
-use crate::core::chat::{ChatId, Said};
+use crate::core::chat::ChatId;
 use crate::core::dedup::Mark;
 use crate::core::outbox::{Outbox, Output, Why};
 use crate::core::trace::Step;
+use crate::core::turn::{Fault, Told};
 use crate::proto::discord::rest::{Failure, Route, message_body};
 use crate::rt::clock;
 
@@ -28,19 +29,24 @@ pub(super) struct Replies {
     pub(super) ledger: Rc<RefCell<Ledger>>,
     pub(super) calls: Calls,
     pub(super) log: AnsweredLog,
-    pub(super) said: Pin<Box<Receiver<Said>>>,
+    pub(super) told: Pin<Box<Receiver<Told>>>,
     /// Parts under way: one per chat.
     sending: Vec<(ChatId, Doing<Answer>)>,
     /// The answered marks on their way to the disk.
     syncing: Option<Doing<()>>,
     dirty: bool,
+    /// The chats with a turn under way …
+    working: Vec<ChatId>,
+    /// … and when they are to be shown so again.
+    typing: Option<Doing<()>>,
 }
 
 /// What happened.
 enum Event {
-    Said(Said),
+    Told(Told),
     Sent(ChatId, Answer),
     Synced,
+    Typing,
     /// The agents have gone.
     Over,
 }
@@ -51,22 +57,24 @@ impl Replies {
         ledger: Rc<RefCell<Ledger>>,
         calls: Calls,
         log: AnsweredLog,
-        said: Receiver<Said>,
+        told: Receiver<Told>,
     ) -> Replies {
-        let said = Box::pin(said);
+        let told = Box::pin(told);
         Replies {
             outbox,
             ledger,
             calls,
             log,
-            said,
+            told,
             sending: Vec::new(),
             syncing: None,
             dirty: false,
+            working: Vec::new(),
+            typing: None,
         }
     }
 
-    /// Sends until the agents are gone and all is said.
+    /// Sends until the agents are gone and all is told.
     pub(super) async fn run(mut self) {
         loop {
             loop {
@@ -75,7 +83,7 @@ impl Replies {
             }
             self.sync();
             match poll_fn(|context| self.poll_event(context)).await {
-                Event::Said(said) => self.heard(said),
+                Event::Told(told) => self.heard(told),
                 Event::Sent(chat, Ok(_)) => {
                     self.outbox.borrow_mut().delivered(clock::now(), chat);
                 }
@@ -83,6 +91,7 @@ impl Replies {
                     self.outbox.borrow_mut().failed(clock::now(), chat, why(failure));
                 }
                 Event::Synced => {}
+                Event::Typing => self.type_again(),
                 Event::Over => break,
             }
         }
@@ -91,24 +100,49 @@ impl Replies {
         }
     }
 
-    fn heard(&mut self, said: Said) {
-        match said {
-            Said::Typing(chat) => self.typing(chat),
-            Said::Step { chat, answers, step } => {
-                self.ledger.borrow_mut().note(chat, answers, step)
+    fn heard(&mut self, told: Told) {
+        match told {
+            Told::Started { chat, id } => {
+                self.note(chat, id, Step::Started);
+                self.working.push(chat);
+                self.type_again();
             }
-            Said::Reply { chat, answers, text } => {
-                self.outbox.borrow_mut().reply(clock::now(), chat, answers, &text);
+            Told::Answered { chat, id, text, fault } => {
+                self.working.retain(|&other| other != chat);
+                self.note(
+                    chat,
+                    id,
+                    match fault {
+                        None => Step::Answered,
+                        Some(Fault::TooSlow) => Step::TooSlow,
+                        Some(Fault::Busy) => Step::AgentFailed,
+                    },
+                );
+                self.outbox.borrow_mut().reply(clock::now(), chat, id, &text);
+            }
+            Told::Refused { chat, id } => {
+                // Said aloud, and not answered later: the cursor may pass it.
+                self.ledger.borrow_mut().inflight.done(id);
+                self.note(chat, id, Step::Busy);
             }
         }
     }
 
-    /// A courtesy: nobody waits for what comes of it.
-    fn typing(&mut self, chat: ChatId) {
-        let calls = self.calls.clone();
-        let deadline = clock::now() + limits::REST_TYPING_DEADLINE;
-        let typing = Route::Typing { channel: chat.id };
-        calls.spare(typing, deadline);
+    fn note(&self, chat: ChatId, id: u64, step: Step) {
+        self.ledger.borrow_mut().note(chat, id, step);
+    }
+
+    /// Shows in each chat with a turn that somebody is at work. Discord shows it for 10 s
+    /// ("Trigger Typing Indicator"), so it is said again before. A courtesy: nobody waits for what
+    /// comes of it.
+    fn type_again(&mut self) {
+        let now = clock::now();
+        for chat in &self.working {
+            let typing = Route::Typing { channel: chat.id };
+            self.calls.spare(typing, now + limits::REST_TYPING_DEADLINE);
+        }
+        let again = clock::sleep(limits::TYPING_AGAIN);
+        self.typing = (!self.working.is_empty()).then(|| Box::pin(again) as Doing<()>);
     }
 
     fn act(&mut self, output: Output) {
@@ -165,8 +199,14 @@ impl Replies {
             self.syncing = None;
             return Poll::Ready(Event::Synced);
         }
-        match self.said.as_mut().poll_next(context) {
-            Poll::Ready(Some(said)) => Poll::Ready(Event::Said(said)),
+        if let Some(typing) = &mut self.typing
+            && typing.as_mut().poll(context).is_ready()
+        {
+            self.typing = None;
+            return Poll::Ready(Event::Typing);
+        }
+        match self.told.as_mut().poll_next(context) {
+            Poll::Ready(Some(told)) => Poll::Ready(Event::Told(told)),
             Poll::Ready(None) if self.sending.is_empty() => Poll::Ready(Event::Over),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }

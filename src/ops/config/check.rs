@@ -224,9 +224,9 @@ fn intents(read: &mut Reader<'_>) -> Intents {
         }
         Node::List(names) => Some(Intents::Bits(sum(names, &mut strangers))),
         Node::Map(switches) => {
-            let mut all = intents::DEFAULT;
+            let mut all = intents::Intents::DEFAULT.0;
             for (name, value) in switches {
-                match (intents::bits(name.as_str()), value) {
+                match (named(name.as_str()), value) {
                     (Some(bits), Node::Flag(true)) => all |= bits,
                     (Some(bits), Node::Flag(false)) => all &= !bits,
                     _ => strangers.push(name.as_str().to_owned()),
@@ -238,7 +238,7 @@ fn intents(read: &mut Reader<'_>) -> Intents {
     });
     if !strangers.is_empty() {
         let text = format!("{} of the entries are not understood", strangers.len());
-        let known = intents::TABLE.iter().map(|(name, ..)| *name);
+        let known = intents::INTENTS.iter().map(|intent| intent.name);
         let meant = strangers.iter().find_map(|name| spell::nearest(name, known.clone()));
         let cure = meant.map_or_else(
             || "write names such as \"GUILD_MESSAGES\"".to_owned(),
@@ -252,14 +252,19 @@ fn intents(read: &mut Reader<'_>) -> Intents {
         let text = "without MESSAGE_CONTENT, only messages that mention the bot carry their text";
         read.note(Weight::Note, PATH, text, "");
     }
-    written.unwrap_or(Intents::Bits(intents::DEFAULT))
+    written.unwrap_or(Intents::Bits(intents::Intents::DEFAULT.0))
+}
+
+/// The bits of one name; the names of whole sets are for a text alone.
+fn named(name: &str) -> Option<u32> {
+    intents::Intents::parse([name]).ok().map(|set| set.0)
 }
 
 fn sum(names: &[Node<'_>], strangers: &mut Vec<String>) -> u32 {
     let mut all = 0;
     for name in names {
         let name = if let Node::Text(name) = name { name.trim() } else { "" };
-        match intents::bits(name) {
+        match named(name) {
             Some(bits) => all |= bits,
             None => strangers.push(name.to_owned()),
         }
@@ -429,7 +434,7 @@ mod tests {
         let config = clean("{}");
         assert_eq!(config.gateway, Gateway { port: 18_789, lan: false, token: None });
         assert_eq!(config.discord.access, Access::default());
-        assert_eq!(config.discord.intents, Intents::Bits(intents::DEFAULT));
+        assert_eq!(config.discord.intents, Intents::Bits(intents::Intents::DEFAULT.0));
         assert!(config.discord.enabled && config.discord.compress);
         assert_eq!(config.log_level, "info");
         let said: Vec<_> = keys::KEYS
@@ -633,7 +638,7 @@ mod tests {
     fn intents_are_names_switches_or_a_number() {
         for (written, bits) in [
             ("['GUILDS', 'guildMessages', 'message_content']", 1 | 1 << 9 | 1 << 15),
-            ("{presence: true, guilds: false}", intents::DEFAULT - 1 + (1 << 8)),
+            ("{presence: true, guilds: false}", intents::Intents::DEFAULT.0 - 1 + (1 << 8)),
             ("33281", 33281),
             ("'33281'", 33281),
         ] {

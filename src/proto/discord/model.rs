@@ -10,62 +10,7 @@ use crate::proto::json::{Capture, Fault, Sink, Token, Tokenizer};
 use std::fmt;
 use std::time::Duration;
 
-/// What the gateway machine hears of one gateway message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Signal<'a> {
-    /// Op 10.
-    Hello {
-        /// The time between two heartbeats.
-        interval: Duration,
-    },
-    /// Op 11: the answer to a heartbeat.
-    Ack,
-    /// Op 1: the server asks for a heartbeat at once.
-    Beat,
-    /// Op 7: the server asks us to reconnect and RESUME.
-    Reconnect,
-    /// Op 9.
-    InvalidSession {
-        /// Whether a RESUME may be tried.
-        resumable: bool,
-    },
-    /// Op 0: an event.
-    Dispatch {
-        /// Its number.
-        seq: u64,
-        /// What it says.
-        event: Dispatch<'a>,
-    },
-    /// An operation that we do not know.
-    Unknown {
-        /// Its number.
-        op: u64,
-    },
-    /// No gateway message at all.
-    Unreadable,
-}
-
-/// The events that the gateway machine tells apart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Dispatch<'a> {
-    /// A session has begun.
-    Ready {
-        /// What RESUME will name.
-        session_id: &'a str,
-        /// Where RESUME goes; empty if the server gave none that fits.
-        resume_url: &'a str,
-        /// Our own user id.
-        user: u64,
-        /// Our application's id; 0 if the server gave none.
-        application: u64,
-        /// Our application's flags; 0 if the server gave none.
-        flags: u64,
-    },
-    /// A session goes on.
-    Resumed,
-    /// Anything else.
-    Other,
-}
+use super::gateway::{Dispatch, Signal};
 
 /// The events that anybody here tells apart.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -29,7 +29,7 @@ pub struct TcpOptions {
     pub keepalive_idle: Duration,
     /// Between probes.
     pub keepalive_interval: Duration,
-    /// Probes without an answer that end the connection.
+    /// Probes without an answer that end the connection; 0 switches keepalive off.
     pub keepalive_probes: u32,
     /// Sent data that stays unacknowledged this long ends the connection (RFC 5482).
     pub user_timeout: Duration,
@@ -52,11 +52,14 @@ impl TcpOptions {
     pub fn apply(&self, socket: &TcpStream) {
         let timeout_ms = u32::try_from(self.user_timeout.as_millis()).unwrap_or(u32::MAX);
         let _ = sockopt::set_tcp_nodelay(socket, true);
+        let _ = sockopt::set_tcp_user_timeout(socket, timeout_ms);
+        if self.keepalive_probes == 0 {
+            return;
+        }
         let _ = sockopt::set_tcp_keepidle(socket, self.keepalive_idle);
         let _ = sockopt::set_tcp_keepintvl(socket, self.keepalive_interval);
         let _ = sockopt::set_tcp_keepcnt(socket, self.keepalive_probes);
         let _ = sockopt::set_socket_keepalive(socket, true);
-        let _ = sockopt::set_tcp_user_timeout(socket, timeout_ms);
     }
 }
 

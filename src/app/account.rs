@@ -1,0 +1,191 @@
+//! One account, put together from the configuration: its lock, its network, its channel and the
+//! agent behind it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smol::Task;
+use smol::channel::{Sender, bounded};
+
+use crate::agent::{self, Agent, echo::Echo};
+use crate::base::limits;
+use crate::channels::discord::{Account, Cells, Setup};
+use crate::core::health::Status;
+use crate::core::supervise::Ended;
+use crate::ops::config::{AgentKind, Config, Dirs, Intents, Keepalive};
+use crate::proto::discord::gateway::{self, Ask, Url};
+use crate::proto::discord::intents;
+use crate::rt::clock;
+use crate::rt::executor::{Snapshot, Spawner, Tier};
+use crate::rt::lock::{self, Lock};
+use crate::rt::net::{Net, NetOptions, tcp::TcpOptions};
+
+/// Discord's REST API, when the environment names no other.
+const API_URL: &str = "https://discord.com/api/v10";
+
+/// An account that runs.
+pub(super) struct Started {
+    pub(super) account: Account,
+    agent: Task<()>,
+    _lock: Lock,
+}
+
+/// Why an account does not run.
+pub(super) struct Refused {
+    pub(super) ended: Ended,
+    pub(super) status: Status,
+    /// What is wrong and what helps, in a line.
+    pub(super) text: String,
+}
+
+impl Started {
+    /// Leaves the connection, lets what is being answered be answered, within `patience`.
+    pub(super) async fn leave(self, ask: Ask, patience: Duration) {
+        let Started { account, agent, _lock } = self;
+        let leave = async {
+            account.leave(ask).await;
+            agent.await;
+        };
+        if clock::timeout(clock::now() + patience, leave).await.is_none() {
+            log::warn!(
+                target: "gateway",
+                "not everything was answered in time; it will be after the next start"
+            );
+        }
+    }
+}
+
+/// Starts the account that `config` describes.
+pub(super) fn start(
+    spawner: &Spawner,
+    dirs: &Dirs,
+    config: &Config,
+    changed: &Sender<()>,
+) -> Result<Started, Refused> {
+    let discord = &config.discord;
+    let Some(token) = discord.token.clone() else {
+        return Err(Refused {
+            ended: Ended::TokenMissing,
+            status: Status::AuthRequired,
+            text: format!(
+                "there is no bot token ({}): set DISCORD_BOT_TOKEN, or channels.discord.token in \
+                 the configuration; it is looked for again every few seconds",
+                discord.token_from
+            ),
+        });
+    };
+    let lock = lock::take("discord", &token).map_err(locked)?;
+    let net = network(spawner, config)?;
+    let (requests, asked) = bounded(limits::INFLIGHT_MAX);
+    let (tell, told) = bounded(limits::INFLIGHT_MAX);
+    let setup = Setup {
+        gateway: gateway_config(config, token),
+        // What the portal allows of these is found out first.
+        only_allowed_intents: discord.intents == Intents::AgentRecommended,
+        api: discord.api_url.clone().unwrap_or_else(|| API_URL.to_owned()),
+        access: discord.access.clone(),
+        net,
+        cells: Cells::new(dirs.hot.as_deref().unwrap_or(&dirs.state), &dirs.state),
+        state: dirs.state.clone(),
+        requests,
+        told,
+        changed: changed.clone(),
+    };
+    let account = Account::start(spawner, setup).map_err(|error| Refused {
+        ended: Ended::Restart,
+        status: Status::Error,
+        text: format!("the list of answered messages cannot be used: {error}"),
+    })?;
+    let AgentKind::Echo = config.agent.kind;
+    let agent = Rc::new(Agent::Echo(Echo { burn: config.agent.cpu }));
+    let turns = agent::run(agent, config.agent.deadline, asked, tell, spawner.clone());
+    let agent = spawner.spawn(Tier::Work, "agent", turns);
+    Ok(Started { account, agent, _lock: lock })
+}
+
+fn locked(refused: lock::Refused) -> Refused {
+    let (pid, text) = match refused {
+        lock::Refused::Held { pid } => {
+            let who = pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+            (pid, format!("{who} on this host already runs the bot with this token"))
+        }
+        lock::Refused::Failed(error) => (None, format!("the token's lock cannot be had: {error}")),
+    };
+    let pid = pid.and_then(|pid| u32::try_from(pid).ok());
+    Refused { ended: Ended::Locked { pid }, status: Status::Error, text }
+}
+
+fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
+    let usual = TcpOptions::default();
+    let tcp = match config.discord.keepalive {
+        Some(Keepalive { idle, interval, probes }) => TcpOptions {
+            keepalive_idle: idle,
+            keepalive_interval: interval,
+            keepalive_probes: probes,
+            ..usual
+        },
+        None => TcpOptions { keepalive_probes: 0, ..usual },
+    };
+    let options = NetOptions { tcp, extra_ca: config.ca_file.clone() };
+    Net::new(spawner, &options).map_err(|error| Refused {
+        ended: Ended::Refused(0),
+        status: Status::Error,
+        text: format!("net.caFile cannot be used: {error}"),
+    })
+}
+
+fn gateway_config(config: &Config, token: crate::base::Secret) -> gateway::Config {
+    let discord = &config.discord;
+    let reconnect = &discord.reconnect;
+    let usual = gateway::Config::new(token);
+    gateway::Config {
+        intents: match discord.intents {
+            Intents::AgentRecommended => intents::Intents::AGENT_RECOMMENDED.0,
+            Intents::Bits(bits) => bits,
+        },
+        compress: discord.compress,
+        // A server of another name hands out gateways at its own host.
+        base_url: discord.api_url.as_deref().and_then(gateway_at).unwrap_or(usual.base_url.clone()),
+        strikes_max: reconnect.strikes_max,
+        resume: reconnect.resume,
+        session_ttl: reconnect.session_ttl,
+        backoff: reconnect.backoff,
+        retries_max: reconnect.slow_after,
+        ..usual
+    }
+}
+
+/// The gateway that goes with another API: the same host, until it names one itself.
+fn gateway_at(api: &str) -> Option<Url> {
+    let (scheme, rest) = api.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let scheme = if scheme.eq_ignore_ascii_case("https") { "wss" } else { "ws" };
+    Url::try_from(format!("{scheme}://{authority}").as_str()).ok()
+}
+
+/// What the meter of the thread read.
+pub(super) fn thread_json(meter: &Snapshot) -> Value {
+    let tasks: Vec<Value> = meter
+        .tasks
+        .iter()
+        .map(|task| {
+            json!({
+                "tier": task.tier.name(),
+                "name": task.name,
+                "polls": task.polls,
+                "over1ms": task.slow,
+                "longestMs": task.longest.as_secs_f64() * 1000.0,
+            })
+        })
+        .collect();
+    json!({
+        "tasks": tasks,
+        "starvedMs": meter.starved.map(|span| span.as_secs_f64() * 1000.0),
+        "heartbeatLateness": {
+            "counts": meter.beats.counts,
+            "boundsMs": crate::rt::executor::Lateness::BOUNDS_MS,
+            "maxMs": meter.beats.max.as_secs_f64() * 1000.0,
+        },
+    })
+}
