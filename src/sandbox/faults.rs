@@ -564,6 +564,12 @@ impl Order {
         Order { fault, deed, args, left, until }
     }
 
+    /// The same order with another deed.
+    #[must_use]
+    pub fn doing(self, deed: Deed) -> Order {
+        Order { deed, ..self }
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         self.left == Some(0) || self.until.is_some_and(|until| until <= now)
     }
