@@ -229,9 +229,9 @@ fn read_records(
         if left < HEADER_BYTES as u64 {
             return Ok((at, Stop::Torn));
         }
-        let mut header = [0; HEADER_BYTES];
-        reader.read_exact(&mut header)?;
-        let (size, crc) = split_header(header);
+        let mut header = [[0; 4]; 2];
+        reader.read_exact(header.as_flattened_mut())?;
+        let [size, crc] = header.map(u32::from_le_bytes);
         let whole = HEADER_BYTES as u64 + u64::from(size);
         if left < whole || u64::from(size) > bounds.file_bytes_max {
             // An interrupted append, unless more lies here than any append writes.
@@ -254,22 +254,14 @@ fn push_record(into: &mut Vec<u8>, record: &[u8], bounds: Bounds) -> Result<(), 
     if size > bounds.record_bytes_max {
         return Err(StoreError::TooLong);
     }
-    into.extend_from_slice(&header(size, record));
+    into.extend_from_slice(header(size, record).as_flattened());
     into.extend_from_slice(record);
     Ok(())
 }
 
-fn header(size: u32, record: &[u8]) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    let (first, second) = header.split_at_mut(HEADER_BYTES / 2);
-    first.copy_from_slice(&size.to_le_bytes());
-    second.copy_from_slice(&checksum(size, record).to_le_bytes());
-    header
-}
-
-fn split_header(header: [u8; HEADER_BYTES]) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = header;
-    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+/// Length and CRC.
+fn header(size: u32, record: &[u8]) -> [[u8; 4]; 2] {
+    [size, checksum(size, record)].map(u32::to_le_bytes)
 }
 
 fn checksum(size: u32, record: &[u8]) -> u32 {
@@ -322,7 +314,8 @@ impl Cell {
         if size > self.bytes_max {
             return Err(StoreError::TooLong);
         }
-        replace(&self.path, &[CELL_MAGIC, &header(size, content), content], durability)?;
+        let header = header(size, content);
+        replace(&self.path, &[CELL_MAGIC, header.as_flattened(), content], durability)?;
         Ok(())
     }
 
@@ -339,21 +332,20 @@ impl Cell {
         let mut bytes = Vec::new();
         let overhead = MAGIC_BYTES + HEADER_BYTES as u64;
         file.take(overhead + u64::from(self.bytes_max) + 1).read_to_end(&mut bytes)?;
-        match unseal(&bytes) {
-            Some(content) => Ok(Content::Whole(content.to_vec())),
-            None => {
-                let aside = keep_aside(&self.path)?;
-                std::fs::remove_file(&self.path)?;
-                Ok(Content::Quarantined(aside))
-            }
+        if let Some(content) = unseal(&bytes) {
+            return Ok(Content::Whole(content.to_vec()));
         }
+        let aside = keep_aside(&self.path)?;
+        std::fs::remove_file(&self.path)?;
+        Ok(Content::Quarantined(aside))
     }
 }
 
 /// The content of a cell's file, if it is whole.
 fn unseal(bytes: &[u8]) -> Option<&[u8]> {
-    let (header, content) = bytes.strip_prefix(CELL_MAGIC)?.split_first_chunk()?;
-    let (size, crc) = split_header(*header);
+    let (size, rest) = bytes.strip_prefix(CELL_MAGIC)?.split_first_chunk()?;
+    let (crc, content) = rest.split_first_chunk()?;
+    let (size, crc) = (u32::from_le_bytes(*size), u32::from_le_bytes(*crc));
     let is_whole = content.len() == size as usize && checksum(size, content) == crc;
     is_whole.then_some(content)
 }

@@ -47,7 +47,7 @@ impl Default for TcpOptions {
 }
 
 impl TcpOptions {
-    /// Sets these, and TCP_NODELAY, on `socket`. One that the kernel does not know stays unset: a
+    /// Sets these, and `TCP_NODELAY`, on `socket`. One that the kernel does not know stays unset: a
     /// connection that notices its end later is better than none.
     pub fn apply(&self, socket: &TcpStream) {
         let timeout_ms = u32::try_from(self.user_timeout.as_millis()).unwrap_or(u32::MAX);

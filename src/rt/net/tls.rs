@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -155,12 +155,13 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Shuts down our half; the other side's is still read.
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+    /// Shuts down our half; the other side's is still read. (The streams underneath only flush.)
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(match &mut *self {
             Stream::Plain(stream) => Pin::new(stream).poll_close(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_close(cx),
-        }
+        })?;
+        Poll::Ready(self.tcp().shutdown(Shutdown::Write))
     }
 }
 

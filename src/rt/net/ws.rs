@@ -7,6 +7,9 @@
 mod frame;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;

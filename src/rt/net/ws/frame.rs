@@ -201,7 +201,7 @@ pub(super) fn push_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [
         Ok(length) if length < 126 => out.push(0x80 | length),
         _ => {
             let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7e);
             out.extend(length.to_be_bytes());
         }
     }
