@@ -1,17 +1,34 @@
 //! An HTTP/1.1 client on hyper: a deadline on every phase, bounded bodies, a few connections to
 //! each host, no redirects, and errors that say whether the request may have been carried out.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::{HOST, HeaderValue};
+use smol::Task;
+use smol::lock::Semaphore;
+use smol_hyper::rt::FuturesIo;
+
+use super::{Endpoint, Net, Reach};
+use crate::base::end::{DialFault, Phase};
+use crate::base::limits::{
+    HTTP_BODY_BYTES_MAX, HTTP_BODY_DEADLINE, HTTP_CONNECT_DEADLINE, HTTP_CONNECTIONS_PER_HOST_MAX,
+    HTTP_HEAD_BYTES_MAX, HTTP_HEAD_DEADLINE, HTTP_HOSTS_MAX, HTTP_KEEP_WARM,
+};
+use crate::base::{End, Instant, Secret};
+use crate::rt::clock;
+use crate::rt::executor::Tier;
 
 pub use hyper::header::HeaderMap;
 pub use hyper::{Method, StatusCode};
-
-use super::Net;
-use crate::base::limits::{
-    HTTP_BODY_BYTES_MAX, HTTP_BODY_DEADLINE, HTTP_CONNECT_DEADLINE, HTTP_HEAD_DEADLINE,
-};
-use crate::base::{End, Secret};
-use crate::rt::executor::Tier;
 
 /// How long each phase of a request may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +112,30 @@ impl Request {
         self.plain_anywhere = true;
         self
     }
+
+    /// Where it goes, and what is sent there.
+    fn prepare(&mut self) -> Result<(Endpoint, Message), DialFault> {
+        let url: hyper::Uri = self.url.parse().map_err(|_| DialFault::Forbidden)?;
+        let mut endpoint = Endpoint::of(&url, "http", "https")?;
+        if self.plain_anywhere {
+            endpoint.reach = Reach::Anywhere;
+        }
+        let mut message = hyper::Request::builder()
+            .method(self.method.clone())
+            .uri(url.path_and_query().map_or("/", |path| path.as_str()))
+            .header(HOST, url.authority().map_or("", |authority| authority.as_str()));
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_str(value.expose());
+            let mut value = value.map_err(|_| DialFault::Forbidden)?;
+            value.set_sensitive(true);
+            message = message.header(*name, value);
+        }
+        let body = Full::new(Bytes::from(std::mem::take(&mut self.body)));
+        Ok((endpoint, message.body(body).map_err(|_| DialFault::Forbidden)?))
+    }
 }
+
+type Message = hyper::Request<Full<Bytes>>;
 
 /// An answer, complete.
 #[derive(Clone, Debug)]
@@ -133,26 +173,209 @@ pub enum Loss {
     Silence,
 }
 
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Loss::Wire => "the connection broke",
+            Loss::Silence => "no answer in time",
+        })
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HttpError::NotSent(end) => write!(f, "not sent: {end}"),
+            HttpError::Lost(loss) => write!(f, "sent, but {loss}"),
+            HttpError::Garbage => f.write_str("sent, but the answer was not HTTP"),
+            HttpError::Cut(status, loss) => {
+                write!(f, "the answer (HTTP {}) is not complete: {loss}", status.as_u16())
+            }
+            HttpError::TooLong(status) => {
+                write!(f, "the answer (HTTP {}) is too long", status.as_u16())
+            }
+        }
+    }
+}
+
 /// Sends requests. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     net: Net,
     tier: Tier,
+    /// The one that was asked last is last.
+    hosts: Rc<RefCell<Vec<Rc<Host>>>>,
+}
+
+/// A host, and our connections to it.
+#[derive(Debug)]
+struct Host {
+    endpoint: Endpoint,
+    /// As many as there may be requests at once.
+    places: Semaphore,
+    /// A connection that waits for the next request.
+    warm: RefCell<Option<Warm>>,
+}
+
+#[derive(Debug)]
+struct Warm {
+    link: Link,
+    /// Closes it after a while.
+    _reaper: Task<()>,
+}
+
+/// A connection. Dropping it closes it.
+#[derive(Debug)]
+struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    _driver: Task<()>,
 }
 
 impl Client {
     /// A client whose connections are driven in `tier`.
     #[must_use]
     pub fn new(net: &Net, tier: Tier) -> Client {
-        Client { net: net.clone(), tier }
+        Client { net: net.clone(), tier, hosts: Rc::default() }
     }
 
     /// Sends `request` and reads the whole answer.
     ///
     /// # Errors
     /// See [`HttpError`]. Dropping the future gives the request up and closes its connection.
-    pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let _ = (&self.net, self.tier, request);
-        Err(HttpError::Garbage)
+    pub async fn send(&self, mut request: Request) -> Result<Response, HttpError> {
+        let prepared = request.prepare();
+        let (endpoint, message) = prepared.map_err(|fault| HttpError::NotSent(End::Dial(fault)))?;
+        let host = self.host(endpoint);
+        let Deadlines { connect, head, body } = request.deadlines;
+        let connect_by = clock::now() + connect;
+        let place = clock::timeout(connect_by, host.places.acquire()).await;
+        let _place = place.ok_or(HttpError::NotSent(End::Silence(Phase::Tcp)))?;
+        let (link, answer) = self.ask(&host, message, connect_by, head).await?;
+        let response = read_answer(answer, clock::now() + body, request.body_bytes_max).await?;
+        self.keep_warm(&host, link);
+        Ok(response)
     }
+
+    /// Sends `message` over a warm connection or a new one, and waits for the answer's head.
+    async fn ask(
+        &self,
+        host: &Host,
+        mut message: Message,
+        connect_by: Instant,
+        head: Duration,
+    ) -> Result<(Link, hyper::Response<Incoming>), HttpError> {
+        let mut warm = host.take_warm(connect_by).await;
+        loop {
+            let was_warm = warm.is_some();
+            let mut link = match warm.take() {
+                Some(link) => link,
+                None => self.connect(&host.endpoint, connect_by).await?,
+            };
+            let asking = link.sender.try_send_request(message);
+            let mut error = match clock::timeout(clock::now() + head, asking).await {
+                Some(Ok(answer)) => return Ok((link, answer)),
+                Some(Err(error)) => error,
+                None => return Err(HttpError::Lost(Loss::Silence)),
+            };
+            // hyper hands the message back only when not a byte of it was written.
+            match error.take_message() {
+                // The server had closed the connection while nobody needed it.
+                Some(unsent) if was_warm => message = unsent,
+                Some(_) => return Err(HttpError::NotSent(End::Dial(DialFault::Lost))),
+                None if error.error().is_parse() => return Err(HttpError::Garbage),
+                None => return Err(HttpError::Lost(Loss::Wire)),
+            }
+        }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint, by: Instant) -> Result<Link, HttpError> {
+        let phase = Cell::new(Phase::Resolve);
+        let stream = match clock::timeout(by, self.net.connect(endpoint, &phase)).await {
+            Some(stream) => stream.map_err(|fault| HttpError::NotSent(End::Dial(fault)))?,
+            None => return Err(HttpError::NotSent(End::Silence(phase.get()))),
+        };
+        let mut http = Builder::new();
+        http.max_buf_size(HTTP_HEAD_BYTES_MAX);
+        let (sender, connection) = http
+            .handshake(FuturesIo::new(stream))
+            .await
+            .map_err(|_| HttpError::NotSent(End::Dial(DialFault::Lost)))?;
+        let driver = self.net.spawner().spawn(self.tier, "http", async {
+            // How it ends, the request that it carries learns.
+            let _ = connection.await;
+        });
+        Ok(Link { sender, _driver: driver })
+    }
+
+    /// The entry of `endpoint`, old or new.
+    fn host(&self, endpoint: Endpoint) -> Rc<Host> {
+        let mut hosts = self.hosts.borrow_mut();
+        let place = hosts.iter().position(|host| host.endpoint == endpoint);
+        let host = match place {
+            Some(place) => hosts.remove(place),
+            None => Rc::new(Host {
+                endpoint,
+                places: Semaphore::new(HTTP_CONNECTIONS_PER_HOST_MAX),
+                warm: RefCell::default(),
+            }),
+        };
+        if hosts.len() >= HTTP_HOSTS_MAX {
+            let idle = hosts.iter().position(|host| Rc::strong_count(host) == 1);
+            // With all of them busy the one asked longest ago is forgotten; its requests go on.
+            hosts.remove(idle.unwrap_or(0));
+        }
+        hosts.push(host.clone());
+        host
+    }
+
+    /// Keeps `link` for the next request, unless there is one already.
+    fn keep_warm(&self, host: &Rc<Host>, link: Link) {
+        if link.sender.is_closed() || host.warm.borrow().is_some() {
+            return;
+        }
+        let home = Rc::downgrade(host);
+        let reaper = self.net.spawner().spawn(Tier::Work, "http-reaper", async move {
+            clock::sleep(HTTP_KEEP_WARM).await;
+            if let Some(host) = home.upgrade() {
+                host.warm.take();
+            }
+        });
+        host.warm.replace(Some(Warm { link, _reaper: reaper }));
+    }
+}
+
+impl Host {
+    /// The connection that was kept warm, if it is still good.
+    async fn take_warm(&self, by: Instant) -> Option<Link> {
+        let mut link = self.warm.take()?.link;
+        let is_good = clock::timeout(by, link.sender.ready()).await?.is_ok();
+        is_good.then_some(link)
+    }
+}
+
+/// Reads an answer to its end.
+async fn read_answer(
+    answer: hyper::Response<Incoming>,
+    by: Instant,
+    bytes_max: usize,
+) -> Result<Response, HttpError> {
+    let (head, mut body) = answer.into_parts();
+    let status = head.status;
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(HttpError::TooLong(status));
+    }
+    let read = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| HttpError::Cut(status, Loss::Wire))?;
+            let data = frame.into_data().unwrap_or_default();
+            if bytes.len() + data.len() > bytes_max {
+                return Err(HttpError::TooLong(status));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(bytes)
+    };
+    let body = clock::timeout(by, read).await.ok_or(HttpError::Cut(status, Loss::Silence))??;
+    Ok(Response { status, headers: head.headers, body })
 }
