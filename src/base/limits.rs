@@ -14,8 +14,8 @@ pub const GATEWAY_SENDS_MAX: usize = 120;
 pub const GATEWAY_SENDS_PERIOD: Duration = Duration::from_secs(60);
 /// What our window of sends is longer than theirs: the network may bunch up what we spaced.
 pub const GATEWAY_SENDS_SLACK: Duration = Duration::from_secs(5);
-/// Sends kept free for heartbeats and their answers to op 1, so that presence updates or a burst
-/// of our own can never cost the connection.
+/// Sends kept free for answers to op 1, besides those that the heartbeat's schedule needs, so that
+/// presence updates or a burst of our own can never cost the connection.
 pub const GATEWAY_SENDS_RESERVED: usize = 8;
 /// The least time between two IDENTIFYs of one bucket: Discord says 5 s, and clocks differ.
 pub const IDENTIFY_SPACING: Duration = Duration::from_millis(5_500);
@@ -337,7 +337,12 @@ pub const CONFIG_MISTAKES_MAX: usize = 100;
 pub const TOKEN_FILE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(GATEWAY_SENDS_RESERVED * 4 < GATEWAY_SENDS_MAX);
-const _: () = assert!(GATEWAY_BEATS_RESERVED < GATEWAY_SENDS_RESERVED);
+// The schedule's beats at the shortest interval leave room for others.
+const _: () = assert!(
+    (GATEWAY_SENDS_PERIOD.as_secs() + GATEWAY_SENDS_SLACK.as_secs())
+        / HEARTBEAT_INTERVAL_MIN.as_secs()
+        < (GATEWAY_SENDS_MAX - GATEWAY_SENDS_RESERVED) as u64
+);
 const _: () = assert!(RESUMED_DEADLINE.as_secs() < REPLAY_MAX.as_secs());
 const _: () = assert!(UNPROVEN_MIN.is_power_of_two());
 const _: () = assert!(IDENTIFY_OWN_MAX + (IDENTIFY_REMAINING_HOLD as usize) < 1000);

@@ -291,6 +291,12 @@ pub enum Urgency {
 pub struct Payload(Box<[u8]>);
 
 impl Payload {
+    /// Wraps a JSON text; `None` if Discord would not take its length.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Payload> {
+        (bytes.len() <= limits::GATEWAY_SEND_BYTES_MAX).then(|| Payload(bytes.into()))
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Gateway, Output, Refusal, Stage, Tell, Urgency, Wake, say};
+use super::{Cause, Gateway, Output, Payload, Refusal, Stage, Tell, Urgency, Wake, say};
 use crate::base::End;
 use crate::base::end::Phase;
 use crate::base::{Instant, limits};
@@ -32,7 +32,7 @@ impl Gateway {
     /// allowance permits gets none.
     pub(super) fn beat_on_demand(&mut self, now: Instant) {
         if !matches!(self.stage, Stage::Greeting(_)) {
-            let _ = self.beat(now, limits::GATEWAY_BEATS_RESERVED, Duration::ZERO);
+            let _ = self.beat(now, self.beats_to_come(), Duration::ZERO);
         }
     }
 
@@ -49,6 +49,13 @@ impl Gateway {
         self.status.counters.beats.sent += 1;
         self.tell(Tell::Beat { seq, late });
         Ok(())
+    }
+
+    /// How many places of the allowance the schedule itself may need.
+    fn beats_to_come(&self) -> usize {
+        let window = limits::GATEWAY_SENDS_PERIOD + limits::GATEWAY_SENDS_SLACK;
+        let beats = window.as_millis() / self.link.interval.as_millis().max(1) + 1;
+        usize::try_from(beats).unwrap_or(limits::GATEWAY_SENDS_MAX)
     }
 
     fn ack_deadline(&self) -> Duration {
@@ -116,10 +123,11 @@ impl Gateway {
 
     /// [`Input::Send`](super::Input::Send): at once or not at all; heartbeats keep their places.
     pub(super) fn send_for_others(&mut self, now: Instant, bytes: &[u8]) {
-        let refusal = match say::ready_made(bytes) {
+        let reserve = self.beats_to_come() + limits::GATEWAY_SENDS_RESERVED;
+        let refusal = match Payload::new(bytes) {
             _ if self.stage != Stage::Live => Refusal::NotConnected,
             None => Refusal::TooLong,
-            Some(payload) => match self.link.sends.take(now, limits::GATEWAY_SENDS_RESERVED) {
+            Some(payload) => match self.link.sends.take(now, reserve) {
                 Ok(()) => return self.put(Output::Send(payload)),
                 Err(room_at) => Refusal::TooMany(now.until(room_at)),
             },

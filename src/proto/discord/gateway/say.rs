@@ -60,15 +60,10 @@ pub(super) fn resume(config: &Config, session_id: &str, seq: u64) -> Option<Payl
     encode(6, Resume { token: config.token.expose(), session_id, seq })
 }
 
-/// A payload that somebody else has made.
-pub(super) fn ready_made(bytes: &[u8]) -> Option<Payload> {
-    (bytes.len() <= GATEWAY_SEND_BYTES_MAX).then(|| Payload(bytes.into()))
-}
-
 fn encode<D: Serialize>(op: u8, d: D) -> Option<Payload> {
     let mut buffer = [0; GATEWAY_SEND_BYTES_MAX];
     let length = serde_json_core::to_slice(&Message { op, d }, &mut buffer).ok()?;
-    buffer.get(..length).map(|text| Payload(text.into()))
+    buffer.get(..length).and_then(Payload::new)
 }
 
 #[cfg(test)]
@@ -103,8 +98,8 @@ mod tests {
     fn nothing_longer_than_discord_takes_is_made() {
         let config = Config::new(Secret::new(&"t".repeat(GATEWAY_SEND_BYTES_MAX)));
         assert_eq!(identify(&config), None);
-        assert_eq!(ready_made(&[b' '; GATEWAY_SEND_BYTES_MAX + 1]), None);
-        assert!(ready_made(&[b' '; GATEWAY_SEND_BYTES_MAX]).is_some());
+        assert_eq!(Payload::new(&[b' '; GATEWAY_SEND_BYTES_MAX + 1]), None);
+        assert!(Payload::new(&[b' '; GATEWAY_SEND_BYTES_MAX]).is_some());
     }
 
     #[test]
