@@ -2,7 +2,12 @@
 //! them in order, and ends them in the opposite one.
 
 mod account;
+mod demo;
+mod drill;
 mod engine;
+mod invite;
+mod sandbox;
+mod stage;
 
 use std::io::IsTerminal as _;
 use std::rc::Rc;
@@ -15,6 +20,11 @@ use crate::rt::executor;
 use crate::rt::log::{self as logging, Form, Lines};
 
 use self::engine::{Engine, Source};
+
+pub(crate) use self::demo::demo;
+pub(crate) use self::drill::drill;
+pub(crate) use self::invite::invite_url;
+pub(crate) use self::sandbox::sandbox;
 
 /// `barnacle gateway`: runs until it is told to end.
 ///

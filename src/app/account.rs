@@ -83,7 +83,7 @@ pub(super) fn start(
         gateway: gateway_config(config, token),
         // What the portal allows of these is found out first.
         only_allowed_intents: discord.intents == Intents::AgentRecommended,
-        api: discord.api_url.clone().unwrap_or_else(|| API_URL.to_owned()),
+        api: api(config),
         access: discord.access.clone(),
         net,
         cells: Cells::new(dirs.hot.as_deref().unwrap_or(&dirs.state), &dirs.state),
@@ -116,7 +116,7 @@ fn locked(refused: lock::Refused) -> Refused {
     Refused { ended: Ended::Locked { pid }, status: Status::Error, text }
 }
 
-fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
+pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
     let usual = TcpOptions::default();
     let tcp = match config.discord.keepalive {
         Some(Keepalive { idle, interval, probes }) => TcpOptions {
@@ -133,6 +133,11 @@ fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
         status: Status::Error,
         text: format!("net.caFile cannot be used: {error}"),
     })
+}
+
+/// The base of Discord's REST API.
+pub(super) fn api(config: &Config) -> String {
+    config.discord.api_url.clone().unwrap_or_else(|| API_URL.to_owned())
 }
 
 fn gateway_config(config: &Config, token: crate::base::Secret) -> gateway::Config {

@@ -308,6 +308,10 @@ pub const BLOCKING_STACK_BYTES: usize = 512 * 1024;
 
 /// The port of the control API; OpenClaw's, so that its clients find us.
 pub const CONTROL_PORT: u16 = 18_789;
+/// How long `demo` and `drill` wait for their bot to connect …
+pub const STAGE_DEADLINE: Duration = Duration::from_secs(30);
+/// … and how often they look.
+pub const STAGE_LOOK: Duration = Duration::from_millis(20);
 /// How long SIGTERM drains.
 pub const DRAIN: Duration = Duration::from_secs(8);
 /// Hot cursors go to the runtime directory this often.

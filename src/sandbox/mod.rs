@@ -226,6 +226,13 @@ impl Handle {
         self.shared.say(say)
     }
 
+    /// What the message `id` in `channel` says, while it is remembered.
+    #[must_use]
+    pub fn text(&self, channel: u64, id: u64) -> Option<String> {
+        let world = self.shared.world.borrow();
+        world.message(channel, id).map(|message| message.content.clone())
+    }
+
     /// Sends a flood of messages in `random` until it is through or the task is dropped.
     pub fn flood(&self, flood: Flood) -> smol::Task<()> {
         let task = play::flood(self.shared.clone(), flood);

@@ -40,7 +40,9 @@ use crate::rt::net::http::Client;
 use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
-pub(crate) use self::session::{AnsweredLog, Cells};
+pub(crate) use self::rest::authorized;
+use self::session::AnsweredLog;
+pub(crate) use self::session::Cells;
 
 /// What an account is started with.
 pub(crate) struct Setup {

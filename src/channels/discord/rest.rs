@@ -87,7 +87,7 @@ type Flight = Pin<Box<dyn Future<Output = Result<Response, HttpError>>>>;
 pub(super) struct RestPort {
     http: Client,
     base: String,
-    authorization: Secret,
+    token: Secret,
     waiting: Pin<Box<Receiver<Call>>>,
     jobs: BTreeMap<u64, Job>,
     flights: Vec<(u64, Flight)>,
@@ -100,7 +100,7 @@ impl RestPort {
         RestPort {
             http,
             base,
-            authorization: Secret::new(&format!("Bot {}", token.expose())),
+            token: token.clone(),
             waiting: Box::pin(waiting.0),
             jobs: BTreeMap::new(),
             flights: Vec::new(),
@@ -111,9 +111,7 @@ impl RestPort {
     fn request(&self, call: &Call) -> Request {
         let method = if call.route.method() == "GET" { Method::GET } else { Method::POST };
         let url = format!("{}{}", self.base, call.route.path());
-        let request = Request::new(method, url)
-            .header("authorization", self.authorization.expose())
-            .header("user-agent", USER_AGENT);
+        let request = authorized(Request::new(method, url), &self.token);
         // A POST without a body still names its type: Discord answers 50035 otherwise.
         match call.route.method() {
             "GET" => request,
@@ -196,6 +194,13 @@ impl Port<Rest> for RestPort {
     async fn next(&mut self) -> Input {
         poll_fn(|context| self.poll_next(context)).await
     }
+}
+
+/// What every request carries.
+pub(crate) fn authorized(request: Request, token: &Secret) -> Request {
+    request
+        .header("authorization", &format!("Bot {}", token.expose()))
+        .header("user-agent", USER_AGENT)
 }
 
 fn level(tell: &Tell) -> log::Level {

@@ -44,6 +44,11 @@ pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Env(BTreeMap<String, String>);
 
+/// Where files that nobody keeps go (`TMPDIR`).
+pub(crate) fn temporary_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
 impl Env {
     /// This process's environment; variables that are not UTF-8 are left out.
     pub(crate) fn of_process() -> Env {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
 
-pub(crate) use env::{Env, VARIABLES, arguments};
+pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
 #[allow(unused_imports, reason = "the composition root is still to come")]
 pub(crate) use files::{Dirs, Loaded, load, load_last_good, remember_good};
 pub(crate) use keys::{KEYS, Stand};
@@ -40,6 +40,13 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
     /// `net.caFile`: a PEM file of further authorities to trust.
     pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// What holds when nobody has said anything.
+    pub(crate) fn usual() -> Config {
+        check::check("", raw::Node::Null, &Env::default(), (None, String::new())).0
+    }
 }
 
 /// The Discord account.

@@ -1,0 +1,106 @@
+//! A bot and the embedded Discord that it is connected to, in one process: what `demo` and `drill`
+//! play on. The bot is the same code as `barnacle gateway`'s, from the socket up.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use smol::channel::{Receiver, bounded};
+
+use super::account::{self, Started};
+use crate::base::{Secret, limits};
+use crate::channels::discord::View;
+use crate::core::health::Status;
+use crate::ops::config::{Config, Dirs};
+use crate::ops::exit::{Exit, Failure};
+use crate::proto::discord::gateway::Ask;
+use crate::rt::clock;
+use crate::rt::executor::Spawner;
+use crate::sandbox::{Event, Handle, Options, Say};
+
+/// Heartbeats come often on stage, so that faults which only they reveal show soon.
+const HEARTBEAT: Duration = Duration::from_secs(4);
+
+/// The two, and the directory that the bot keeps its state in.
+pub(super) struct Stage {
+    pub(super) sandbox: Handle,
+    pub(super) events: Receiver<Event>,
+    started: Option<Started>,
+    dir: TemporaryDir,
+}
+
+/// Gone when it is dropped.
+struct TemporaryDir(PathBuf);
+
+impl Stage {
+    /// Starts both and waits until the bot is connected.
+    pub(super) async fn set(spawner: &Spawner) -> Result<Stage, Failure> {
+        let options = Options { heartbeat: HEARTBEAT, ..Options::default() };
+        let sandbox = super::sandbox::start(options, spawner).await?;
+        let events = sandbox.events();
+        let dir = TemporaryDir::new()?;
+        let dirs = Dirs { state: dir.0.clone(), hot: None };
+        let mut config = Config::usual();
+        // The directory's name is of this process alone, and so the token's lock is.
+        config.discord.token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
+        config.discord.api_url = Some(format!("{}/v10", sandbox.urls().api));
+        let (changed, _) = bounded(1);
+        let started = account::start(spawner, &dirs, &config, &changed)
+            .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;
+        let stage = Stage { sandbox, events, started: Some(started), dir };
+        stage.connected().await?;
+        Ok(stage)
+    }
+
+    /// What there is to see of the bot.
+    pub(super) fn view(&self) -> Option<View> {
+        self.started.as_ref().map(|started| started.account.view())
+    }
+
+    /// Waits until the bot is connected.
+    pub(super) async fn connected(&self) -> Result<(), Failure> {
+        let deadline = clock::now() + limits::STAGE_DEADLINE;
+        while clock::now() < deadline {
+            let status = self.view().map(|view| view.vital().status);
+            if status == Some(Status::Connected) {
+                return Ok(());
+            }
+            clock::sleep(limits::STAGE_LOOK).await;
+        }
+        Err(Failure::new(Exit::Software, "the bot did not connect to the sandbox", ""))
+    }
+
+    /// A person says `text` to the bot; gives the message's id.
+    pub(super) fn say(&self, text: &str) -> Result<u64, Failure> {
+        let say = Say { text: text.to_owned(), mention: true, ..Say::default() };
+        let said = self.sandbox.say(&say);
+        said.map(|(_, id)| id).map_err(|text| Failure::new(Exit::Software, text, ""))
+    }
+
+    /// The bot leaves, and the directory goes.
+    pub(super) async fn strike(mut self) {
+        if let Some(started) = self.started.take() {
+            started.leave(Ask::Stop, limits::DRAIN).await;
+        }
+        drop(self.dir);
+    }
+}
+
+impl TemporaryDir {
+    fn new() -> Result<TemporaryDir, Failure> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let name = format!("barnacle-{}-{:016x}", std::process::id(), crate::rt::os_seed());
+        let path = crate::ops::config::temporary_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
+            let text = format!("no temporary directory {}: {error}", path.display());
+            Failure::new(Exit::State, text, "set TMPDIR to a place that can be written to")
+        })?;
+        Ok(TemporaryDir(path))
+    }
+}
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
