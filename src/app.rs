@@ -10,7 +10,6 @@ mod sandbox;
 mod stage;
 
 use std::io::IsTerminal as _;
-use std::rc::Rc;
 
 use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake, Weight};
 use crate::ops::exit::{Exit, Failure};
@@ -66,13 +65,12 @@ fn load(
 ) -> Result<(Loaded, Option<Broken>), Failure> {
     match config::load(env, common.config.as_deref()) {
         Ok(loaded) => Ok((loaded, None)),
-        Err(broken) => match config::load_last_good(&dirs.state, env) {
-            Some(loaded) => Ok((loaded, Some(broken))),
-            None => {
-                let cure = "correct it there; there is no last good configuration to go on with";
-                Err(Failure::new(Exit::Config, broken.to_string(), cure))
-            }
-        },
+        Err(broken) => {
+            let cure = "correct it there; there is no last good configuration to go on with";
+            let failure = || Failure::new(Exit::Config, broken.to_string(), cure);
+            let loaded = config::load_last_good(&dirs.state, env).ok_or_else(failure)?;
+            Ok((loaded, Some(broken)))
+        }
     }
 }
 

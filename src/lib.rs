@@ -18,12 +18,6 @@ mod agent;
 mod channels;
 mod control;
 #[allow(unreachable_pub, reason = "`pub` here means: for other layers")]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the layers above it are still to come; `pub` here means: for other layers"
-)]
 mod sandbox;
 
 mod ops;

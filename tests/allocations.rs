@@ -1,7 +1,8 @@
 //! From the wire to the message, nothing is allocated: memory does not depend on what is said.
 #![allow(unsafe_code, reason = "only an allocator can count allocations, and its trait is unsafe")]
 
-use barnacle::proto::discord::model::{Decoder, Dispatch, Signal};
+use barnacle::proto::discord::gateway::{Dispatch, Signal};
+use barnacle::proto::discord::model::Decoder;
 use barnacle::proto::inflate::Inflater;
 use miniz_oxide::deflate::core::{
     CompressorOxide, TDEFLFlush, compress_to_output, create_comp_flags_from_zip_params,

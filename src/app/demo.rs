@@ -1,6 +1,7 @@
 //! `barnacle demo`: a chat with a bot through the embedded Discord, and keys that break the
 //! connection before your eyes.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
@@ -198,10 +199,10 @@ impl<W: Write> Play<W> {
         let since = |then: Instant| format!("{:.2} s", at.since(then).as_secs_f64());
         let mut text = words.to_owned();
         if let Some(lost_at) = self.lost_at.take() {
-            text.push_str(&format!(", {} after it was lost", since(lost_at)));
+            let _ = write!(text, ", {} after it was lost", since(lost_at));
         }
         if let Some((fault, then)) = self.fault {
-            text.push_str(&format!(", {} after the fault {}", since(then), fault.name));
+            let _ = write!(text, ", {} after the fault {}", since(then), fault.name);
         }
         self.show.event(Hue::Good, &text)
     }

@@ -2,19 +2,19 @@
 //! when something happens to them.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::json;
-use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use smol::net::TcpListener;
 
 use super::account::{self, Started};
-use crate::base::{Instant, Secret, limits};
-use crate::channels::discord::{Account, View};
+use crate::base::{Instant, limits};
+use crate::channels::discord::View;
 use crate::control::{Control, Facts, Gate};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Report, Vital};
@@ -24,7 +24,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::state;
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
-use crate::rt::executor::{Spawner, Tier};
+use crate::rt::executor::Spawner;
 use crate::rt::log::Lines;
 use crate::rt::net::server::{self, Door, Limits, Server};
 use crate::rt::notify::Notifier;
@@ -346,7 +346,7 @@ impl Board {
         let report = Report::of(self.vitals(), self.started, clock::now());
         let mut line = report.status.to_string();
         for (channel, status) in &report.channels {
-            line.push_str(&format!("; {channel} {status}"));
+            let _ = write!(line, "; {channel} {status}");
         }
         line
     }

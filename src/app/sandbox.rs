@@ -45,7 +45,7 @@ async fn run(
     out: Rc<RefCell<impl Write + 'static>>,
 ) -> Result<(), Failure> {
     let handle = start(options, &spawner).await?;
-    let mut print = |line: &str| {
+    let print = |line: &str| {
         let mut out = out.borrow_mut();
         // Nobody reads: the sandbox is steered by HTTP then.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -56,7 +56,7 @@ async fn run(
         Signals::listen().map_err(|error| Failure::new(Exit::Software, error.to_string(), ""))?;
     let steered = async {
         sandbox::stdin(handle.clone(), print).await;
-        smol::future::pending().await
+        smol::future::pending::<()>().await;
     };
     or(steered, async {
         signals.next().await;

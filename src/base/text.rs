@@ -1,6 +1,6 @@
 //! Text made fit: split for a service's limit, cut to a length, made safe for a terminal.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The end of the first part of `text` that has at most `chars_max` characters, as a byte index:
 /// at a line's end if one lies in the last half, else at a word's end, else within a word.
@@ -55,12 +55,22 @@ impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             if is_unsafe(c) {
-                write!(f, "{}", c.escape_default())?
+                write!(f, "{}", c.escape_default())?;
             } else {
-                fmt::Write::write_char(f, c)?
+                f.write_char(c)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Bytes as hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

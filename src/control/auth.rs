@@ -37,7 +37,7 @@ impl Gate {
     }
 
     /// Whether the request comes from this host.
-    pub(crate) fn trusts(&self, request: &Request) -> bool {
+    pub(crate) fn trusts(request: &Request) -> bool {
         request.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
     }
 

@@ -66,7 +66,7 @@ impl Control {
             "/health" | "/healthz" => Response::json(200, r#"{"ok":true,"status":"live"}"#),
             "/startup" | "/startupz" => self.startup(),
             "/ready" | "/readyz" => self.ready(),
-            "/health/detail" if self.gate.trusts(request) => self.detail(),
+            "/health/detail" if Gate::trusts(request) => self.detail(),
             "/health/detail" | "/api/status" | "/api/logs" if !authorized() => unauthorized(),
             "/health/detail" => self.detail(),
             "/api/status" => json_answer(200, &(self.facts)().status),

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::config::Dirs;
 use super::exit::{Exit, Failure};
+use crate::base::text::Hex;
 use crate::base::{Secret, limits};
 
 /// Makes the directories, readable by their owner only, and tries them out.
@@ -90,5 +91,5 @@ fn fresh_token() -> io::Result<Secret> {
     if read != bytes.len() {
         return Err(io::Error::other("too little randomness"));
     }
-    Ok(Secret::new(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(Secret::new(&Hex(&bytes).to_string()))
 }

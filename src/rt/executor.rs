@@ -31,9 +31,6 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// All of them, the most urgent first.
-    pub const ALL: [Tier; 3] = [Tier::Pulse, Tier::Wire, Tier::Work];
-
     /// The name that status pages and metrics show.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -8,6 +8,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use crate::base::Secret;
+use crate::base::text::Hex;
 
 /// Held for as long as it lives.
 #[derive(Debug)]
@@ -48,11 +49,8 @@ fn address(channel: &str, token: &Secret) -> std::io::Result<SocketAddr> {
     for part in [channel.as_bytes(), b":", token.expose().as_bytes()] {
         context.update(part);
     }
-    let mut name = String::from("barnacle-");
-    for byte in context.finish().as_ref() {
-        name.push_str(&format!("{byte:02x}"));
-    }
-    SocketAddr::from_abstract_name(name)
+    let hash = context.finish();
+    SocketAddr::from_abstract_name(format!("barnacle-{}", Hex(hash.as_ref())))
 }
 
 /// Whoever listens is told apart by `SO_PEERCRED`.

@@ -83,8 +83,7 @@ pub(crate) fn start(level: &str, form: Form) -> Result<Lines, String> {
 
 /// The level's word as filters: ours at that level, libraries at WARN (or lower if that is asked).
 fn filters(level: &str) -> Result<String, String> {
-    let ours =
-        |level: &str| TARGETS.iter().map(|target| format!("{target}={level},")).collect::<String>();
+    let ours = |level: &str| TARGETS.map(|target| format!("{target}={level},")).concat();
     Ok(match level {
         "connection-debug" => ours("info") + "discord=debug",
         "error" | "off" => level.to_owned(),

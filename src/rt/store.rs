@@ -184,7 +184,8 @@ impl Log {
 
     /// The length of the file.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
         self.end
     }
 

@@ -22,7 +22,6 @@ use crate::proto::discord::gateway::{
 };
 use crate::proto::discord::model::Kind;
 use crate::proto::discord::rest::{Failure, Route};
-use crate::rt::clock;
 use crate::rt::executor::Meter;
 use crate::rt::net::{Net, ws};
 
@@ -35,7 +34,7 @@ enum Link {
     /// One is being made.
     Dialling(Doing<Result<ws::Socket, End>>),
     /// It is open.
-    Up(ws::Socket),
+    Up(Box<ws::Socket>),
     /// It is being closed, and ended so.
     Closing(Doing<()>, End),
 }
@@ -180,7 +179,7 @@ impl GatewayPort {
             Link::Down => Poll::Pending,
             Link::Dialling(dial) => match std::task::ready!(dial.as_mut().poll(context)) {
                 Ok(socket) => {
-                    self.link = Link::Up(socket);
+                    self.link = Link::Up(Box::new(socket));
                     Poll::Ready(Event::Opened)
                 }
                 Err(end) => {
@@ -229,6 +228,11 @@ impl GatewayPort {
 
     /// The other side ended it, or broke it: what is left of our side is taken down.
     fn lost(&mut self, end: End) {
+        if let Link::Up(socket) = &self.link
+            && !socket.close_reason().is_empty()
+        {
+            log::info!(target: "discord", "the server's reason: {}", socket.close_reason());
+        }
         let (code, patience) = match end {
             End::Server(_) => (limits::CLOSE_KEEPING_SESSION, limits::CLOSE_WAIT),
             End::Garbage(code) => (code, limits::CLOSE_WAIT),

@@ -128,14 +128,14 @@ impl Account {
         let mut config = setup.gateway;
         let (first_look, wanted) = (setup.only_allowed_intents, Intents(config.intents));
         let report = preflight::report(calls.clone(), wanted);
-        let asker = calls.clone();
+        let scout = calls.clone();
         let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
         let tasks = vec![
             spawner.spawn(Tier::Pulse, "discord gateway", async move {
-                if first_look && let Ok(application) = preflight::application(&asker).await {
+                if first_look && let Ok(application) = preflight::application(&scout).await {
                     config.intents = wanted.allowed_by(application.flags).0;
                 }
-                drop(asker);
+                drop(scout);
                 let mut machine = Gateway::new(config, kept.saved, Rng::new(os_seed()));
                 machine.handle(clock::now(), Input::Start { wall: clock::wall() });
                 drive(&mut machine, &mut port, beat_pace).await;
@@ -251,11 +251,6 @@ impl View {
                 "notAnswered": drops,
             },
         })
-    }
-
-    /// Whether nothing is being answered.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.ledger.borrow().inflight.is_empty() && self.outbox.borrow().is_empty()
     }
 }
 

@@ -20,7 +20,6 @@ pub(super) struct Application {
 /// The application's bot user.
 #[derive(Deserialize)]
 pub(super) struct Bot {
-    pub(super) id: String,
     pub(super) username: String,
 }
 

@@ -155,7 +155,7 @@ impl RestPort {
             let Some((id, flight)) = self.flights.get_mut(at) else { break };
             if let Poll::Ready(landed) = flight.as_mut().poll(context) {
                 let id = *id;
-                self.flights.swap_remove(at);
+                drop(self.flights.swap_remove(at));
                 return Poll::Ready(self.landed(id, landed));
             }
         }

@@ -104,6 +104,8 @@ fn named(name: &str) -> Result<Intents, UnknownIntent<'_>> {
     match wanted.as_str() {
         "DEFAULT" => return Ok(Intents::DEFAULT),
         "AGENT_RECOMMENDED" => return Ok(Intents::AGENT_RECOMMENDED),
+        // What OpenClaw's files call it.
+        "PRESENCE" => return named("GUILD_PRESENCES"),
         _ => {}
     }
     let is_meant = |intent: &&Intent| {

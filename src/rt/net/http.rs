@@ -94,6 +94,7 @@ impl Request {
 
     /// Other deadlines than the usual.
     #[must_use]
+    #[cfg(test)]
     pub fn deadlines(mut self, deadlines: Deadlines) -> Request {
         self.deadlines = deadlines;
         self
@@ -101,6 +102,7 @@ impl Request {
 
     /// Another bound on the answer's body than the usual.
     #[must_use]
+    #[cfg(test)]
     pub fn body_bytes_max(mut self, bytes: usize) -> Request {
         self.body_bytes_max = bytes;
         self
@@ -108,6 +110,7 @@ impl Request {
 
     /// Lets an `http://` URL lead to other machines than this one.
     #[must_use]
+    #[cfg(test)]
     pub fn plain_anywhere(mut self) -> Request {
         self.plain_anywhere = true;
         self

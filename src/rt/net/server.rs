@@ -27,7 +27,6 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::net::TcpListener;
-use smol::net::unix::UnixListener;
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use crate::base::limits;
@@ -49,8 +48,6 @@ pub enum Door {
     Tcp(TcpListener),
     /// TLS over TCP.
     Tls(TcpListener, TlsAcceptor),
-    /// A Unix socket.
-    Unix(UnixListener),
 }
 
 impl fmt::Debug for Door {
@@ -58,7 +55,6 @@ impl fmt::Debug for Door {
         f.write_str(match self {
             Door::Tcp(_) => "Tcp",
             Door::Tls(..) => "Tls",
-            Door::Unix(_) => "Unix",
         })
     }
 }
@@ -105,7 +101,7 @@ pub struct Request {
     pub query: String,
     /// The body, at most [`Limits::body_bytes`].
     pub body: Vec<u8>,
-    /// The other side's address; `None` on a Unix socket.
+    /// The other side's address, if it is known.
     pub peer: Option<SocketAddr>,
     headers: HeaderMap,
 }
@@ -279,11 +275,7 @@ enum Raw {
 }
 
 async fn accept(door: &Door) -> io::Result<(Raw, Option<SocketAddr>)> {
-    let (Door::Tcp(listener) | Door::Tls(listener, _)) = door else {
-        let Door::Unix(listener) = door else { return Err(io::ErrorKind::Unsupported.into()) };
-        let (stream, _) = listener.accept().await?;
-        return Ok((Raw::Ready(Box::new(stream)), None));
-    };
+    let (Door::Tcp(listener) | Door::Tls(listener, _)) = door;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     // A client that takes nothing of what we send must not hold its place for ever.
@@ -291,7 +283,7 @@ async fn accept(door: &Door) -> io::Result<(Raw, Option<SocketAddr>)> {
     rustix::net::sockopt::set_tcp_user_timeout(&stream, patience_ms)?;
     let raw = match door {
         Door::Tls(_, acceptor) => Raw::Tls(Box::new(acceptor.accept(stream))),
-        _ => Raw::Ready(Box::new(stream)),
+        Door::Tcp(_) => Raw::Ready(Box::new(stream)),
     };
     Ok((raw, Some(peer)))
 }
