@@ -2,8 +2,8 @@
 //!
 //! A document is fed in windows that may be cut anywhere, within a character or an escape too. What
 //! is read is told at once, in pieces that borrow from the window, so nothing is allocated and
-//! memory depends on neither the document nor its strings. It accepts what `serde_json` accepts as a
-//! `Value`, but for this:
+//! memory depends on neither the document nor its strings. It accepts what `serde_json` accepts as
+//! a `Value`, but for this:
 //! - an unpaired surrogate escape is read as U+FFFD, where `serde_json` refuses the document;
 //! - nesting and the text of a number have limits of their own ([`limits`]).
 //!
@@ -159,7 +159,10 @@ impl Tokenizer {
     /// Reads the next part of the document. A fault is final: it is told again until
     /// [`reset`](Self::reset).
     pub fn feed(&mut self, window: &[u8], sink: &mut impl Sink) -> Result<(), Fault> {
-        self.decode(window, sink).map_err(|fault| self.refuse(fault))
+        match self.state {
+            State::Refused(fault) => Err(fault),
+            _ => self.decode(window, sink).map_err(|fault| self.refuse(fault)),
+        }
     }
 
     /// The document is over: was it whole?
@@ -238,7 +241,6 @@ impl Tokenizer {
         match (byte, self.state) {
             (_, State::Escape) => self.escape(byte, sink)?,
             (_, State::Hex(left)) => self.hex(byte, left, sink)?,
-            (_, State::Refused(fault)) => return Err(fault),
             (b' ' | b'\t' | b'\n' | b'\r', _) => {}
             (b'"', State::Value | State::ValueOrEnd | State::Key | State::KeyOrEnd) => {
                 self.in_key = matches!(self.state, State::Key | State::KeyOrEnd);
@@ -709,6 +711,7 @@ mod tests {
         let (mut tokenizer, mut script) = (Tokenizer::new(), Script::default());
         assert_eq!(tokenizer.feed(b"[,", &mut script), Err(Fault::Syntax));
         assert_eq!(tokenizer.feed(b"1]", &mut script), Err(Fault::Syntax));
+        assert_eq!(tokenizer.feed(b"\xff", &mut script), Err(Fault::Syntax));
         assert_eq!(tokenizer.finish(&mut script), Err(Fault::Syntax));
         tokenizer.reset();
         script.0.clear();

@@ -269,7 +269,8 @@ mod tests {
     fn the_invitation_names_the_application_and_what_it_wants() {
         assert_eq!(
             invite_url(42, PERMISSIONS_MINIMAL),
-            "https://discord.com/oauth2/authorize?client_id=42&scope=bot+applications.commands&permissions=68608"
+            "https://discord.com/oauth2/authorize?client_id=42\
+             &scope=bot+applications.commands&permissions=68608"
         );
     }
 }

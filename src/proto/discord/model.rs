@@ -1,9 +1,9 @@
 //! What the gateway says, reduced to the fields that we read.
 //!
 //! The tokens of a message are followed through a small tree of known places ([`Node`]). What lies
-//! at a known place goes into a buffer that is there from the start and used again for each message;
-//! all else is passed over, whatever its size. Discord promises no order of `op`, `s`, `t` and `d`,
-//! so every field is collected first, and only then is said what the message was.
+//! at a known place goes into a buffer that is there from the start and serves every message; all
+//! else is passed over, whatever its size. Discord promises no order of `op`, `s`, `t` and `d`, so
+//! every field is collected first, and only then is said what the message was.
 
 use crate::base::limits;
 use crate::proto::json::{Capture, Fault, Sink, Token, Tokenizer};
@@ -640,8 +640,9 @@ mod tests {
 
     #[test]
     fn ready_gives_what_a_resume_needs() {
-        let d = r#"{"v":10,"user":{"id":"5","username":"barnacle"},"session_type":"normal","session_id":"0f3a",
-            "resume_gateway_url":"wss://gateway-us-east1-b.discord.gg","guilds":[{"id":"8","unavailable":true}],
+        let d = r#"{"v":10,"user":{"id":"5","username":"barnacle"},"session_id":"0f3a",
+            "resume_gateway_url":"wss://gateway-us-east1-b.discord.gg",
+            "guilds":[{"id":"8","unavailable":true}],"session_type":"normal",
             "application":{"id":"6","flags":565248},"shard":[0,1]}"#;
         let ready = Dispatch::Ready {
             session_id: "0f3a",
