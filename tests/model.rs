@@ -8,8 +8,9 @@ use serde_json::Value;
 const ME: u64 = 1_098_765_432_109_876_543;
 const REPLY: &str = include_str!("data/message_create_reply.json");
 const READY: &str = r#"{"t":"READY","s":1,"op":0,"d":{"v":10,
-    "user":{"username":"barnacle","id":"5"},"session_id":"0f3a","resume_gateway_url":"wss://gateway.discord.gg","guilds":[{"id":"8"}],
-    "application":{"id":"6","flags":565248},"shard":[0,1],"user_settings":{}}}"#;
+    "user":{"username":"barnacle","id":"5"},"session_id":"0f3a","shard":[0,1],
+    "resume_gateway_url":"wss://gateway.discord.gg","guilds":[{"id":"8"}],
+    "application":{"id":"6","flags":565248},"user_settings":{}}}"#;
 
 /// Values that look like what we read, for keys that we do not.
 const NOISE: [&str; 5] = [

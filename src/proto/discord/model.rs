@@ -1,6 +1,6 @@
 //! What the gateway says, reduced to the fields that we read.
 //!
-//! The tokens of a message are followed through a small tree of known places ([`Node`]). What lies
+//! The tokens of a message are followed through a small tree of known places (`Node`). What lies
 //! at a known place goes into a buffer that is there from the start and serves every message; all
 //! else is passed over, whatever its size. Discord promises no order of `op`, `s`, `t` and `d`, so
 //! every field is collected first, and only then is said what the message was.
