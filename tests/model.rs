@@ -2,7 +2,8 @@
 //! whatever else it holds.
 
 use barnacle::base::Rng;
-use barnacle::proto::discord::model::{Decoder, Dispatch, Signal};
+use barnacle::proto::discord::gateway::{Dispatch, Signal};
+use barnacle::proto::discord::model::Decoder;
 use serde_json::Value;
 
 const ME: u64 = 1_098_765_432_109_876_543;
