@@ -69,7 +69,8 @@ impl Intents {
 
     /// The intents that `names` stand for together: `GUILD_MESSAGES`, `guildMessages` or
     /// `guild-messages`; the end of a name for all that end so (`reactions` for those in servers
-    /// and in private); `default` and `agent_recommended` for those sets.
+    /// and in private), with or without its last S; `default` and `agent_recommended` for those
+    /// sets.
     pub fn parse<'a>(
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Intents, UnknownIntent<'a>> {
@@ -109,7 +110,9 @@ fn named(name: &str) -> Result<Intents, UnknownIntent<'_>> {
         _ => {}
     }
     let is_meant = |intent: &&Intent| {
-        let before = intent.name.strip_suffix(wanted.as_str());
+        let singular = intent.name.strip_suffix('S').unwrap_or(intent.name);
+        let mut names = [intent.name, singular].into_iter();
+        let before = names.find_map(|name| name.strip_suffix(wanted.as_str()));
         before.is_some_and(|before| before.is_empty() || before.ends_with('_'))
     };
     let bits = INTENTS.iter().filter(is_meant).fold(0, |bits, intent| bits | 1 << intent.bit);
@@ -230,9 +233,10 @@ mod tests {
         }
         assert_eq!(Intents::parse(["guilds", "messages", "content"]), Ok(Intents::DEFAULT));
         assert_eq!(Intents::parse(["reactions"]), Ok(Intents(1 << 10 | 1 << 13)));
+        assert_eq!(Intents::parse(["presence", "guild"]), Ok(Intents(1 << 8 | 1)));
         assert_eq!(Intents::parse(["agent_recommended"]), Ok(Intents::AGENT_RECOMMENDED));
         assert_eq!(Intents::parse(["agentRecommended"]), Ok(Intents::AGENT_RECOMMENDED));
-        for wrong in ["essages", "", "_", "guild", "GUILD_MESSAGE"] {
+        for wrong in ["essages", "", "_", "S", "GUILD_MESSAG"] {
             assert_eq!(Intents::parse(["guilds", wrong]), Err(UnknownIntent(wrong)));
         }
         assert_eq!(UnknownIntent("x\n").to_string(), "`x\\n` is no gateway intent");
