@@ -42,8 +42,8 @@ impl Tier {
     }
 }
 
-/// Runs `main`, and all that it spawns, on this thread until `main` is done. What is still running
-/// then is dropped.
+/// Runs `main` (in [`Tier::Wire`]), and all that it spawns, on this thread until `main` is done.
+/// What is still running then is dropped.
 pub fn run<T, F>(main: impl FnOnce(Spawner) -> F) -> T
 where
     T: 'static,

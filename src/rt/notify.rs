@@ -62,3 +62,39 @@ impl Notifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::store::tests::Scratch;
+
+    #[test]
+    fn words_arrive_one_by_one() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notifier = Notifier::open(Some(&path)).unwrap();
+        notifier.ready();
+        notifier.status("two\nREADY=0");
+        notifier.watchdog();
+        notifier.stopping();
+        for word in ["READY=1", "STATUS=two READY=0", "WATCHDOG=1", "STOPPING=1"] {
+            let mut heard = [0; 64];
+            let length = manager.recv(&mut heard).unwrap();
+            assert_eq!(&heard[..length], word.as_bytes());
+        }
+    }
+
+    #[test]
+    fn without_a_manager_or_with_a_deaf_one_nothing_happens() {
+        Notifier::open(None).unwrap().ready();
+        let scratch = Scratch::new();
+        let path = scratch.path().join("notify");
+        assert!(Notifier::open(Some(&path)).is_err(), "nobody listens there");
+        let _deaf = UnixDatagram::bind(&path).unwrap();
+        let notifier = Notifier::open(Some(&path)).unwrap();
+        for _ in 0..10_000 {
+            notifier.watchdog();
+        }
+    }
+}

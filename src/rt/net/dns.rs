@@ -175,6 +175,7 @@ impl fmt::Debug for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smol::future::zip;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::mpsc;
@@ -198,14 +199,10 @@ mod tests {
     fn many_ask_and_one_looks_up() {
         let (resolver, answers, asked) = scripted();
         smol::block_on(async {
-            let first = resolver.resolve("example.org", 1);
-            let second = resolver.resolve("example.org", 2);
-            let third = async {
-                answers.send(Ok(vec![ADDRESS])).unwrap();
-                resolver.resolve("example.org", 3).await
-            };
-            let both = smol::future::zip(first, smol::future::zip(second, third)).await;
-            let (first, (second, third)) = both;
+            let ask = |port| resolver.resolve("example.org", port);
+            let answer = async { answers.send(Ok(vec![ADDRESS])).unwrap() };
+            let rest = zip(ask(2), zip(ask(3), answer));
+            let (first, (second, (third, ()))) = zip(ask(1), rest).await;
             for (port, found) in [(1, first), (2, second), (3, third)] {
                 let list = vec![SocketAddr::new(ADDRESS, port)];
                 assert_eq!(found, Ok(Addrs { list, remembered: false }));

@@ -39,6 +39,8 @@ struct Parts {
     families: Families,
     tcp: TcpOptions,
     tls: Tls,
+    /// Connections that were made to an earlier lookup's addresses.
+    by_memory: Cell<u64>,
 }
 
 impl Net {
@@ -65,6 +67,7 @@ impl Net {
             families: Families::default(),
             tcp: options.tcp,
             tls: Tls::new(options.extra_ca.as_deref())?,
+            by_memory: Cell::new(0),
         })))
     }
 
@@ -72,6 +75,13 @@ impl Net {
     #[must_use]
     pub fn spawner(&self) -> &Spawner {
         &self.0.spawner
+    }
+
+    /// How many connections owe their addresses to an earlier lookup, because name lookups failed
+    /// or were slow.
+    #[must_use]
+    pub fn by_memory(&self) -> u64 {
+        self.0.by_memory.get()
     }
 
     /// Makes a connection, with TLS if the endpoint says so. `phase` tells at any time how far it
@@ -85,7 +95,7 @@ impl Net {
         endpoint: &Endpoint,
         phase: &Cell<Phase>,
     ) -> Result<Stream, DialFault> {
-        let Parts { resolver, families, tcp, tls, .. } = &*self.0;
+        let Parts { resolver, families, tcp, tls, by_memory, .. } = &*self.0;
         phase.set(Phase::Resolve);
         let mut addrs = resolver.resolve(&endpoint.host, endpoint.port).await?;
         if endpoint.reach == Reach::Loopback {
@@ -96,6 +106,7 @@ impl Net {
         }
         phase.set(Phase::Tcp);
         let stream = tcp::connect(&endpoint.host, &addrs.list, families, tcp).await?;
+        by_memory.set(by_memory.get() + u64::from(addrs.remembered));
         if !endpoint.secure {
             return Ok(Stream::Plain(stream));
         }

@@ -264,10 +264,10 @@ fn one_that_hangs_blocks_no_other_and_a_host_has_few() {
             let more = client.send(get(&url).deadlines(within(SOON)));
             (last, more)
         };
-        let (last, more) = or(others, async { server.await }).await;
+        let (last, more) = or(others, server).await;
         let no_place = HttpError::NotSent(End::Silence(Phase::Tcp));
         let more = async { assert_eq!(more.await.unwrap_err(), no_place) };
-        or(async { drop(last.await) }, more).await;
+        Box::pin(or(async { drop(last.await) }, more)).await;
         drop(hanging);
     });
 }
