@@ -49,8 +49,8 @@ fn overview() -> String {
 }
 
 fn of_command(command: &Command) -> String {
-    let mut out = format!("barnacle {}\n\n", usage(command));
-    paragraph(&mut out, "", &format!("{}. {}", capital(command.summary), command.about));
+    let mut out = format!("barnacle {}: {}\n\n", usage(command), command.summary);
+    paragraph(&mut out, "", command.about);
     if !command.flags.is_empty() {
         out.push_str("\nFlags:\n");
         columns(&mut out, command.flags.iter().map(|flag| (spelling(flag), flag.summary)));
@@ -61,14 +61,17 @@ fn of_command(command: &Command) -> String {
 }
 
 fn keys() -> String {
-    let mut out = String::from(
-        "The configuration is a JSON5 file: --config, else BARNACLE_CONFIG, else\n\
-         ~/.config/barnacle/barnacle.json5, else /etc/barnacle/barnacle.json5, else OpenClaw's own.\n\
-         ${NAME} in a text is replaced from the environment. Only broken syntax is an error.\n",
+    let mut out = String::new();
+    paragraph(
+        &mut out,
+        "",
+        "The configuration is a JSON5 file: --config, else BARNACLE_CONFIG, else \
+         ~/.config/barnacle/barnacle.json5, else /etc/barnacle/barnacle.json5, else OpenClaw's \
+         own. ${NAME} in a text is replaced from the environment. Only broken syntax is an error.",
     );
     for key in KEYS.iter().filter(|key| key.stand == Stand::Works) {
-        let _ = writeln!(out, "\n{}  (default: {})", key.path, key.default);
-        let text = format!("{}. {}.", capital(key.doc), capital(&key.kind.to_string()));
+        let _ = writeln!(out, "\n{}", key.path);
+        let text = format!("{} ({}; default: {})", key.doc, key.kind, key.default);
         paragraph(&mut out, "    ", &text);
     }
     let others =
@@ -101,12 +104,6 @@ fn usage(command: &Command) -> String {
 fn spelling(flag: &Flag) -> String {
     let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
     format!("{short}--{} {}", flag.long, flag.value).trim_end().to_owned()
-}
-
-fn capital(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(chars).collect()
 }
 
 /// Two columns; the right one is wrapped.

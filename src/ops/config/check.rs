@@ -216,7 +216,7 @@ fn intents(read: &mut Reader<'_>) -> Intents {
     const PATH: &str = "channels.discord.intents";
     let mut strangers = Vec::new();
     let written = read.own(PATH, |value| match value {
-        Node::Text(text) if spell::same(text, "agentRecommended") => {
+        Node::Text(text) if spell::same(text.trim(), "agentRecommended") => {
             Some(Intents::AgentRecommended)
         }
         Node::Whole(_) | Node::Large(_) | Node::Text(_) => {
@@ -255,8 +255,9 @@ fn intents(read: &mut Reader<'_>) -> Intents {
     written.unwrap_or(Intents::Bits(intents::Intents::DEFAULT.0))
 }
 
-/// The bits of one name; the names of whole sets are for a text alone.
+/// The bits of one name; "presence" is OpenClaw's for what Discord writes in the plural.
 fn named(name: &str) -> Option<u32> {
+    let name = if spell::same(name, "presence") { "presences" } else { name };
     intents::Intents::parse([name]).ok().map(|set| set.0)
 }
 

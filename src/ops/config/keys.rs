@@ -64,6 +64,8 @@ pub(crate) enum Unit {
 }
 
 const POLICIES: Kind = Kind::Word(&["open", "allowlist", "pairing", "disabled"]);
+/// A policy that is not written.
+const UNSET: &str = "open, or allowlist if another key narrows who is answered";
 const HOUR: Duration = Duration::from_secs(3600);
 /// The kernel counts keepalive in whole seconds.
 const KEEPALIVE: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), HOUR);
@@ -84,8 +86,8 @@ pub(crate) const KEYS: &[Key] = &[
         "none",
         "only `default`, or else the first, is used for now; its keys beat the channel's",
     ),
-    key("channels.discord.dmPolicy", POLICIES, "open", "whose direct messages are answered"),
-    key("channels.discord.groupPolicy", POLICIES, "open", "whose mentions in servers are answered"),
+    key("channels.discord.dmPolicy", POLICIES, UNSET, "whose direct messages are answered"),
+    key("channels.discord.groupPolicy", POLICIES, UNSET, "whose mentions in servers are answered"),
     key(
         "channels.discord.allowFrom",
         Kind::Own("a list of user ids"),
@@ -110,9 +112,9 @@ pub(crate) const KEYS: &[Key] = &[
         "true",
         "older files; false is dmPolicy disabled",
     ),
-    key("channels.discord.dm.policy", POLICIES, "open", "older files' dmPolicy"),
+    key("channels.discord.dm.policy", POLICIES, UNSET, "older files' dmPolicy"),
     key("channels.discord.dm.allowFrom", Kind::Own("a list"), "nobody", "older files' allowFrom"),
-    key("channels.defaults.groupPolicy", POLICIES, "open", "groupPolicy of every channel"),
+    key("channels.defaults.groupPolicy", POLICIES, UNSET, "groupPolicy of every channel"),
     key(
         "channels.discord.intents",
         Kind::Own("a list of names, names with true or false, a number, or \"agent_recommended\""),
@@ -139,13 +141,13 @@ pub(crate) const KEYS: &[Key] = &[
         "after so many failures in a row: one try in 5 minutes and an alert, never the end",
     ),
     key("channels.discord.reconnect.backoffBase", GROWTH, "2", "by what the waits grow"),
-    key("channels.discord.reconnect.backoffMax", DELAY_S, "60", "the longest wait, in seconds"),
+    key("channels.discord.reconnect.backoffMax", DELAY_S, "60", "the longest wait"),
     key("channels.discord.reconnect.resumeSession", Kind::Flag, "true", "RESUME before IDENTIFY"),
     key(
         "channels.discord.reconnect.sessionCacheTtl",
         Kind::Span(Unit::Seconds, Duration::from_secs(1), Duration::from_hours(24)),
         "no bound",
-        "offline for longer than these seconds, the session is not resumed",
+        "offline for longer, the session is not resumed",
     ),
     key(
         "channels.discord.reconnect.resumeAttempts",
@@ -169,7 +171,7 @@ pub(crate) const KEYS: &[Key] = &[
         "channels.discord.reconnectInterval",
         DELAY_S,
         "1",
-        "the longest second wait, in seconds; later ones grow from it",
+        "the longest second wait; later ones grow from it",
     ),
     moot("channels.discord.heartbeatInterval", "Discord names the interval at each connection"),
     later("channels.discord.allowBots"),
@@ -183,13 +185,13 @@ pub(crate) const KEYS: &[Key] = &[
     later("channels.telegram"),
     later("channels.whatsapp"),
     key("connection.autoReconnect", Kind::Flag, "true", "autoReconnect of every channel"),
-    key("connection.backoff.initialDelay", DELAY_MS, "300", "the longest first wait, in ms"),
-    key("connection.backoff.maxDelay", DELAY_MS, "60000", "the longest wait, in milliseconds"),
+    key("connection.backoff.initialDelay", DELAY_MS, "300", "the longest first wait"),
+    key("connection.backoff.maxDelay", DELAY_MS, "60000", "the longest wait"),
     key("connection.backoff.multiplier", GROWTH, "2", "by what the waits grow"),
     moot("connection.healthCheck", "health is the age of the last proof of life, always"),
     key("connection.keepAlive.enabled", Kind::Flag, "true", "whether TCP keepalive is on"),
-    key("connection.keepAlive.interval", KEEPALIVE, "30000", "idle time before probes, in ms"),
-    key("connection.keepAlive.timeout", KEEPALIVE, "10000", "between probes, in milliseconds"),
+    key("connection.keepAlive.interval", KEEPALIVE, "30000", "idle time before probes"),
+    key("connection.keepAlive.timeout", KEEPALIVE, "10000", "between probes"),
     key("gateway.port", Kind::Whole(0, 65_535), "18789", "the control port; 0: any that is free"),
     key("gateway.bind", Kind::Word(&["loopback", "lan"]), "loopback", "who may connect to it"),
     key("gateway.auth.mode", Kind::Word(&["token"]), "token", "how callers prove themselves"),
@@ -205,7 +207,7 @@ pub(crate) const KEYS: &[Key] = &[
         "0",
         "CPU milliseconds that echo burns on each message, to rehearse a busy agent",
     ),
-    key("agents.defaults.timeout", TURN, "120", "the longest that an answer may take, in seconds"),
+    key("agents.defaults.timeout", TURN, "120", "the longest that an answer may take"),
     key(
         "agents.asyncToolTimeout",
         TURN,
