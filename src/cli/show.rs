@@ -9,8 +9,8 @@ use super::print::{Printer, Shade};
 /// The levels of the log, from the gravest.
 pub(crate) const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-/// A JSON object as lines of `name  value`, what lies within indented. Whatever the gateway has
-/// to tell is shown, also by a command that is older than it.
+/// A JSON object as lines of `name  value`, what lies within indented, short lists in one line.
+/// Whatever the gateway has to tell is shown, also by a command that is older than it.
 pub(crate) fn tree(printer: &Printer, value: &Value) -> String {
     let mut out = String::new();
     branch(&mut out, printer, value, 0);
@@ -19,24 +19,51 @@ pub(crate) fn tree(printer: &Printer, value: &Value) -> String {
 }
 
 fn branch(out: &mut String, printer: &Printer, value: &Value, depth: usize) {
-    let entries: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(list) => list.iter().map(|value| ("-".to_owned(), value)).collect(),
-        leaf => vec![(String::new(), leaf)],
+    let entries: Vec<(&str, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+        Value::Array(list) => list.iter().map(|value| ("-", value)).collect(),
+        leaf => vec![("", leaf)],
     };
-    let is_leaf = |value: &Value| !matches!(value, Value::Object(_) | Value::Array(_));
-    let leaves = entries.iter().filter(|(_, value)| is_leaf(value));
-    let width = leaves.map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let flat = |value| in_line(printer, value);
+    let short = entries.iter().filter(|(_, value)| flat(value).is_some());
+    let width = short.map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let indent = depth * 2;
     for (name, value) in entries {
-        let indent = depth * 2;
-        let name = printer.shade(None, &name);
-        if is_leaf(value) {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let shown = printer.shade(shade(&text), &text);
-            let _ = writeln!(out, "{:indent$}{name:width$}  {shown}", "");
+        let name = printer.shade(None, name);
+        if let Some(text) = flat(value) {
+            let _ = writeln!(out, "{:indent$}{name:width$}  {text}", "");
         } else {
             let _ = writeln!(out, "{:indent$}{name}", "");
             branch(out, printer, value, depth + 1);
+        }
+    }
+}
+
+/// A value that fits into a line: a word, a number, or a list of such.
+fn in_line(printer: &Printer, value: &Value) -> Option<String> {
+    match value {
+        Value::Object(map) if map.is_empty() => Some("-".to_owned()),
+        Value::Array(list) if list.is_empty() => Some("-".to_owned()),
+        Value::Object(_) => None,
+        Value::Array(list) => {
+            let items: Option<Vec<String>> = list
+                .iter()
+                .map(|item| Some(item).filter(|item| !item.is_array() && !item.is_object()))
+                .map(|item| in_line(printer, item?))
+                .collect();
+            Some(items?.join(" "))
+        }
+        leaf => {
+            let text = match leaf {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+                    Some(float) => format!("{float:.3}"),
+                    None => number.to_string(),
+                },
+                Value::Null => "-".to_owned(),
+                other => other.to_string(),
+            };
+            Some(printer.shade(shade(&text), &text))
         }
     }
 }
@@ -47,7 +74,6 @@ fn shade(word: &str) -> Option<Shade> {
         "ok" | "live" | "connected" | "healthy" => Some(Shade::Good),
         "connecting" | "reconnecting" | "degraded" | "starting" => Some(Shade::Fair),
         "disconnected" | "auth_required" | "error" | "unhealthy" => Some(Shade::Bad),
-        "null" => Some(Shade::Faint),
         _ => None,
     }
 }
@@ -97,12 +123,16 @@ mod tests {
             "status": "ok",
             "channels": {"discord": "connected"},
             "recent": [{"code": 1005, "text": "a\nb"}],
+            "late": [1, 2.0004, null],
+            "none": {},
         });
         let shown = tree(&Printer::new(false), &value);
         let lines: Vec<&str> = shown.lines().collect();
         let expected = [
             "channels",
             "  discord  connected",
+            "late    1 2.000 -",
+            "none    -",
             "recent",
             "  -",
             "    code  1005",
