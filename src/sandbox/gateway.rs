@@ -122,7 +122,7 @@ async fn life(
     entrance: Entrance,
     acceptor: Option<TlsAcceptor>,
 ) {
-    let id = shared.next_id();
+    let id = shared.next_connection();
     let (sender, pokes) = bounded(64);
     shared.note(id, None, What::Connected);
     settle(&shared).await;

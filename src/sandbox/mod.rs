@@ -109,7 +109,8 @@ impl Sandbox {
             world: RefCell::default(),
             journal: RefCell::default(),
             peers: RefCell::default(),
-            last_id: Cell::new(0),
+            connections: Cell::new(0),
+            sessions: Cell::new(0),
             changes: RefCell::default(),
             started: clock::now(),
         });
@@ -279,7 +280,10 @@ struct Shared {
     world: RefCell<World>,
     journal: RefCell<Journal>,
     peers: RefCell<BTreeMap<u64, Peer>>,
-    last_id: Cell<u64>,
+    /// Connections so far.
+    connections: Cell<u64>,
+    /// Sessions so far.
+    sessions: Cell<u64>,
     /// One for each listener: something about faults has changed.
     changes: RefCell<Vec<Sender<()>>>,
     started: Instant,
@@ -439,10 +443,16 @@ impl Shared {
         found.map(|user| user.id).ok_or_else(|| format!("no bot {name}"))
     }
 
-    /// A number that was not given out before: of a connection or a session.
-    fn next_id(&self) -> u64 {
-        self.last_id.set(self.last_id.get() + 1);
-        self.last_id.get()
+    /// The number of one more connection.
+    fn next_connection(&self) -> u64 {
+        self.connections.set(self.connections.get() + 1);
+        self.connections.get()
+    }
+
+    /// The number of one more session. No sandbox of another process gives the same.
+    fn next_session(&self) -> u64 {
+        self.sessions.set(self.sessions.get() + 1);
+        u64::from(std::process::id()) << 32 | self.sessions.get()
     }
 
     /// How many connections there may still be.

@@ -97,7 +97,7 @@ impl Connection {
 
     /// Opens a session, whose first events are READY and, if wanted, the guild.
     fn begin(&mut self, bot: u64, flags: u64, wanted: u64, shard: (u64, u64)) {
-        let session = self.shared.next_id() | u64::from(std::process::id()) << 32;
+        let session = self.shared.next_session();
         let (id, now) = (self.id, clock::now());
         let resume_url = &self.shared.urls.resume;
         self.shared.world(|world| {
