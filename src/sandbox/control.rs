@@ -45,7 +45,7 @@ pub fn help() -> String {
             Scope::Seconds(seconds) => format!("for {seconds} s"),
             Scope::Cleared => "until cleared".to_owned(),
         };
-        let kick = if fault.kick == Kick::No { "" } else { "; ends sockets first" };
+        let kick = if fault.kick == Kick::No { "" } else { "; kicks" };
         let _ = writeln!(text, "  {:<17} {} ({scope}{kick})", fault.name, fault.what);
     }
     text

@@ -212,7 +212,7 @@ pub const ARGS: &[(&str, &str)] = &[
     ("count", "so many times (messages, of a flood)"),
     ("seconds", "for so many seconds; how long each connect stalls"),
     ("cleared", "true: until `clear`"),
-    ("kick", "false: leave the open connections alone"),
+    ("kick", "false: leave the open connections alone, where a fault ends them"),
     ("remaining", "IDENTIFYs that remain"),
     ("bytes", "bytes of a large guild, or of each flooding message"),
     ("rate", "flooding messages per second; 0 is as fast as they are taken"),

@@ -382,6 +382,10 @@ impl Connection {
 
     /// Sends what there is, then deals with one thing that happens.
     async fn turn(&mut self, pokes: &Receiver<Poke>) -> Result<(), Over> {
+        // What others ask for comes before what the client says: a fault is played when armed.
+        while let Ok(poke) = pokes.try_recv() {
+            self.poked(poke).await?;
+        }
         let is_more = self.deliver().await?;
         let now = clock::now();
         // Half an interval, and a second for slow machines, is the patience with heartbeats.
@@ -394,21 +398,34 @@ impl Connection {
             return Err(self.cut());
         }
         let deadline = self.leave_at.map_or(silent_at, |at| at.min(silent_at));
-        let frame = async { Wake::Frame(self.reader.next(&mut self.io).await) };
-        let wake = if is_more {
-            poll_once(frame).await.unwrap_or(Wake::Time)
-        } else {
-            let poke = async { pokes.recv().await.map_or(Wake::Time, Wake::Poke) };
-            let time = async {
-                clock::sleep_until(deadline).await;
-                Wake::Time
-            };
-            or(frame, or(poke, time)).await
+        // The client is heard in every turn, however many events there are to send.
+        let wake = match poll_once(self.reader.next(&mut self.io)).await {
+            Some(incoming) => Wake::Frame(incoming),
+            None if is_more => Wake::Time,
+            None => self.wait(pokes, deadline).await,
         };
         match wake {
             Wake::Frame(incoming) => self.incoming(incoming).await,
-            Wake::Poke(Poke::Play(order)) => self.play(order).await,
-            Wake::Poke(Poke::Events) | Wake::Time => Ok(()),
+            Wake::Poke(poke) => self.poked(poke).await,
+            Wake::Time => Ok(()),
+        }
+    }
+
+    async fn wait(&mut self, pokes: &Receiver<Poke>, deadline: Instant) -> Wake {
+        let poke = async { pokes.recv().await.map_or(Wake::Time, Wake::Poke) };
+        let frame = async { Wake::Frame(self.reader.next(&mut self.io).await) };
+        let time = async {
+            clock::sleep_until(deadline).await;
+            Wake::Time
+        };
+        or(poke, or(frame, time)).await
+    }
+
+    async fn poked(&mut self, poke: Poke) -> Result<(), Over> {
+        match poke {
+            Poke::Play(order) => self.play(order).await,
+            // The next turn looks at the session anyway.
+            Poke::Events => Ok(()),
         }
     }
 

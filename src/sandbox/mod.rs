@@ -14,6 +14,8 @@ mod play;
 mod rest;
 mod session;
 mod talk;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod world;
 
