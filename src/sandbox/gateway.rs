@@ -382,10 +382,6 @@ impl Connection {
 
     /// Sends what there is, then deals with one thing that happens.
     async fn turn(&mut self, pokes: &Receiver<Poke>) -> Result<(), Over> {
-        // What others ask for comes before what the client says: a fault is played when armed.
-        while let Ok(poke) = pokes.try_recv() {
-            self.poked(poke).await?;
-        }
         let is_more = self.deliver().await?;
         let now = clock::now();
         // Half an interval, and a second for slow machines, is the patience with heartbeats.
@@ -405,7 +401,13 @@ impl Connection {
             None => self.wait(pokes, deadline).await,
         };
         match wake {
-            Wake::Frame(incoming) => self.incoming(incoming).await,
+            Wake::Frame(incoming) => {
+                // A fault that was armed before comes before.
+                while let Ok(poke) = pokes.try_recv() {
+                    self.poked(poke).await?;
+                }
+                self.incoming(incoming).await
+            }
             Wake::Poke(poke) => self.poked(poke).await,
             Wake::Time => Ok(()),
         }

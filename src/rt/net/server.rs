@@ -466,3 +466,234 @@ fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use smol::io::AsyncReadExt;
+    use smol::net::TcpStream;
+
+    use super::*;
+    use crate::rt::executor::run;
+
+    const SOON: Duration = Duration::from_millis(100);
+
+    /// Runs `test` against a server with `limits`, given its address, that echoes bodies; `/slow`
+    /// waits for its gate, `/stream` answers in pieces, `/up` upgrades, `/cut` does not answer.
+    fn with<F>(limits: Limits, test: impl FnOnce(SocketAddr) -> F + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        with_server(limits, |address, server, _| async move {
+            test(address).await;
+            drop(server);
+        });
+    }
+
+    fn with_server<F>(limits: Limits, test: impl FnOnce(SocketAddr, Server, Gate) -> F + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        run(|spawner| async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let ((entered, seen), (go, wait)) = (bounded(1), bounded(1));
+            let server = serve(Door::Tcp(listener), &spawner, limits, move |request| {
+                answer_all(request, entered.clone(), wait.clone())
+            });
+            let gate = Gate { seen, go };
+            let patience = clock::now() + Duration::from_secs(10);
+            clock::timeout(patience, test(address, server, gate)).await.expect("the test hangs");
+        });
+    }
+
+    /// Where a request to `/slow` waits: it is seen to be there, and goes on when told.
+    struct Gate {
+        seen: Receiver<()>,
+        go: Sender<()>,
+    }
+
+    async fn answer_all(request: Request, entered: Sender<()>, wait: Receiver<()>) -> Response {
+        match request.path.as_str() {
+            "/slow" => {
+                let _ = entered.send(()).await;
+                let _ = wait.recv().await;
+                Response::text(200, "at last")
+            }
+            "/stream" => {
+                let pieces = smol::stream::iter(["one", "two"].map(|piece| piece.into()));
+                Response { body: Body::Stream(Box::pin(pieces)), ..Response::empty(200) }
+            }
+            "/up" => {
+                let shout = |mut io: Stream| async move {
+                    let mut word = [0; 3];
+                    io.read_exact(&mut word).await.unwrap();
+                    io.write_all(&word.map(|byte| byte.to_ascii_uppercase())).await.unwrap();
+                };
+                let upgrade: Upgrade = Box::new(move |io| Box::pin(shout(io)));
+                let response = Response { upgrade: Some(upgrade), ..Response::empty(101) };
+                response.with("connection", "upgrade").with("upgrade", "shouting")
+            }
+            "/cut" => Response { body: Body::Cut, ..Response::empty(200) },
+            _ => {
+                let agent = request.header("User-Agent").unwrap_or("nobody").to_owned();
+                let text = String::from_utf8_lossy(&request.body).into_owned();
+                let q = request.param("q").unwrap_or_default();
+                Response::text(200, &format!("{agent} {} {q} {text}", request.method))
+            }
+        }
+    }
+
+    async fn dial(address: SocketAddr) -> TcpStream {
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    async fn write(tcp: &mut TcpStream, text: &str) {
+        tcp.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until `end` has come, or the stream's end.
+    async fn read_to(tcp: &mut TcpStream, end: &str) -> String {
+        let (mut text, mut byte) = (String::new(), [0]);
+        while !text.ends_with(end) || end.is_empty() {
+            match tcp.read(&mut byte).await {
+                Ok(1) => text.push(char::from(byte[0])),
+                _ => break,
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn a_connection_serves_one_request_after_another() {
+        with(Limits::default(), |address| async move {
+            let mut tcp = dial(address).await;
+            for text in ["first", "other"] {
+                let head = "POST /x?a=b&q=1%2B1+%C3%BC HTTP/1.1\r\nhost: x\r\nuser-agent: me\r\n";
+                write(&mut tcp, &format!("{head}content-length: 5\r\n\r\n{text}")).await;
+                let answer = read_to(&mut tcp, text).await;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+                assert!(answer.contains("me POST 1+1 "), "{answer}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let limits = Limits { body_bytes: 10, head_bytes: 8192, ..Limits::default() };
+        with(limits, |address| async move {
+            let mut tcp = dial(address).await;
+            write(&mut tcp, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n01234567890")
+                .await;
+            assert!(read_to(&mut tcp, "\r\n").await.contains(" 413 "));
+            let mut tcp = dial(address).await;
+            let long = "x".repeat(10_000);
+            // The server may have closed before all of it is written.
+            let _ =
+                tcp.write_all(format!("GET / HTTP/1.1\r\nlong: {long}\r\n\r\n").as_bytes()).await;
+            assert!(read_to(&mut tcp, "\r\n").await.contains(" 431 "));
+        });
+    }
+
+    #[test]
+    fn what_is_too_slow_is_ended() {
+        let limits = Limits { idle: SOON, body: SOON, ..Limits::default() };
+        with(limits, |address| async move {
+            let mut silent = dial(address).await;
+            assert_eq!(read_to(&mut silent, "").await, "");
+            let mut slow_head = dial(address).await;
+            write(&mut slow_head, "GET / HT").await;
+            assert!(!read_to(&mut slow_head, "").await.contains("200"));
+            let mut slow_body = dial(address).await;
+            write(&mut slow_body, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n12")
+                .await;
+            assert!(read_to(&mut slow_body, "\r\n").await.contains(" 408 "));
+        });
+    }
+
+    #[test]
+    fn a_stream_is_sent_in_pieces() {
+        with(Limits::default(), |address| async move {
+            let mut tcp = dial(address).await;
+            write(&mut tcp, "GET /stream HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let answer = read_to(&mut tcp, "0\r\n\r\n").await;
+            assert!(answer.contains("transfer-encoding: chunked"), "{answer}");
+            assert!(answer.ends_with("3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"), "{answer}");
+        });
+    }
+
+    #[test]
+    fn an_upgrade_hands_the_connection_over() {
+        with(Limits::default(), |address| async move {
+            let mut tcp = dial(address).await;
+            write(
+                &mut tcp,
+                "GET /up HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: shouting\r\n\r\n",
+            )
+            .await;
+            assert!(read_to(&mut tcp, "\r\n\r\n").await.starts_with("HTTP/1.1 101 "));
+            write(&mut tcp, "hey").await;
+            assert_eq!(read_to(&mut tcp, "HEY").await, "HEY");
+        });
+    }
+
+    #[test]
+    fn a_cut_is_no_answer() {
+        with(Limits::default(), |address| async move {
+            let mut tcp = dial(address).await;
+            write(&mut tcp, "GET /cut HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            assert_eq!(read_to(&mut tcp, "").await, "");
+        });
+    }
+
+    #[test]
+    fn a_stop_lets_answers_finish_and_closes_the_rest() {
+        with_server(Limits::default(), |address, server, gate| async move {
+            let mut idle = dial(address).await;
+            write(&mut idle, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            read_to(&mut idle, "GET  ").await;
+            let mut busy = dial(address).await;
+            write(&mut busy, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            gate.seen.recv().await.unwrap();
+            smol::future::zip(server.stop(), async { gate.go.close() }).await;
+            assert!(read_to(&mut busy, "").await.ends_with("at last"));
+            assert_eq!(read_to(&mut idle, "").await, "");
+            assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
+        });
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_ever() {
+        let limits = Limits { grace: Duration::from_millis(10), ..Limits::default() };
+        with_server(limits, |address, server, gate| async move {
+            let mut busy = dial(address).await;
+            write(&mut busy, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let Gate { seen, go: _shut } = gate;
+            seen.recv().await.unwrap();
+            server.stop().await;
+            assert_eq!(read_to(&mut busy, "").await, "");
+        });
+    }
+
+    #[test]
+    fn connections_beyond_the_bound_wait_for_their_turn() {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        with(limits, |address| async move {
+            let mut first = dial(address).await;
+            write(&mut first, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            read_to(&mut first, "GET  ").await;
+            let mut second = dial(address).await;
+            write(&mut second, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let soon = clock::now() + SOON;
+            assert!(clock::timeout(soon, read_to(&mut second, "GET  ")).await.is_none());
+            drop(first);
+            assert!(read_to(&mut second, "GET  ").await.contains("200 OK"));
+        });
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_rubbish_stays() {
+        assert_eq!(decode("a%20b+c"), "a b c");
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%4"), "%zz%4");
+    }
+}
