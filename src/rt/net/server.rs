@@ -520,7 +520,7 @@ mod tests {
                 Response::text(200, "at last")
             }
             "/stream" => {
-                let pieces = smol::stream::iter(["one", "two"].map(|piece| piece.into()));
+                let pieces = smol::stream::iter(["one", "two"].map(Vec::from));
                 Response { body: Body::Stream(Box::pin(pieces)), ..Response::empty(200) }
             }
             "/up" => {
