@@ -156,7 +156,8 @@ fn gateway_config(config: &Config, token: crate::base::Secret) -> gateway::Confi
         resume: reconnect.resume,
         session_ttl: reconnect.session_ttl,
         backoff: reconnect.backoff,
-        retries_max: reconnect.slow_after,
+        // Whoever wants no reconnects gets rare ones: a bot that stays away for ever helps nobody.
+        retries_max: if reconnect.auto { reconnect.slow_after } else { Some(1) },
         ..usual
     }
 }

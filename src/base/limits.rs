@@ -326,6 +326,8 @@ pub const ANSWERED_SYNC: Duration = Duration::from_secs(2);
 pub const ANSWERED_LOG_BYTES_MAX: u64 = 256 * 1024;
 /// How long an agent may take over one message.
 pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
+/// A shorter secret is not blotted out of log lines: it would be a common word.
+pub const SECRET_BYTES_MIN: usize = 8;
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 

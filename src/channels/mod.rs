@@ -17,8 +17,15 @@ pub(crate) trait Port<M: Machine> {
     /// Called when the machine has said all that it had to say; `false` ends the loop.
     fn rest(&mut self, now: Instant, machine: &M) -> bool;
 
-    /// The next thing that happens. May be dropped half-way and called again: nothing is lost.
-    async fn next(&mut self) -> M::Input<'_>;
+    /// The next thing that happens; `None` if nothing will ever again. May be dropped half-way and
+    /// called again: nothing is lost.
+    async fn next(&mut self) -> Option<M::Input<'_>>;
+}
+
+/// What ended a wait.
+enum Woken<T> {
+    Port(Option<T>),
+    Due,
 }
 
 /// Runs `machine` with `port` until the port says that it is over.
@@ -44,11 +51,12 @@ pub(crate) async fn drive<M: Machine>(machine: &mut M, port: &mut impl Port<M>, 
                 Some(due) => clock::sleep_until(due).await,
                 None => smol::future::pending().await,
             }
-            None
+            Woken::Due
         };
-        match async { Some(port.next().await) }.or(wake).await {
-            Some(input) => machine.handle(clock::now(), input),
-            None => machine.expire(clock::now()),
+        match async { Woken::Port(port.next().await) }.or(wake).await {
+            Woken::Port(Some(input)) => machine.handle(clock::now(), input),
+            Woken::Port(None) => return,
+            Woken::Due => machine.expire(clock::now()),
         }
         pace.breathe().await;
     }

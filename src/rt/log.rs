@@ -110,7 +110,8 @@ impl Lines {
 
     /// From now on no line shows `secret`.
     pub(crate) fn hide(&self, secret: &Secret) {
-        if !secret.is_empty() {
+        // A short one would blot out ordinary words, and guards nothing.
+        if secret.expose().len() >= limits::SECRET_BYTES_MIN {
             self.lock().secrets.push(secret.clone());
         }
     }

@@ -316,8 +316,8 @@ impl Port<Gateway> for GatewayPort {
         !(self.leaving && matches!(self.link, Link::Down))
     }
 
-    async fn next(&mut self) -> Input<'_> {
-        match poll_fn(|context| self.poll_event(context)).await {
+    async fn next(&mut self) -> Option<Input<'_>> {
+        Some(match poll_fn(|context| self.poll_event(context)).await {
             Event::Fetched => self.heard_fetch(),
             Event::Asked(ask) => Input::Ask(ask),
             Event::Opened => Input::Open,
@@ -325,6 +325,6 @@ impl Port<Gateway> for GatewayPort {
             Event::Durable(seq) => Input::Durable(seq),
             Event::Drained => Input::Drained,
             Event::Ended(end) => Input::Ended(end),
-        }
+        })
     }
 }

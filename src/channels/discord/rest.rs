@@ -150,13 +150,13 @@ impl RestPort {
         Input::Answer { job: id, status, head, html }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Input> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
         for at in 0..self.flights.len() {
             let Some((id, flight)) = self.flights.get_mut(at) else { break };
             if let Poll::Ready(landed) = flight.as_mut().poll(context) {
                 let id = *id;
                 drop(self.flights.swap_remove(at));
-                return Poll::Ready(self.landed(id, landed));
+                return Poll::Ready(Some(self.landed(id, landed)));
             }
         }
         match self.waiting.as_mut().poll_next(context) {
@@ -164,9 +164,10 @@ impl RestPort {
                 self.count += 1;
                 let Call { route, exempt, deadline, .. } = call;
                 self.jobs.insert(self.count, Job { call, body: Vec::new() });
-                Poll::Ready(Input::Ask { job: self.count, route, exempt, deadline })
+                Poll::Ready(Some(Input::Ask { job: self.count, route, exempt, deadline }))
             }
-            // Everybody who could ask has gone; what flies still lands.
+            // Everybody who could ask has gone.
+            Poll::Ready(None) if self.jobs.is_empty() => Poll::Ready(None),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
@@ -188,10 +189,10 @@ impl Port<Rest> for RestPort {
     }
 
     fn rest(&mut self, _now: Instant, _machine: &Rest) -> bool {
-        !self.waiting.is_closed() || !self.jobs.is_empty()
+        true
     }
 
-    async fn next(&mut self) -> Input {
+    async fn next(&mut self) -> Option<Input> {
         poll_fn(|context| self.poll_next(context)).await
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
 
 use crate::base::{Instant, limits};
 use crate::core::dedup::{Answered, Mark};
@@ -107,20 +108,37 @@ impl Keeper {
 }
 
 impl Keeping {
-    /// Writes until the [`Keeper`] is gone, and then once more.
+    /// Writes until the [`Keeper`] is gone, and then once more. While nothing happens nothing is
+    /// written, and the thread is not woken.
     pub(super) async fn run(self) {
-        let mut cold_due = Instant(0);
-        while let Ok(urgency) = self.wake.recv().await {
-            if urgency == Urgency::Now || cold_due <= clock::now() {
-                self.cold().await;
-                cold_due = clock::now() + limits::COLD_SAVE;
+        let (mut hot_due, mut cold_due) = (None, Instant(0));
+        loop {
+            let now = clock::now();
+            match or(self.woken(), due(hot_due)).await {
+                Wake::Keep(Urgency::Soon) => {
+                    hot_due.get_or_insert(now + limits::HOT_SAVE);
+                }
+                Wake::Keep(Urgency::Now) => {
+                    self.cold().await;
+                    cold_due = now + limits::COLD_SAVE;
+                }
+                Wake::Due => {
+                    hot_due = None;
+                    write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
+                    if cold_due <= now {
+                        self.cold().await;
+                        cold_due = now + limits::COLD_SAVE;
+                    }
+                }
+                Wake::Over => break,
             }
-            write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
-            // While nothing happens nothing is written, and this thread is not woken.
-            clock::sleep(limits::HOT_SAVE).await;
         }
-        self.cold().await;
         write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
+        self.cold().await;
+    }
+
+    async fn woken(&self) -> Wake {
+        self.wake.recv().await.map_or(Wake::Over, Wake::Keep)
     }
 
     /// Waiting for a card to write can take long: another thread does it.
@@ -130,6 +148,21 @@ impl Keeping {
             write(&self.cells.cold, &self.kept.borrow(), Durability::Hot);
         }
     }
+}
+
+/// What ended a wait.
+enum Wake {
+    Keep(Urgency),
+    Due,
+    Over,
+}
+
+async fn due(at: Option<Instant>) -> Wake {
+    match at {
+        Some(at) => clock::sleep_until(at).await,
+        None => smol::future::pending().await,
+    }
+    Wake::Due
 }
 
 fn write(cell: &Cell, kept: &Kept, durability: Durability) {

@@ -159,7 +159,7 @@ pub(crate) const KEYS: &[Key] = &[
         "channels.discord.autoReconnect",
         Kind::Flag,
         "true",
-        "whether a lost connection is healed",
+        "false: a lost connection is tried once in 5 minutes",
     ),
     key(
         "channels.discord.maxReconnectAttempts",
