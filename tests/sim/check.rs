@@ -99,6 +99,8 @@ impl Check {
     pub fn stalled(&mut self, now: Instant, until: Instant) {
         self.stall = (now, until);
         self.unsettled(until);
+        // Sleep proves nothing.
+        self.live_since = self.live_since.map(|since| since.max(until));
         if let Some(limit) = &mut self.beat_limit
             && *limit < until + TICK
         {

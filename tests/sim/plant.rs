@@ -36,7 +36,7 @@ pub enum Bug {
     RetriesWithoutPause,
     IgnoresTheSendLimit,
     IsStuckAfterDialFailures,
-    IgnoresSomeResumed,
+    IgnoresSomeEvents,
 }
 
 /// All of them.
@@ -64,7 +64,7 @@ pub const BUGS: [Bug; 24] = [
     Bug::RetriesWithoutPause,
     Bug::IgnoresTheSendLimit,
     Bug::IsStuckAfterDialFailures,
-    Bug::IgnoresSomeResumed,
+    Bug::IgnoresSomeEvents,
 ];
 
 pub struct Planted {
@@ -124,7 +124,7 @@ impl Planted {
                     self.out.push_back(Output::Deliver);
                 }
             }
-            (Bug::IgnoresSomeResumed, Input::Heard(Signal::Dispatch { seq, .. }))
+            (Bug::IgnoresSomeEvents, Input::Heard(Signal::Dispatch { seq, .. }))
                 if seq % 7 == 0 => {}
             _ => self.inner.handle(now, input),
         }
@@ -141,10 +141,8 @@ impl Planted {
                 self.out.push_back(output.clone());
                 output
             }
-            (Bug::ForgetsToClose, Output::Close { .. })
-            | (Bug::ForgetsToSave, Output::Save(..)) => {
-                return;
-            }
+            (Bug::ForgetsToClose, Output::Close { .. }) => return,
+            (Bug::ForgetsToSave, Output::Save(_, saved)) if saved.session.is_some() => return,
             (Bug::SkipsBeats, Output::Send(_)) if op == b'1' && self.every(100) => return,
             (Bug::BeatNamesWrongSequence, Output::Send(_)) if op == b'1' => {
                 Self::rewritten(&output, |text| text.replace("\"d\":", "\"d\":1"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use barnacle::base::end::{DialFault, Phase};
 use barnacle::base::{End, Instant, Machine, Rng, Secret, Wall};
 use barnacle::proto::discord::gateway::{
-    Ask, Cause, Config, Dispatch, Gateway, GatewayInfo, Input, Output, Saved, Signal, Tell,
+    Ask, Cause, Config, Dispatch, Gateway, GatewayInfo, Input, Output, Saved, Signal, State, Tell,
 };
 
 use crate::check::{ALL, Check};
@@ -76,6 +76,8 @@ enum What {
     FlakyCut {
         episode: u32,
     },
+    /// The host falls asleep.
+    Nap,
     Awake,
     Boot,
     Start,
@@ -128,6 +130,7 @@ struct Wire {
     held_down: VecDeque<Down>,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about the world")]
 pub struct World {
     now: Instant,
     order: u64,
@@ -173,8 +176,60 @@ pub struct World {
     server: Server,
     latency: Duration,
     last_chatter: Instant,
-    pub check: Check,
+    check: Check,
+    tally: Tally,
+}
+
+/// What a run has seen: a simulation in which nothing goes wrong shows nothing.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tally {
     pub steps: u64,
+    pub dials: u64,
+    pub opens: u64,
+    pub resumed: u64,
+    pub ready: u64,
+    pub delivered: u64,
+    pub abandoned: u64,
+    pub unproven: u64,
+    pub held: u64,
+    pub parked: u64,
+    pub refused_sends: u64,
+    pub silences: u64,
+    pub survived_stalls: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Tally) {
+        self.steps += other.steps;
+        self.dials += other.dials;
+        self.opens += other.opens;
+        self.resumed += other.resumed;
+        self.ready += other.ready;
+        self.delivered += other.delivered;
+        self.abandoned += other.abandoned;
+        self.unproven += other.unproven;
+        self.held += other.held;
+        self.parked += other.parked;
+        self.refused_sends += other.refused_sends;
+        self.silences += other.silences;
+        self.survived_stalls += other.survived_stalls;
+    }
+
+    fn tell(&mut self, tell: &Tell) {
+        let count = match tell {
+            Tell::Live { resumed: true, .. } => &mut self.resumed,
+            Tell::Live { resumed: false, .. } => &mut self.ready,
+            Tell::Abandoned { .. } => &mut self.abandoned,
+            Tell::Unproven { .. } => &mut self.unproven,
+            Tell::Held { .. } => &mut self.held,
+            Tell::Parked(_) => &mut self.parked,
+            Tell::SendRefused(_) => &mut self.refused_sends,
+            Tell::Disconnected(Cause::End(End::Silence(_))) => &mut self.silences,
+            Tell::Ack { rtt } if *rtt > Duration::from_secs(20) => &mut self.survived_stalls,
+            _ => return,
+        };
+        *count += 1;
+    }
 }
 
 impl World {
@@ -220,7 +275,7 @@ impl World {
             latency: between(&mut rng, 5, 150),
             last_chatter: Instant(0),
             check: Check::default(),
-            steps: 0,
+            tally: Tally::default(),
             rng,
         };
         world.later(Duration::from_millis(1), What::Boot);
@@ -233,7 +288,7 @@ impl World {
     }
 
     /// A week, or up to the first breach.
-    pub fn run(mut self) -> Result<u64, Failure> {
+    pub fn run(mut self) -> Result<Tally, Failure> {
         let end = Instant(1) + WEEK;
         while self.now < end {
             self.step();
@@ -245,11 +300,11 @@ impl World {
                 return Err(Failure { seed: self.seed, at, what });
             }
         }
-        Ok(self.steps)
+        Ok(self.tally)
     }
 
     fn step(&mut self) {
-        self.steps += 1;
+        self.tally.steps += 1;
         let due = self.mind.as_ref().and_then(Machine::deadline);
         let due = due.map(|due| due.max(self.stalled_until));
         let next = self.queue.peek().map(|Reverse(entry)| entry.at);
@@ -309,7 +364,7 @@ impl World {
 
     fn say(&self, what: &dyn std::fmt::Debug) {
         if self.loud {
-            println!("{:>14.3?} {what:?}", self.now.since(Instant(1)));
+            print(&format!("{:>14.3?} {what:?}", self.now.since(Instant(1))));
         }
     }
 
@@ -345,11 +400,11 @@ impl World {
                 self.call(Input::Ended(End::Asked));
             }
             What::Fetched { life, ok } if life == self.life => self.fetched(ok),
-            What::Durable { life, session, seq } if life == self.life => {
-                if self.session == Some(session) {
-                    self.durable = self.durable.max(seq);
-                    self.call(Input::Durable(seq));
-                }
+            What::Durable { life, session, seq }
+                if life == self.life && self.session == Some(session) =>
+            {
+                self.durable = self.durable.max(seq);
+                self.call(Input::Durable(seq));
             }
             What::UserTimeout { conn } => {
                 let is_stuck = !self.wire.held_up.is_empty() || self.wire.forgotten;
@@ -363,7 +418,10 @@ impl World {
             What::Clears { slot } => self.clears(slot),
             What::Strikes => self.strikes(),
             What::FlakyCut { episode } if episode == self.flaky_episode => self.flaky_cut(episode),
-            What::Awake => {}
+            What::Nap => {
+                let span = weather::span(&mut self.rng);
+                self.stall(span);
+            }
             What::Boot => self.boot(),
             What::Start => {
                 self.stopped = false;
@@ -570,11 +628,7 @@ impl World {
                 }
                 self.server_says(conn, Down::Fin);
             }
-            Blow::Stall(span) if self.stalled_until <= self.now && self.mind.is_some() => {
-                self.stalled_until = self.now + span;
-                self.check.stalled(self.now, self.stalled_until);
-                self.at(self.stalled_until, What::Awake);
-            }
+            Blow::Stall(span) => self.stall(span),
             _ if self.stalled_until > self.now || self.mind.is_none() || self.parked => {}
             Blow::Kill { power } => self.die(power),
             Blow::Leave => {
@@ -598,6 +652,14 @@ impl World {
                 (0..150).for_each(|_| self.call(Input::Send(br#"{"op":3,"d":{}}"#)));
             }
             _ => {}
+        }
+    }
+
+    fn stall(&mut self, span: Duration) {
+        if self.stalled_until <= self.now && self.mind.is_some() {
+            self.stalled_until = self.now + span;
+            self.check.stalled(self.now, self.stalled_until);
+            self.at(self.stalled_until, What::Awake);
         }
     }
 
@@ -673,6 +735,7 @@ impl World {
             return self.check.breach("a parked account dials");
         }
         self.check.dialed(self.now);
+        self.tally.dials += 1;
         self.dials += 1;
         let conn = self.dials;
         self.socket = Socket::Dialing(conn);
@@ -721,6 +784,7 @@ impl World {
         self.greeted = false;
         self.said_identify = false;
         self.check.opened();
+        self.tally.opens += 1;
         self.call(Input::Open);
         self.server.opened(self.now, conn, &self.weather);
         let interval = self.server.interval;
@@ -869,14 +933,19 @@ impl World {
         if mind.status().counters.outputs_lost > 0 {
             self.check.breach("outputs were lost");
         }
+        let is_connected = mind.status().state == State::Connected;
+        if is_connected != self.check.live_since.is_some() {
+            self.check.breach("the status does not tell the truth");
+        }
     }
 
     fn act_on(&mut self, output: Output) {
         match output {
             Output::Tell(tell) => {
                 if self.loud {
-                    println!("{:>14.3?}     {tell}", self.now.since(Instant(1)));
+                    print(&format!("{:>14.3?}     {tell}", self.now.since(Instant(1))));
                 }
+                self.tally.tell(&tell);
                 let is_silence =
                     matches!(tell, Tell::Disconnected(Cause::End(End::Silence(Phase::Live))));
                 self.judged_silence |= is_silence;
@@ -925,6 +994,10 @@ impl World {
 
     fn sent_beat(&mut self, bytes: &[u8]) {
         self.beats_out += 1;
+        if self.rng.one_in(3000) {
+            // With an ACK on its way.
+            self.later(Duration::from_millis(1), What::Nap);
+        }
         self.check.beat(self.now);
         let text = std::str::from_utf8(bytes).unwrap_or("");
         let seq = text.strip_prefix(r#"{"op":1,"d":"#).and_then(|rest| rest.strip_suffix('}'));
@@ -998,9 +1071,15 @@ impl World {
             return self.check.breach(what);
         }
         self.cursor += 1;
+        self.tally.delivered += 1;
         let after = between(&mut self.rng, 1, 800);
         self.durable_last = self.durable_last.max(self.now + after);
         let life = self.life;
         self.at(self.durable_last, What::Durable { life, session, seq });
     }
+}
+
+#[allow(clippy::print_stdout, reason = "a replayed run is read by a person")]
+fn print(line: &str) {
+    println!("{line}");
 }
