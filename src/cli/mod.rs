@@ -4,6 +4,7 @@ mod client;
 mod help;
 mod print;
 mod show;
+mod summary;
 mod table;
 
 use std::process::ExitCode;
@@ -106,21 +107,26 @@ fn client(parsed: &Parsed, env: &Env) -> Result<Client, Failure> {
 }
 
 fn status(client: &Client, common: &Common, out: &mut Printer) -> Result<(), Failure> {
-    show(&client.get("/api/status")?, common, out)
+    show(&client.get("/api/status")?, common, out, summary::lines)
 }
 
 fn health(client: &Client, common: &Common, out: &mut Printer) -> Result<(), Failure> {
-    show(&client.get("/health/detail")?, common, out)
+    show(&client.get("/health/detail")?, common, out, show::tree)
 }
 
-fn show(answer: &str, common: &Common, out: &mut Printer) -> Result<(), Failure> {
+fn show(
+    answer: &str,
+    common: &Common,
+    out: &mut Printer,
+    lines: impl Fn(&Printer, &serde_json::Value) -> String,
+) -> Result<(), Failure> {
     if common.json {
         return out.line(answer.trim_end());
     }
     let garbled = |_| Failure::new(Exit::Unavailable, "the gateway's answer is not JSON", "");
     let value = serde_json::from_str(answer).map_err(garbled)?;
-    let tree = show::tree(out, &value);
-    out.line(tree)
+    let lines = lines(out, &value);
+    out.line(lines)
 }
 
 fn logs(

@@ -69,7 +69,7 @@ fn in_line(printer: &Printer, value: &Value) -> Option<String> {
 }
 
 /// The colour of a channel's or the gateway's state.
-fn shade(word: &str) -> Option<Shade> {
+pub(crate) fn shade(word: &str) -> Option<Shade> {
     match word {
         "ok" | "live" | "connected" | "healthy" => Some(Shade::Good),
         "connecting" | "reconnecting" | "degraded" | "starting" => Some(Shade::Fair),
