@@ -100,7 +100,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 impl Server {
     pub fn new(rng: &mut Rng) -> Server {
         let interval = if rng.one_in(20) { between(rng, 4000, 20_000) } else { INTERVAL };
-        let is_short = rng.one_in(10);
+        let is_short = rng.one_in(5);
         Server {
             sessions: Vec::new(),
             conns: Vec::new(),
@@ -154,6 +154,13 @@ impl Server {
             session.attached = None;
             session.detached_at = now;
         }
+    }
+
+    /// Until when the client may well hold its IDENTIFY back.
+    pub fn held_until(&self) -> Option<Instant> {
+        let own = self.identified.front().filter(|_| self.identified.len() >= 200);
+        let servers = (self.remaining <= 50).then_some(self.reset_at);
+        own.map(|&oldest| oldest + DAY).into_iter().chain(servers).max()
     }
 
     pub fn refresh_budget(&mut self, now: Instant) {
