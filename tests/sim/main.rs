@@ -2,7 +2,9 @@
 //!
 //! A model of Discord's server and a model of the network do what they can; the checks are what
 //! the machine promises. A failure names its seed: `SIM_SEED=n cargo test --test sim` plays it
-//! again, aloud, and `SIM_SEEDS=n` hunts longer. To know that the checks bite, bugs are planted, and each must be caught.
+//! again, aloud, and `SIM_SEEDS=n` hunts longer. To know that the checks bite, bugs are planted,
+//! and each must be caught.
+
 #![allow(unreachable_pub, reason = "a test has no outside")]
 
 mod check;

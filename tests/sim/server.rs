@@ -84,6 +84,8 @@ pub struct Server {
     resumed_counts: bool,
     pub remaining: u32,
     pub reset_at: Instant,
+    /// IDENTIFYs that the client has written and that have not arrived.
+    pub unheard: u32,
     /// Whether the client was told of the budget since its last reset.
     pub client_knows: bool,
     pub identified: VecDeque<Instant>,
@@ -108,6 +110,7 @@ impl Server {
             resumed_counts: rng.one_in(2),
             remaining: if is_short { 51 + u32::try_from(rng.below(4)).unwrap_or(0) } else { 1000 },
             reset_at: Instant(0) + rng.between(DAY / 12, DAY),
+            unheard: 0,
             client_knows: false,
             identified: VecDeque::new(),
             fatal: None,
@@ -159,7 +162,7 @@ impl Server {
     /// Until when the client may well hold its IDENTIFY back.
     pub fn held_until(&self) -> Option<Instant> {
         let own = self.identified.front().filter(|_| self.identified.len() >= 200);
-        let servers = (self.remaining <= 50).then_some(self.reset_at);
+        let servers = (self.remaining <= 50 + self.unheard).then_some(self.reset_at);
         own.map(|&oldest| oldest + DAY).into_iter().chain(servers).max()
     }
 
@@ -167,6 +170,7 @@ impl Server {
         while now >= self.reset_at {
             self.reset_at += DAY;
             self.remaining = 1000;
+            self.unheard = 0;
             self.client_knows = false;
         }
         while self.identified.front().is_some_and(|&at| at + DAY <= now) {
@@ -220,6 +224,7 @@ impl Server {
             self.offend(format!("IDENTIFY with {} left", self.remaining));
         }
         self.identified.push_back(now);
+        self.unheard = self.unheard.saturating_sub(1);
         if self.identified.len() > 200 {
             self.offend("more than 200 IDENTIFYs in 24 h");
         }

@@ -296,6 +296,7 @@ impl World {
     fn sent_identify(&mut self) {
         self.handed = 0;
         self.said_identify = true;
+        self.server.unheard += 1;
         self.check.identifies(self.config.strikes_max);
         self.session = None;
         let written = self.disk.identifies.last().is_some_and(|&at| {

@@ -366,7 +366,7 @@ fn duplicates_are_not_delivered_and_jumps_are() {
     assert_eq!(bench.counters().duplicates, 3);
 }
 
-// ---- Deadlines of the beginning ------------------------------------------------------------------
+// ---- Deadlines of the beginning -----------------------------------------------------------------
 
 #[test]
 fn dial_deadlines_grow_on_timeouts_only() {
@@ -975,7 +975,7 @@ fn a_session_that_cannot_be_named_is_not_resumed() {
     assert_eq!(bench.said(), ["IDENTIFY"]);
 }
 
-// ---- The budget of IDENTIFYs ---------------------------------------------------------------------
+// ---- The budget of IDENTIFYs --------------------------------------------------------------------
 
 #[test]
 fn identifies_keep_their_distance_over_processes_too() {
@@ -1065,7 +1065,7 @@ fn a_clock_that_was_set_back_does_not_hold_for_years() {
     assert!(bench.put(&Output::Fetch), "set right, it ends at once");
 }
 
-// ---- Parks and wishes ----------------------------------------------------------------------------
+// ---- Parks and wishes ---------------------------------------------------------------------------
 
 #[test]
 fn fatal_codes_park_with_the_cure_until_something_changes() {
@@ -1209,7 +1209,7 @@ fn however_often_somebody_restarts_dials_keep_their_distance() {
     assert!((1..=130).contains(&dials), "{dials}");
 }
 
-// ---- What people see -----------------------------------------------------------------------------
+// ---- What people see ----------------------------------------------------------------------------
 
 #[test]
 fn the_story_has_the_lines_that_people_grep_for() {
