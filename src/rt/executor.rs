@@ -117,12 +117,12 @@ impl Home {
             if polls >= REACTOR_POLLS || now.since(reacted) >= REACTOR_AFTER {
                 // The reactor looks at timers and sockets, without waiting.
                 yield_now().await;
-                (polls, reacted) = (0, self.meter.tick());
+                (polls, reacted) = (0, self.meter.turned());
             } else if self.poll_one(now, &mut turn) {
                 polls += 1;
             } else {
                 self.idle().await;
-                (polls, reacted) = (0, self.meter.0.poll_start.get());
+                (polls, reacted) = (0, self.meter.turned());
                 turn.looked = [reacted; 3];
             }
         }
@@ -176,6 +176,7 @@ struct Readings {
     /// When the running poll began. Polls follow one another, so one ends where the next begins.
     poll_start: Cell<Instant>,
     polls: Cell<u64>,
+    turns: Cell<u64>,
     gauges: RefCell<Vec<Rc<Gauge>>>,
     starved: [Cell<Duration>; 3],
     beats: RefCell<Lateness>,
@@ -237,6 +238,8 @@ pub struct Snapshot {
     /// For each tier the longest that it waited for the thread with a task ready to run: an upper
     /// bound, counted from when it was last looked at.
     pub starved: [Duration; 3],
+    /// How many times the loop has turned: the reactor looked at timers and sockets.
+    pub turns: u64,
     /// Lateness of heartbeats.
     pub beats: Lateness,
 }
@@ -246,6 +249,7 @@ impl Meter {
         Meter(Rc::new(Readings {
             poll_start: Cell::new(clock::now()),
             polls: Cell::new(0),
+            turns: Cell::new(0),
             gauges: RefCell::default(),
             starved: Default::default(),
             beats: RefCell::default(),
@@ -270,6 +274,7 @@ impl Meter {
         Snapshot {
             tasks: self.0.gauges.borrow().iter().map(reading).collect(),
             starved: self.0.starved.each_ref().map(Cell::get),
+            turns: self.0.turns.get(),
             beats: self.0.beats.borrow().clone(),
         }
     }
@@ -291,6 +296,11 @@ impl Meter {
         let now = clock::now();
         self.0.poll_start.set(now);
         now
+    }
+
+    fn turned(&self) -> Instant {
+        self.0.turns.set(self.0.turns.get() + 1);
+        self.tick()
     }
 
     fn polled(&self, gauge: &Gauge) {
@@ -420,7 +430,7 @@ mod tests {
 
     #[test]
     fn timers_fire_under_a_flood() {
-        let beats = run(|spawner| async move {
+        let snapshot = run(|spawner| async move {
             let end = patience();
             let _flood = spawner.spawn(Tier::Work, "flood", async move {
                 while clock::now() < end {
@@ -437,10 +447,12 @@ mod tests {
                 }
             });
             beats.await;
-            spawner.meter().snapshot().beats
+            spawner.meter().snapshot()
         });
-        assert_eq!(beats.counts.iter().sum::<u64>(), 20);
-        assert!(beats.max < Duration::from_secs(2), "{beats:?}");
+        assert_eq!(snapshot.beats.counts.iter().sum::<u64>(), 20);
+        assert!(snapshot.beats.max < Duration::from_secs(2), "{snapshot:?}");
+        let turns_min = polls(&snapshot, "flood") / u64::from(REACTOR_POLLS);
+        assert!(snapshot.turns >= turns_min, "timers are looked at between polls: {snapshot:?}");
     }
 
     #[test]

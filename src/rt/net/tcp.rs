@@ -200,7 +200,9 @@ mod tests {
 
     fn dial(addrs: &[SocketAddr]) -> Result<Async<TcpStream>, DialFault> {
         let (families, options) = (Families::default(), TcpOptions::default());
-        smol::block_on(connect("example.org", addrs, &families, &options))
+        let patience = clock::now() + Duration::from_secs(20);
+        let connecting = connect("example.org", addrs, &families, &options);
+        smol::block_on(clock::timeout(patience, connecting)).unwrap()
     }
 
     #[test]

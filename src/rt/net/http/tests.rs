@@ -211,6 +211,31 @@ fn a_connection_is_used_again_until_the_server_closes_it() {
 }
 
 #[test]
+fn a_request_that_finds_its_connection_closed_goes_over_a_new_one() {
+    executor::run(|spawner| async move {
+        let (listener, url) = listen();
+        let client = client(&spawner);
+        let server = async {
+            let mut stream = accept(&listener).await;
+            read_request(&mut stream, 0).await;
+            stream.write_all(OK).await.unwrap();
+            stream
+        };
+        let (answer, stream) = zip(client.send(get(&url)), server).await;
+        answer.unwrap();
+        // Time for the driver to see that the answer is complete; none to see the close.
+        clock::sleep(SOON).await;
+        drop(stream);
+        let server = async {
+            let mut stream = accept(&listener).await;
+            read_request(&mut stream, 0).await;
+            stream.write_all(OK).await.unwrap();
+        };
+        assert_eq!(zip(client.send(get(&url)), server).await.0.unwrap().body, b"hi");
+    });
+}
+
+#[test]
 fn a_warm_connection_that_dies_after_it_was_written_to_is_not_tried_again() {
     executor::run(|spawner| async move {
         let (listener, url) = listen();

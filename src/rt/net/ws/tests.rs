@@ -316,6 +316,18 @@ fn what_was_said_before_a_reset_is_heard_first() {
 }
 
 #[test]
+fn a_connection_that_cannot_be_written_to_is_over() {
+    executor::run(|spawner| async move {
+        let (mut socket, _server) = connected(&net(&spawner)).await;
+        socket.stream.tcp().shutdown(std::net::Shutdown::Write).unwrap();
+        let mut inbox = Inbox::default();
+        assert_eq!(socket.try_next(&mut inbox), Ok(false), "nothing was to be written yet");
+        socket.send_text(b"beat").unwrap();
+        assert_eq!(socket.try_next(&mut inbox), Err(End::Wire));
+    });
+}
+
+#[test]
 fn what_is_here_can_be_drained_without_waiting() {
     executor::run(|spawner| async move {
         let (mut socket, mut server) = connected(&net(&spawner)).await;
