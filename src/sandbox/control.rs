@@ -314,6 +314,7 @@ mod tests {
         let help = help();
         assert!(FAULTS.iter().all(|fault| help.contains(fault.name)));
         assert!(ARGS.iter().all(|(name, _)| help.contains(name)));
-        assert!(help.lines().all(|line| line.len() <= 100));
+        let widest = help.lines().max_by_key(|line| line.len()).unwrap();
+        assert!(widest.len() <= 100, "{widest}");
     }
 }

@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn each_compressed_message_inflates_by_itself_in_one_stream() {
         let (mut deflater, mut state) = (Deflater::default(), InflateState::new_boxed(zlib()));
-        for message in [vec![b'a'; 10], (0..100_000).map(|n| (n * n % 251) as u8).collect()] {
+        for message in [vec![b'a'; 10], (0..=250).cycle().take(100_000).collect()] {
             let mut wire = Vec::new();
             deflater.message(&message, &mut wire);
             assert!(wire.ends_with(&[0, 0, 0xff, 0xff]));

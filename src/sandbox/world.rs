@@ -541,7 +541,7 @@ mod tests {
         say(&mut world, direct, "psst");
         let texts: Vec<_> =
             heard(&mut world).iter().map(|(_, data)| data["content"].clone()).collect();
-        assert_eq!(texts, ["".into(), format!("hello <@{bot}>"), "psst".to_owned()]);
+        assert_eq!(texts, [String::new(), format!("hello <@{bot}>"), "psst".to_owned()]);
     }
 
     #[test]
