@@ -61,8 +61,12 @@ fn list(out: &mut impl Write, json: bool) -> Result<(), Failure> {
         let all: Vec<_> = sandbox::drills()
             .iter()
             .map(|fault| {
-                let within = fault.promise.within.as_secs();
-                json!({ "name": fault.name, "what": fault.what, "promise": sees(fault.promise.sees), "withinSeconds": within })
+                json!({
+                    "name": fault.name,
+                    "what": fault.what,
+                    "promise": sees(fault.promise.sees),
+                    "withinSeconds": fault.promise.within.as_secs(),
+                })
             })
             .collect();
         writeln!(out, "{}", json!(all))?;

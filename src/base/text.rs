@@ -76,8 +76,9 @@ impl fmt::Display for Hex<'_> {
 
 /// Control characters, the Unicode bidirectional marks and overrides, and the line separators.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    let is_override = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_mark || is_override
 }
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ fn channel(out: &mut String, printer: &Printer, name: &str, channel: &Value) {
     }
     let _ = write!(out, " for {}", span(seconds("/since")));
     if let Some(age) = seconds("/lastProofAge") {
-        let _ = write!(out, ", last proof of life {} ago", span(Some(age)));
+        let _ = write!(out, ", proof of life {} ago", span(Some(age)));
     }
     if let Some(rtt) = seconds("/heartbeat/rttMs") {
-        let _ = write!(out, ", heartbeat answered in {rtt:.0} ms");
+        let _ = write!(out, ", beats answered in {rtt:.0} ms");
     }
     out.push('\n');
     if let Some(wait) = seconds("/nextTryIn") {
@@ -59,7 +59,7 @@ fn channel(out: &mut String, printer: &Printer, name: &str, channel: &Value) {
     disconnects(out, channel);
     let _ = write!(
         out,
-        "  messages     {} parts delivered, {} in work, {} waiting",
+        "  messages     {} parts sent, {} in work, {} waiting",
         number("/messages/delivered"),
         number("/messages/inFlight"),
         number("/messages/queued"),
@@ -163,10 +163,10 @@ mod tests {
             lines.lines().collect::<Vec<_>>(),
             [
                 "barnacle 1.2.3 (abc), process 7, up 1 min 0 s: ok",
-                "discord  connected for 5.0 s, last proof of life 1.0 s ago, heartbeat answered in 31 ms",
+                "discord  connected for 5.0 s, proof of life 1.0 s ago, beats answered in 31 ms",
                 "  sessions     1 new (999 of 1000 left today), 2 of 3 resumed",
                 "  disconnects  3 (by code: 1006 ×3); the last: code 1006: cut, back after 0.2 s",
-                "  messages     4 parts delivered, 0 in work, 0 waiting; not answered: not_mentioned ×9",
+                "  messages     4 parts sent, 0 in work, 0 waiting; not answered: not_mentioned ×9",
                 "thread  heartbeats at most 0.5 ms late; longest poll 0.9 ms (turn)",
             ]
         );

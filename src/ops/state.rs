@@ -41,7 +41,7 @@ fn cure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
         io::ErrorKind::PermissionDenied => {
-            "give this user the right to write there, or set BARNACLE_STATE_DIR to a place of its own"
+            "give this user the right to write there, or set BARNACLE_STATE_DIR to another place"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             "set BARNACLE_STATE_DIR to a place that can be written to"
