@@ -43,7 +43,7 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
         log::info!(target: "config", "read {}", file.display());
     }
     tell_mistakes(&loaded.mistakes);
-    state::prepare(&dirs)?;
+    let dirs = state::prepare(dirs)?;
     if broken.is_none()
         && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
     {

@@ -86,7 +86,7 @@ pub(super) fn start(
         api: api(config),
         access: discord.access.clone(),
         net,
-        cells: Cells::new(dirs.hot.as_deref().unwrap_or(&dirs.state), &dirs.state),
+        cells: Cells::new(dirs.hot.as_deref(), &dirs.state),
         state: dirs.state.clone(),
         requests,
         told,

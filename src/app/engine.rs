@@ -234,7 +234,9 @@ impl Engine {
     }
 
     async fn due(&mut self) {
-        self.notifier.watchdog();
+        if self.board.keeps_schedule() {
+            self.notifier.watchdog();
+        }
         match self.place.poll(clock::now()) {
             Some(Act::Start) => self.start(),
             Some(Act::Look) => self.reload().await,
@@ -319,6 +321,14 @@ impl Board {
             Shown::Running(view) => view.vital(),
         };
         Some((ChannelKind::Discord, vital))
+    }
+
+    /// Whether every channel did what it was to do by now. That the loop turned is plain.
+    fn keeps_schedule(&self) -> bool {
+        match &*self.account.borrow() {
+            Shown::Running(view) => view.keeps_schedule(clock::now()),
+            Shown::Nothing | Shown::Down(..) => true,
+        }
     }
 
     fn facts(&self) -> Facts {

@@ -312,10 +312,14 @@ pub const CONTROL_PORT: u16 = 18_789;
 pub const STAGE_DEADLINE: Duration = Duration::from_secs(30);
 /// … and how often they look.
 pub const STAGE_LOOK: Duration = Duration::from_millis(20);
+/// By how much a channel may miss its own schedule before systemd's watchdog is no longer fed.
+pub const SCHEDULE_SLACK: Duration = Duration::from_secs(10);
 /// How long SIGTERM drains.
 pub const DRAIN: Duration = Duration::from_secs(8);
 /// Hot cursors go to the runtime directory this often.
 pub const HOT_SAVE: Duration = Duration::from_secs(1);
+/// Where there is no runtime directory they go to the state directory, only this often.
+pub const WARM_SAVE: Duration = Duration::from_secs(60);
 /// And to the disk this often, to spare the SD card.
 pub const COLD_SAVE: Duration = Duration::from_secs(300);
 /// What is kept of a session: two URLs, an id, and the IDENTIFYs of a day.

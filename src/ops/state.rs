@@ -11,21 +11,27 @@ use super::exit::{Exit, Failure};
 use crate::base::text::Hex;
 use crate::base::{Secret, limits};
 
-/// Makes the directories, readable by their owner only, and tries them out.
+/// Makes the directories, readable by their owner only, and tries them out. A runtime directory
+/// that cannot be used is done without.
 ///
 /// # Errors
 /// [`Exit::State`], with the cure.
-pub(crate) fn prepare(dirs: &Dirs) -> Result<(), Failure> {
-    for dir in std::iter::once(&dirs.state).chain(&dirs.hot) {
-        make(dir).map_err(|error| {
-            Failure::new(
-                Exit::State,
-                format!("the state directory {} cannot be used: {error}", dir.display()),
-                cure(&error),
-            )
-        })?;
+pub(crate) fn prepare(mut dirs: Dirs) -> Result<Dirs, Failure> {
+    make(&dirs.state).map_err(|error| {
+        let text = format!("the state directory {} cannot be used: {error}", dirs.state.display());
+        Failure::new(Exit::State, text, cure(&error))
+    })?;
+    if let Some(hot) = &dirs.hot
+        && let Err(error) = make(hot)
+    {
+        log::warn!(
+            target: "gateway",
+            "the runtime directory {} cannot be used ({error}); doing without",
+            hot.display()
+        );
+        dirs.hot = None;
     }
-    Ok(())
+    Ok(dirs)
 }
 
 fn make(dir: &Path) -> io::Result<()> {

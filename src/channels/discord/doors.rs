@@ -48,7 +48,7 @@ impl Doors {
             from_bot: message.from_bot,
             from_self: message.author == self.me,
             mentions_us: message.mentions_us,
-            text: message.text,
+            text: without_mention(message.text, self.me),
             text_cut: message.text_cut,
         };
         let step = self.judge(&inbound, message.has_more);
@@ -82,6 +82,17 @@ impl Doors {
     }
 }
 
+/// What is said to us, without the mention of us that it begins with: `<@7> hello` is `hello`
+/// ("Message Formatting"; `<@!7>` is how older clients write it).
+fn without_mention(text: &str, me: u64) -> &str {
+    let mention = text.trim_start().strip_prefix("<@").and_then(|rest| {
+        let (id, rest) = rest.split_once('>')?;
+        let id: u64 = id.strip_prefix('!').unwrap_or(id).parse().ok()?;
+        (id == me).then_some(rest)
+    });
+    mention.map_or(text, str::trim_start)
+}
+
 impl Ledger {
     /// Writes a decision down, and says the first drop of each kind aloud.
     pub(super) fn note(&mut self, chat: ChatId, id: u64, step: Step) {
@@ -95,6 +106,27 @@ impl Ledger {
             );
         } else {
             log::debug!(target: "discord", "message {id}: {}: {step}", step.door());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_leading_mention_of_us_is_taken_off() {
+        for (text, rest) in [
+            ("<@7> hello", "hello"),
+            (" <@!7>hello <@7>", "hello <@7>"),
+            ("<@8> hello", "<@8> hello"),
+            ("hello <@7>", "hello <@7>"),
+            ("<@7", "<@7"),
+            ("<@x> y", "<@x> y"),
+            ("<@7>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_mention(text, 7), rest, "{text:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The port of the gateway machine: one socket, and what comes out of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use super::doors::Doors;
 use super::rest::{Answer, Calls};
 use super::session::Keeper;
 use super::wire::Wire;
-use crate::base::{End, Instant, Rng, limits};
+use crate::base::{End, Instant, Machine as _, Rng, limits};
 use crate::channels::Port;
 use crate::proto::discord::gateway::{
     Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
@@ -63,6 +63,8 @@ pub(super) struct Tools {
     pub(super) mask: Rng,
     /// Told whenever the state has changed.
     pub(super) changed: Sender<()>,
+    /// When the machine wants to act next: that it did is what the watchdog asks.
+    pub(super) due: Rc<Cell<Option<Instant>>>,
 }
 
 /// Does what the gateway machine says.
@@ -309,6 +311,7 @@ impl Port<Gateway> for GatewayPort {
     fn rest(&mut self, _now: Instant, machine: &Gateway) -> bool {
         let status = machine.status();
         self.tools.status.borrow_mut().clone_from(status);
+        self.tools.due.set(machine.deadline());
         if let Some(me) = status.me {
             self.tools.doors.me = me.user;
         }

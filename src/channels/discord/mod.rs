@@ -8,7 +8,7 @@ mod rest;
 mod session;
 mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -82,6 +82,7 @@ pub(crate) struct View {
     status: Rc<RefCell<Status>>,
     ledger: Rc<RefCell<Ledger>>,
     outbox: Rc<RefCell<Outbox>>,
+    due: Rc<Cell<Option<Instant>>>,
 }
 
 impl Account {
@@ -101,6 +102,7 @@ impl Account {
         }));
         let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
         let status = Rc::new(RefCell::new(Status::default()));
+        let due = Rc::new(Cell::new(None));
         let (asks, asked) = bounded(8);
         let (calls, waiting) = Calls::new();
         let http = Client::new(&setup.net, Tier::Wire);
@@ -122,6 +124,7 @@ impl Account {
             status: status.clone(),
             mask: Rng::new(os_seed()),
             changed: setup.changed,
+            due: due.clone(),
         };
         let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.told);
         let mut port = GatewayPort::new(tools, asked);
@@ -147,7 +150,7 @@ impl Account {
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
             spawner.spawn(Tier::Wire, "discord pre-flight", report),
         ];
-        Ok(Account { asks, view: View { status, ledger, outbox }, calls, tasks })
+        Ok(Account { asks, view: View { status, ledger, outbox, due }, calls, tasks })
     }
 
     /// Asks the connection for something.
@@ -194,6 +197,12 @@ impl View {
         let interval = status.interval.unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
         let age_max = interval + limits::ACK_DEADLINE_MAX + limits::PROOF_SLACK;
         Vital { status: word, proof: status.proof, proof_age_max: age_max }
+    }
+
+    /// Whether what the connection was to do by now was done: the watchdog's question. An outage
+    /// elsewhere does not change the answer.
+    pub(crate) fn keeps_schedule(&self, now: Instant) -> bool {
+        self.due.get().is_none_or(|due| now.since(due) < limits::SCHEDULE_SLACK)
     }
 
     /// All that `status` shows of it.

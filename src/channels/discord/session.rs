@@ -7,6 +7,9 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smol::channel::{Receiver, Sender, bounded};
@@ -32,15 +35,27 @@ pub(crate) struct Kept {
 pub(crate) struct Cells {
     hot: Cell,
     cold: Cell,
+    /// How often the hot one is written.
+    beat: Duration,
+    /// Whether the last write failed.
+    failing: Arc<AtomicBool>,
 }
 
 impl Cells {
-    /// The cells in these two directories, which may be the same.
-    pub(crate) fn new(runtime: &Path, state: &Path) -> Cells {
+    /// The cells in these directories. Without one for the runtime, both are in `state`, and the
+    /// hot one is written less often.
+    pub(crate) fn new(runtime: Option<&Path>, state: &Path) -> Cells {
+        let cell = |dir, name| Cell::new(dir, name, limits::SESSION_RECORD_BYTES_MAX);
         Cells {
-            hot: Cell::new(runtime, "discord.cursor", limits::SESSION_RECORD_BYTES_MAX),
-            cold: Cell::new(state, "discord.session", limits::SESSION_RECORD_BYTES_MAX),
+            hot: cell(runtime.unwrap_or(state), "discord.cursor"),
+            cold: cell(state, "discord.session"),
+            beat: if runtime.is_some() { limits::HOT_SAVE } else { limits::WARM_SAVE },
+            failing: Arc::default(),
         }
+    }
+
+    fn write_hot(&self, kept: &Kept) {
+        write(&self.hot, &self.failing, kept, Durability::Hot);
     }
 
     /// What the last process kept: the hot copy is never older than the cold one. Damage costs the
@@ -98,7 +113,7 @@ impl Keeper {
     pub(super) fn keep(&self, urgency: Urgency, saved: Saved, me: u64) {
         *self.kept.borrow_mut() = Kept { saved, me };
         if urgency == Urgency::Now {
-            write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
+            self.cells.write_hot(&self.kept.borrow());
         }
         // A wake that is pending already is for this too, unless this one is more urgent.
         if self.wake.force_send(urgency).is_ok_and(|old| old == Some(Urgency::Now)) {
@@ -116,7 +131,7 @@ impl Keeping {
             let now = clock::now();
             match or(self.woken(), due(hot_due)).await {
                 Wake::Keep(Urgency::Soon) => {
-                    hot_due.get_or_insert(now + limits::HOT_SAVE);
+                    hot_due.get_or_insert(now + self.cells.beat);
                 }
                 Wake::Keep(Urgency::Now) => {
                     self.cold().await;
@@ -124,7 +139,7 @@ impl Keeping {
                 }
                 Wake::Due => {
                     hot_due = None;
-                    write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
+                    self.cells.write_hot(&self.kept.borrow());
                     if cold_due <= now {
                         self.cold().await;
                         cold_due = now + limits::COLD_SAVE;
@@ -133,7 +148,7 @@ impl Keeping {
                 Wake::Over => break,
             }
         }
-        write(&self.cells.hot, &self.kept.borrow(), Durability::Hot);
+        self.cells.write_hot(&self.kept.borrow());
         self.cold().await;
     }
 
@@ -143,9 +158,10 @@ impl Keeping {
 
     /// Waiting for a card to write can take long: another thread does it.
     async fn cold(&self) {
-        let (cell, kept) = (self.cells.cold.clone(), self.kept.borrow().clone());
-        if blocking::run(move || write(&cell, &kept, Durability::Disk)).await.is_err() {
-            write(&self.cells.cold, &self.kept.borrow(), Durability::Hot);
+        let (cells, kept) = (self.cells.clone(), self.kept.borrow().clone());
+        let written = move || write(&cells.cold, &cells.failing, &kept, Durability::Disk);
+        if blocking::run(written).await.is_err() {
+            write(&self.cells.cold, &self.cells.failing, &self.kept.borrow(), Durability::Hot);
         }
     }
 }
@@ -165,13 +181,20 @@ async fn due(at: Option<Instant>) -> Wake {
     Wake::Due
 }
 
-fn write(cell: &Cell, kept: &Kept, durability: Durability) {
+/// Writes, and says when that begins to fail and when it works again: the connection lives on
+/// meanwhile, and what is lost is the RESUME after a crash.
+fn write(cell: &Cell, failing: &AtomicBool, kept: &Kept, durability: Durability) {
     let written = serde_json::to_vec(kept)
         .map_err(|error| StoreError::Io(error.into()))
         .and_then(|bytes| cell.write(&bytes, durability));
-    if let Err(error) = written {
-        // The connection lives on; what is lost is the RESUME after a crash.
-        log::warn!(target: "discord", "the session could not be kept: {error}");
+    let failed_before = failing.swap(written.is_err(), Ordering::Relaxed);
+    match written {
+        Err(error) if !failed_before => log::warn!(
+            target: "discord",
+            "the session cannot be kept, and would be lost in a crash: {error}"
+        ),
+        Ok(()) if failed_before => log::info!(target: "discord", "the session is kept again"),
+        _ => {}
     }
 }
 
