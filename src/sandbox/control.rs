@@ -37,7 +37,7 @@ pub fn help() -> String {
     for (name, what) in ARGS {
         let _ = writeln!(text, "  {name:<10} {what}");
     }
-    text.push_str("\nfaults:\n");
+    text.push_str("\nfaults (kicks: open connections are ended first, so that it shows):\n");
     for fault in FAULTS {
         let scope = match fault.scope {
             Scope::Times(1) => "once".to_owned(),

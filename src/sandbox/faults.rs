@@ -151,6 +151,8 @@ pub enum Sees {
     Delivered,
     /// As [`Sees::Delivered`], and the connection never ends.
     StaysUp,
+    /// The connection never ends, though what was to be said is not.
+    Unmoved,
 }
 
 /// What a client that keeps its connection well does about a fault.
@@ -158,7 +160,8 @@ pub enum Sees {
 pub struct Promise {
     /// What is to be seen.
     pub sees: Sees,
-    /// Within how long of the fault, at heartbeats of 4 s; for [`Sees::Parked`] how long to look.
+    /// Within how long of the fault, at heartbeats of 4 s; for [`Sees::Parked`] and
+    /// [`Sees::Unmoved`] how long to look.
     pub within: Duration,
 }
 
@@ -510,7 +513,7 @@ pub static FAULTS: &[Fault] = {
         row("rest-hang", "a post is never answered", (Rest, Hang), ONCE, No, (Delivered, 45)),
         row("rest-cut", "posts arrive, answers do not", (Rest, Cut), Times(2), No, (Delivered, 20)),
         row("rest-401", "posts are unauthorised", (Rest, Status(401)), ONCE, No, (Parked, 10)),
-        row("rest-403", "a post is forbidden", (Rest, Status(403)), ONCE, No, (StaysUp, 10)),
+        row("rest-403", "a post is forbidden", (Rest, Status(403)), ONCE, No, (Unmoved, 10)),
     ]
 };
 

@@ -372,10 +372,8 @@ impl Connection {
             return self.play(order).await;
         }
         let millis = self.shared.options.heartbeat.as_millis();
-        self.send(&format!(
-            r#"{{"t":null,"s":null,"op":10,"d":{{"heartbeat_interval":{millis},"_trace":["sandbox"]}}}}"#
-        ))
-        .await?;
+        let data = format!(r#"{{"heartbeat_interval":{millis},"_trace":["sandbox"]}}"#);
+        self.send(&format!(r#"{{"t":null,"s":null,"op":10,"d":{data}}}"#)).await?;
         self.shared.note(self.id, None, What::Hello);
         Ok(())
     }

@@ -123,8 +123,9 @@ impl Connection {
         let session = self.session.unwrap_or(0);
         let seq = self.shared.world(|world| world.sessions.jump(session, 1));
         let guild = (GUILD + 1).to_string();
+        let fixed = r#""name":"Huge","owner_id":"1","roles":[],"channels":[],"members":[]"#;
         let head = format!(
-            r#"{{"t":"GUILD_CREATE","s":{seq},"op":0,"d":{{"name":"Huge","owner_id":"1","roles":[],"channels":[],"members":[],"threads":[],"unavailable":false,"emojis":["#
+            r#"{{"t":"GUILD_CREATE","s":{seq},"op":0,"d":{{{fixed},"threads":[],"emojis":["#
         );
         let tail = format!(r#"],"member_count":250000,"id":"{guild}"}}}}"#);
         let mut text = head.into_bytes();

@@ -110,7 +110,11 @@ async fn discord(shared: &Rc<Shared>, request: &Request, route: &[&str]) -> Resp
 async fn faulty(deed: Deed, seconds: Option<u64>) -> Response {
     let retry_after = seconds.map_or(RETRY_AFTER, Duration::from_secs);
     match deed {
-        Deed::Status(429) => limited(retry_after, false),
+        Deed::Status(429) => {
+            let (granted, limit, remaining, reset_after) = (false, 5, 0, retry_after);
+            let spent = Allowance { granted, limit, remaining, reset_after };
+            bucket(limited(retry_after, false), spent, 0)
+        }
         Deed::Status(401) => refused(401, 0, "401: Unauthorized").response(),
         Deed::Status(403) => refused(403, 50_013, "Missing Permissions").response(),
         Deed::Status(status) => refused(status, 0, "the sandbox says no").response(),

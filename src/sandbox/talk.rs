@@ -164,7 +164,11 @@ impl Connection {
 
     /// Op 9. One that is not resumable ends the session.
     pub(super) async fn invalid(&mut self, resumable: bool) -> Result<(), Over> {
-        if !resumable {
+        if resumable {
+            // It may be resumed on this very connection.
+            self.session = None;
+            self.shared.world(|world| world.sessions.detach(clock::now(), self.id));
+        } else {
             self.end_session();
         }
         self.shared.note(self.id, self.bot, What::Invalid(resumable));

@@ -526,6 +526,33 @@ fn a_stall_ends_and_what_was_said_early_is_heard() {
 }
 
 #[test]
+fn a_black_hole_ends_and_new_connections_get_through() {
+    with(|handle| async move {
+        let (mut client, session) = Client::identified(&handle).await;
+        inject_with(&handle, "black-hole-all", Args { seconds: Some(1), ..Args::default() });
+        let injected = clock::now();
+        let mut again = Client::new(&handle).await;
+        assert!(clock::now().since(injected) >= Duration::from_millis(950));
+        client.send(json!({"op": 1, "d": null})).await;
+        again.resume(&session, client.seq).await;
+        again.event("RESUMED").await;
+        let soon = clock::now() + Duration::from_millis(20);
+        assert_eq!(clock::timeout(soon, client.seen()).await, None, "the old one stays silent");
+    });
+}
+
+#[test]
+fn after_op_9_a_session_is_resumed_on_the_same_connection() {
+    with(|handle| async move {
+        let (mut client, session) = Client::identified(&handle).await;
+        inject(&handle, "op9-true");
+        assert_eq!(client.payload().await["d"], true);
+        client.resume(&session, 2).await;
+        client.event("RESUMED").await;
+    });
+}
+
+#[test]
 fn the_budget_is_counted_and_can_be_spent() {
     with(|handle| async move {
         let _first = Client::identified(&handle).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::faults::{Promise, Sees};
+use super::faults::{Fault, Promise, Sees, Stage};
 use super::journal::{Event, What};
 use crate::base::Instant;
 
@@ -15,6 +15,8 @@ pub enum Verdict {
     Broken(&'static str),
 }
 
+/// What has held for so long will hold: a connection that is back, an answer that is the only one.
+const SETTLED: Duration = Duration::from_secs(5);
 /// Connects after which a parked account has not parked.
 const PARKED_CONNECTS_MAX: u32 = 2;
 
@@ -22,9 +24,11 @@ const PARKED_CONNECTS_MAX: u32 = 2;
 #[derive(Clone, Debug)]
 pub struct Watch {
     promise: Promise,
+    needs_question: bool,
     from: Instant,
-    /// The message of a person that is to be answered; whether it has been, and when.
-    asked: Option<u64>,
+    /// The channel and id of a person's message that is to be answered.
+    asked: Option<(u64, u64)>,
+    /// When it was.
     answered: Option<Instant>,
     /// When the connection was up again last, and not lost since.
     back: Option<Instant>,
@@ -32,28 +36,38 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A fault with `promise` was injected at `from`.
+    /// `fault` was injected at `from`.
     #[must_use]
-    pub fn new(promise: Promise, from: Instant) -> Watch {
-        Watch { promise, from, asked: None, answered: None, back: None, connects: 0 }
+    pub fn new(fault: &Fault, from: Instant) -> Watch {
+        let promise = fault.promise;
+        let wants_answer = matches!(promise.sees, Sees::Delivered | Sees::StaysUp);
+        let needs_question = wants_answer || fault.stage == Stage::Rest;
+        let (asked, answered, back) = (None, None, None);
+        Watch { promise, needs_question, from, asked, answered, back, connects: 0 }
     }
 
-    /// Whether a person has to say something for this promise to be seen; the message's id is
-    /// then given to [`asked`](Watch::asked).
+    /// Whether a person has to say something to the bot for this promise to be seen; the message
+    /// is then given to [`asked`](Watch::asked).
     #[must_use]
     pub fn needs_question(&self) -> bool {
-        matches!(self.promise.sees, Sees::Delivered | Sees::StaysUp)
+        self.needs_question
     }
 
-    /// A person said the message `id`, which is to be answered.
-    pub fn asked(&mut self, id: u64) {
-        self.asked = Some(id);
+    /// A person said something in `channel` that is to be answered.
+    pub fn asked(&mut self, channel: u64, id: u64) {
+        self.asked = Some((channel, id));
     }
 
-    /// When it is decided at the latest.
+    /// When [`decide`](Watch::decide) is to be asked; it may move with each event.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.from + self.promise.within
+        let settled = match self.promise.sees {
+            Sees::Back => self.back,
+            Sees::Delivered | Sees::StaysUp => self.answered,
+            Sees::Resumed | Sees::Ready | Sees::Parked | Sees::Unmoved => None,
+        };
+        let latest = self.from + self.promise.within;
+        settled.map_or(latest, |at| latest.min(at + SETTLED))
     }
 
     /// Something happened. Gives the verdict once there is one.
@@ -68,7 +82,7 @@ impl Watch {
             }
             (What::Resumed | What::Ready, Sees::Back) => self.back = Some(event.at),
             (What::Closed(_) | What::Left(_), Sees::Back) => self.back = None,
-            (What::Closed(_) | What::Left(_), Sees::StaysUp) => {
+            (What::Closed(_) | What::Left(_), Sees::StaysUp | Sees::Unmoved) => {
                 return Some(Verdict::Broken("the connection ended"));
             }
             (What::Ready, Sees::Resumed) => {
@@ -80,8 +94,9 @@ impl Watch {
                     return Some(Verdict::Broken("it kept on connecting"));
                 }
             }
-            (What::Posted { by_bot: true, reference: Some(to), .. }, _)
-                if self.asked == Some(*to) && self.answered.replace(event.at).is_some() =>
+            (&What::Posted { by_bot: true, channel, reference, .. }, _)
+                if self.is_answer(channel, reference)
+                    && self.answered.replace(event.at).is_some() =>
             {
                 return Some(Verdict::Broken("it answered twice"));
             }
@@ -98,11 +113,17 @@ impl Watch {
             Sees::Resumed => Verdict::Broken("no RESUMED in time"),
             Sees::Ready => Verdict::Broken("no READY in time"),
             Sees::Back => self.back.map_or(Verdict::Broken("it did not come back"), since),
-            Sees::Parked => Verdict::Kept(Duration::ZERO),
+            Sees::Parked | Sees::Unmoved => Verdict::Kept(Duration::ZERO),
             Sees::Delivered | Sees::StaysUp => {
                 self.answered.map_or(Verdict::Broken("no answer in time"), since)
             }
         }
+    }
+
+    /// A bot may answer with or without a reference to what it answers.
+    fn is_answer(&self, channel: u64, reference: Option<u64>) -> bool {
+        let Some((asked_in, asked)) = self.asked else { return false };
+        channel == asked_in && reference.is_none_or(|id| id == asked)
     }
 
     fn in_time(&self, took: Duration) -> Verdict {
@@ -113,11 +134,13 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::FAULTS;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn watch(sees: Sees) -> Watch {
-        Watch::new(Promise { sees, within: 5 * SECOND }, Instant(0))
+        let promise = Promise { sees, within: 5 * SECOND };
+        Watch::new(&Fault { promise, ..FAULTS[0] }, Instant(0))
     }
 
     fn at(seconds: u32, what: What) -> Event {
@@ -145,6 +168,7 @@ mod tests {
         assert!(matches!(watch.decide(), Verdict::Broken(_)));
         watch.see(&at(3, What::Ready));
         assert_eq!(watch.decide(), Verdict::Kept(3 * SECOND));
+        assert_eq!(watch.deadline(), Instant(0) + 5 * SECOND, "it need not wait for longer");
     }
 
     #[test]
@@ -159,7 +183,7 @@ mod tests {
     #[test]
     fn an_answer_is_wanted_exactly_once() {
         let mut watch = watch(Sees::Delivered);
-        watch.asked(9);
+        watch.asked(1, 9);
         assert!(matches!(watch.decide(), Verdict::Broken(_)));
         watch.see(&at(1, answer(8)));
         assert!(matches!(watch.decide(), Verdict::Broken(_)));
