@@ -145,6 +145,10 @@ impl<W: Write> Play<W> {
         match (line, by_name) {
             ("", _) => self.show.prompt(),
             ("?" | "/help" | "/?", _) => self.show.keys(),
+            ("/clear", _) => {
+                self.stage.sandbox.clear();
+                self.show.event(Hue::Plain, "all faults are disarmed")
+            }
             ("/quit" | "/exit", _) => self.key(END_OF_INPUT),
             (_, Some(name)) => self.inject(name),
             (text, None) => {

@@ -84,11 +84,12 @@ async fn play(spawner: &Spawner, fault: &'static Fault) -> Result<Verdict, Failu
     let stage = Stage::set(spawner).await?;
     // What happened up to here belongs to the way up.
     while stage.events.try_recv().is_ok() {}
-    let mut watch = Watch::new(fault.promise, clock::now());
+    let mut watch = Watch::new(fault, clock::now());
     let injected = stage.sandbox.inject(fault.name, Args::default());
     injected.map_err(|text| Failure::new(Exit::Software, text, ""))?;
     if watch.needs_question() {
-        watch.asked(stage.say("are you there?")?);
+        let (channel, id) = stage.say("are you there?")?;
+        watch.asked(channel, id);
     }
     let verdict = watch_over(&stage, &mut watch).await;
     stage.strike().await;
@@ -139,6 +140,7 @@ fn told(fault: &Fault, took: Duration) -> String {
     let (sees, within) = (sees(fault.promise.sees), fault.promise.within.as_secs());
     match fault.promise.sees {
         Sees::Parked => format!("{sees}: no more than two connects in {within} s"),
+        Sees::Unmoved => format!("{sees} {within} s"),
         _ => format!("{sees} {:.2} s (promised: {within} s)", took.as_secs_f64()),
     }
 }
@@ -152,5 +154,6 @@ pub(super) fn sees(sees: Sees) -> &'static str {
         Sees::Parked => "parked",
         Sees::Delivered => "answered once within",
         Sees::StaysUp => "answered without a disconnect within",
+        Sees::Unmoved => "undisturbed for",
     }
 }

@@ -70,11 +70,11 @@ impl Stage {
         Err(Failure::new(Exit::Software, "the bot did not connect to the sandbox", ""))
     }
 
-    /// A person says `text` to the bot; gives the message's id.
-    pub(super) fn say(&self, text: &str) -> Result<u64, Failure> {
+    /// A person says `text` to the bot; gives the channel and the message's id.
+    pub(super) fn say(&self, text: &str) -> Result<(u64, u64), Failure> {
         let say = Say { text: text.to_owned(), mention: true, ..Say::default() };
         let said = self.sandbox.say(&say);
-        said.map(|(_, id)| id).map_err(|text| Failure::new(Exit::Software, text, ""))
+        said.map_err(|text| Failure::new(Exit::Software, text, ""))
     }
 
     /// The bot leaves, and the directory goes.

@@ -33,8 +33,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use smol::channel::{Receiver, Sender};
 use smol::net::TcpListener;
 
-pub use control::{help, stdin};
-pub use faults::{ARGS, Args, Deed, FAULTS, Fault, Kick, Promise, Scope, Sees, Stage};
+pub use control::stdin;
+pub use faults::{Args, Fault, Sees};
 pub use journal::{Event, What};
 pub use watch::{Verdict, Watch};
 
@@ -42,7 +42,7 @@ use crate::base::{Instant, limits};
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::server;
-use faults::{Order, Orders};
+use faults::{Deed, FAULTS, Kick, Order, Orders, Stage};
 use gateway::Entrance;
 use journal::Journal;
 use world::{Draft, Posted, World};
@@ -237,6 +237,7 @@ impl Handle {
     }
 
     /// Sends a flood of messages in `random` until it is through or the task is dropped.
+    #[cfg(test)]
     pub fn flood(&self, flood: Flood) -> smol::Task<()> {
         let task = play::flood(self.shared.clone(), flood);
         self.shared.spawner.spawn(Tier::Wire, "sandbox", task)
@@ -244,6 +245,7 @@ impl Handle {
 
     /// Everything that is known, in JSON.
     #[must_use]
+    #[cfg(test)]
     pub fn state(&self) -> String {
         control::state(&self.shared).to_string()
     }

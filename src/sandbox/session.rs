@@ -223,6 +223,7 @@ impl Sessions {
 
     /// The session `id`.
     #[must_use]
+    #[cfg(test)]
     pub fn get(&self, id: u64) -> Option<&Session> {
         self.all.get(&id)
     }

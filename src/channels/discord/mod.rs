@@ -83,6 +83,7 @@ pub(crate) struct View {
     ledger: Rc<RefCell<Ledger>>,
     outbox: Rc<RefCell<Outbox>>,
     due: Rc<Cell<Option<Instant>>>,
+    net: Net,
 }
 
 impl Account {
@@ -103,6 +104,7 @@ impl Account {
         let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
         let status = Rc::new(RefCell::new(Status::default()));
         let due = Rc::new(Cell::new(None));
+        let net = setup.net.clone();
         let (asks, asked) = bounded(8);
         let (calls, waiting) = Calls::new();
         let http = Client::new(&setup.net, Tier::Wire);
@@ -116,7 +118,7 @@ impl Account {
             requests: setup.requests,
         };
         let tools = Tools {
-            net: setup.net,
+            net: setup.net.clone(),
             calls: calls.clone(),
             meter: spawner.meter().clone(),
             doors,
@@ -150,7 +152,7 @@ impl Account {
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
             spawner.spawn(Tier::Wire, "discord pre-flight", report),
         ];
-        Ok(Account { asks, view: View { status, ledger, outbox, due }, calls, tasks })
+        Ok(Account { asks, view: View { status, ledger, outbox, due, net }, calls, tasks })
     }
 
     /// Asks the connection for something.
@@ -242,6 +244,7 @@ impl View {
                 "ownIn24h": status.identifies_of_day,
             },
             "disconnects": { "total": counters.closes.total(), "byCode": closes },
+            "dialsByRememberedAddress": self.net.by_memory(),
             "strikes": status.strikes,
             "failures": status.failures,
             "nextTryIn": status.next_try.map(|at| now.until(at).as_secs_f64()),
