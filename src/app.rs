@@ -45,6 +45,7 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     tell_mistakes(&loaded.mistakes);
     let dirs = state::prepare(dirs)?;
     if broken.is_none()
+        && loaded.file.is_some()
         && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
     {
         log::warn!(target: "config", "no copy of the configuration could be kept: {error}");

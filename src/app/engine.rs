@@ -19,7 +19,7 @@ use crate::control::{Control, Facts, Gate};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Report, Vital};
 use crate::core::supervise::{self, Act, Ended};
-use crate::ops::config::{self, Config, Dirs, Env};
+use crate::ops::config::{self, Broken, Config, Dirs, Env};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::state;
 use crate::proto::discord::gateway::Ask;
@@ -68,6 +68,8 @@ pub(super) struct Engine {
     changed: (Sender<()>, Receiver<()>),
     account: Option<Started>,
     place: supervise::Account,
+    /// What was wrong with the configuration when it was last looked at.
+    broken: Option<Broken>,
 }
 
 /// What happened.
@@ -109,6 +111,7 @@ impl Engine {
             changed: bounded(1),
             account: None,
             place: supervise::Account::default(),
+            broken: None,
         })
     }
 
@@ -250,10 +253,15 @@ impl Engine {
         let loaded = match config::load(&self.source.env, self.source.file.as_deref()) {
             Ok(loaded) => loaded,
             Err(broken) => {
-                log::warn!(target: "config", "{broken}; nothing was changed");
+                // It is looked at every few seconds while the account is parked: said once.
+                if self.broken.as_ref() != Some(&broken) {
+                    log::warn!(target: "config", "{broken}; nothing was changed");
+                    self.broken = Some(broken);
+                }
                 return;
             }
         };
+        self.broken = None;
         let fresh = loaded.config;
         if fresh.discord == self.config.discord && fresh.agent == self.config.agent {
             return;
