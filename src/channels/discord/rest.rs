@@ -207,6 +207,10 @@ pub(crate) fn authorized(request: Request, token: &Secret) -> Request {
 fn level(tell: &Tell) -> log::Level {
     match tell {
         Tell::Banned { .. } | Tell::TooManyInvalid { .. } | Tell::Unauthorized => log::Level::Error,
+        // That the way there is cut is told by the gateway's own line.
+        Tell::Retry { route: Route::GatewayBot | Route::ApplicationMe, status: None, .. } => {
+            log::Level::Debug
+        }
         Tell::Limited { .. } | Tell::Retry { .. } => log::Level::Warn,
         Tell::Unblocked => log::Level::Info,
     }
