@@ -164,7 +164,7 @@ impl<W: Write> Play<W> {
                 self.fault = Some((fault, clock::now()));
                 let within = fault.promise.within.as_secs();
                 let text = format!(
-                    "fault {}: {} ({} {within} s)",
+                    "fault {}: {} (promise: {} {within} s)",
                     fault.name,
                     fault.what,
                     sees(fault.promise.sees)

@@ -263,6 +263,7 @@ impl GatewayPort {
     fn deliver(&mut self) {
         let decoder = &self.wire.decoder;
         let Some(seq) = decoder.seq() else { return };
+        log::debug!(target: "discord", "event {} at sequence {seq}", decoder.event_name());
         if decoder.kind() == Kind::Ready {
             self.tools.doors.ledger.borrow_mut().inflight.restart();
             self.durable = 0;

@@ -184,6 +184,12 @@ impl Decoder {
         if self.fields.number(Node::Op) == Some(0) { self.fields.kind } else { Kind::Other }
     }
 
+    /// The event's name as Discord wrote it; empty if it was no event.
+    #[must_use]
+    pub fn event_name(&self) -> &str {
+        self.fields.event.as_str()
+    }
+
     /// The event's number.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
@@ -376,6 +382,7 @@ struct Fields {
 
     numbers: [Option<u64>; Node::COUNT],
     kind: Kind,
+    event: Capture<WORD_BYTES_MAX>,
     resumable: bool,
     bot: bool,
     mentions_us: bool,
@@ -398,6 +405,7 @@ impl Fields {
             word: Capture::new(),
             numbers: [None; Node::COUNT],
             kind: Kind::Other,
+            event: Capture::new(),
             resumable: false,
             bot: false,
             mentions_us: false,
@@ -419,6 +427,7 @@ impl Fields {
         self.word.clear();
         self.numbers = [None; Node::COUNT];
         self.kind = Kind::Other;
+        self.event.clear();
         self.resumable = false;
         self.bot = false;
         self.mentions_us = false;
@@ -460,8 +469,9 @@ impl Fields {
             Node::GlobalName => self.global_name.push(part, last),
             Node::Nonce => self.nonce.push(part, last),
             Node::Event => {
-                if let Some(name) = self.word.join(part, last) {
-                    self.kind = Kind::of(name);
+                self.event.push(part, last);
+                if last {
+                    self.kind = Kind::of(self.event.as_str());
                 }
             }
             // Snowflakes come in quotes, since JavaScript has no integers of 64 bits.
