@@ -32,8 +32,6 @@ pub const IDENTIFY_PERIOD: Duration = Duration::from_secs(24 * 3600);
 pub const SESSION_ID_BYTES_MAX: usize = 128;
 /// Bytes of the URL that a RESUME goes to.
 pub const RESUME_URL_BYTES_MAX: usize = 256;
-/// Of these, the sends that not even an answer to op 1 may use: the schedule's own beats.
-pub const GATEWAY_BEATS_RESERVED: usize = 4;
 /// The least that a hold lasts, lest a server that says "0 left, resets now" be asked in a loop.
 pub const IDENTIFY_HOLD_MIN: Duration = Duration::from_secs(60);
 /// Bytes of a gateway URL; Discord's have about 40.
@@ -148,8 +146,6 @@ pub const TEXT_BYTES_MAX: usize = 16_000;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Characters of a nonce that Discord compares ("Create Message").
 pub const NONCE_CHARS_MAX: usize = 25;
-/// Within this span the same message id, or the same text of the same author, is a duplicate.
-pub const DEDUP_WINDOW: Duration = Duration::from_secs(5);
 
 // ---- Messages: what is kept of them --------------------------------------------------------
 
@@ -353,6 +349,7 @@ const _: () = assert!(
         / HEARTBEAT_INTERVAL_MIN.as_secs()
         < (GATEWAY_SENDS_MAX - GATEWAY_SENDS_RESERVED) as u64
 );
+const _: () = assert!(GATEWAY_BOT_DEADLINE.as_secs() < GATEWAY_INFO_DEADLINE.as_secs());
 const _: () = assert!(RESUMED_DEADLINE.as_secs() < REPLAY_MAX.as_secs());
 const _: () = assert!(UNPROVEN_MIN.is_power_of_two());
 const _: () = assert!(IDENTIFY_OWN_MAX + (IDENTIFY_REMAINING_HOLD as usize) < 1000);

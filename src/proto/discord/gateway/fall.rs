@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{After, Ask, Cause, Gateway, Output, Plan, Stage, State, Tell, Urgency, Wake};
 use crate::base::end::{DialFault, Phase};
+use crate::base::limits::CLOSE_KEEPING_SESSION;
 use crate::base::{End, Instant, limits};
 use crate::proto::discord::close::{self, Action, Close};
 
@@ -35,9 +36,9 @@ impl Gateway {
 
     /// We end the connection for a reason that is not a person's wish.
     pub(super) fn break_off(&mut self, now: Instant, cause: Cause) {
-        self.record(now, cause, CLOSE_KEEPING);
+        self.record(now, cause, CLOSE_KEEPING_SESSION);
         let after = self.judge(cause);
-        self.close(now, CLOSE_KEEPING, after);
+        self.close(now, CLOSE_KEEPING_SESSION, after);
     }
 
     /// REST was answered 401.
@@ -49,9 +50,9 @@ impl Gateway {
 
     /// Gives up until somebody changes something, whatever the stage.
     pub(super) fn park(&mut self, now: Instant, row: &'static Close) {
-        self.record(now, Cause::End(End::Asked), CLOSE_KEEPING);
+        self.record(now, Cause::End(End::Asked), CLOSE_KEEPING_SESSION);
         self.forget_session();
-        self.close(now, CLOSE_KEEPING, After::Park(row));
+        self.close(now, CLOSE_KEEPING_SESSION, After::Park(row));
     }
 
     /// [`Input::Ask`](super::Input::Ask).
@@ -65,7 +66,7 @@ impl Gateway {
             Ask::Leave => {
                 self.touch_session(now);
                 self.save(Urgency::Now);
-                self.leave(now, CLOSE_KEEPING);
+                self.leave(now, CLOSE_KEEPING_SESSION);
             }
             Ask::Restart { fresh } => self.restart(now, fresh),
             Ask::Resume => self.retry_parked(now),
@@ -103,12 +104,12 @@ impl Gateway {
             }
             Stage::Dialing(_) => {
                 let wait = self.reach.next(&mut self.rng);
-                self.close(now, CLOSE_KEEPING, After::Retry(wait));
+                self.close(now, CLOSE_KEEPING_SESSION, After::Retry(wait));
             }
             stage if stage.is_open() => {
-                self.record(now, Cause::End(End::Asked), CLOSE_KEEPING);
+                self.record(now, Cause::End(End::Asked), CLOSE_KEEPING_SESSION);
                 let wait = self.stay.next(&mut self.rng);
-                self.close(now, CLOSE_KEEPING, After::Retry(wait));
+                self.close(now, CLOSE_KEEPING_SESSION, After::Retry(wait));
             }
             _ => {}
         }
@@ -324,7 +325,5 @@ impl Gateway {
 
 /// Ends the session: the bot goes offline at once.
 const CLOSE_ENDING: u16 = 1000;
-/// Any other code keeps it.
-const CLOSE_KEEPING: u16 = 4000;
 /// However small a configured backoff is.
 const WAIT_MIN: Duration = Duration::from_millis(1);
