@@ -298,7 +298,10 @@ impl Port<Gateway> for GatewayPort {
             Output::Drain => self.draining = true,
             Output::Deliver => self.deliver(),
             Output::Save(urgency, saved) => {
-                self.tools.keeper.keep(urgency, *saved, self.tools.doors.me);
+                // READY is kept before anything else is done about it; RESUMED does not tell who
+                // we are, and whoever does not know that sees no mention.
+                let me = machine.status().me.map_or(self.tools.doors.me, |me| me.user);
+                self.tools.keeper.keep(urgency, *saved, me);
             }
             Output::Tell(tell) => self.tell(&tell),
             Output::State(_) => {
