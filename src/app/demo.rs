@@ -58,7 +58,7 @@ async fn run(spawner: Spawner, out: impl Write + 'static, colours: bool) -> Resu
     show.line("barnacle and a small Discord of its own, in one process. Connecting …")?;
     let stage = Stage::set(&spawner).await?;
     show.intro(started)?;
-    let mut play = Play { stage, show, fault: None, lost_at: None };
+    let mut play = Play { stage, show, fault: None, lost_at: None, over: false };
     let mut stdin = smol::Unblock::new(std::io::stdin());
     let over = loop {
         let key = async {
@@ -83,6 +83,9 @@ async fn run(spawner: Spawner, out: impl Write + 'static, colours: bool) -> Resu
             Happening::Key(key) => play.key(key),
             Happening::Event(event) => play.see(&event),
         };
+        if play.over {
+            break done;
+        }
         if let Err(failure) = done {
             break Err(failure);
         }
@@ -109,6 +112,8 @@ struct Play<W> {
     fault: Option<(&'static Fault, Instant)>,
     /// When the connection was lost, while it is.
     lost_at: Option<Instant>,
+    /// Somebody has said that it is over.
+    over: bool,
 }
 
 impl<W: Write> Play<W> {
@@ -149,7 +154,10 @@ impl<W: Write> Play<W> {
                 self.stage.sandbox.clear();
                 self.show.event(Hue::Plain, "all faults are disarmed")
             }
-            ("/quit" | "/exit", _) => self.key(END_OF_INPUT),
+            ("/quit" | "/exit", _) => {
+                self.over = true;
+                Ok(())
+            }
             (_, Some(name)) => self.inject(name),
             (text, None) => {
                 self.stage.say(text)?;
