@@ -74,6 +74,8 @@ pub(crate) struct Account {
     view: View,
     calls: Calls,
     tasks: Vec<Task<()>>,
+    /// The pre-flight, which nobody waits for.
+    report: Task<()>,
 }
 
 /// What there is to see of an account. Cheap to clone.
@@ -150,9 +152,10 @@ impl Account {
             }),
             spawner.spawn(Tier::Wire, "discord replies", replies.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
-            spawner.spawn(Tier::Wire, "discord pre-flight", report),
         ];
-        Ok(Account { asks, view: View { status, ledger, outbox, due, net }, calls, tasks })
+        let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
+        let view = View { status, ledger, outbox, due, net };
+        Ok(Account { asks, view, calls, tasks, report })
     }
 
     /// Asks the connection for something.
@@ -175,9 +178,9 @@ impl Account {
     /// What is dropped half-way is still answered after the next start.
     pub(crate) async fn leave(self, ask: Ask) {
         self.ask(ask);
-        let Account { tasks, asks, calls, .. } = self;
+        let Account { tasks, asks, calls, report, .. } = self;
         // The REST side ends when nobody can ask it for anything any more.
-        drop((asks, calls));
+        drop((asks, calls, report));
         for task in tasks {
             task.await;
         }

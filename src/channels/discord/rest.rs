@@ -166,9 +166,10 @@ impl RestPort {
                 self.jobs.insert(self.count, Job { call, body: Vec::new() });
                 Poll::Ready(Some(Input::Ask { job: self.count, route, exempt, deadline }))
             }
-            // Everybody who could ask has gone.
-            Poll::Ready(None) if self.jobs.is_empty() => Poll::Ready(None),
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            // Everybody who could ask has gone, and so has everybody who waits for an answer: what
+            // is left was given up.
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
     }
 }
