@@ -44,11 +44,8 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     }
     tell_mistakes(&loaded.mistakes);
     let dirs = state::prepare(dirs)?;
-    if broken.is_none()
-        && loaded.file.is_some()
-        && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
-    {
-        log::warn!(target: "config", "no copy of the configuration could be kept: {error}");
+    if broken.is_none() {
+        remember(&dirs, &loaded);
     }
     let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
     let mut config = loaded.config;
@@ -72,6 +69,15 @@ fn load(
             let loaded = config::load_last_good(&dirs.state, env).ok_or_else(failure)?;
             Ok((loaded, Some(broken)))
         }
+    }
+}
+
+/// Keeps a copy of what can be used, for the day when the file cannot.
+fn remember(dirs: &Dirs, loaded: &Loaded) {
+    if loaded.file.is_some()
+        && let Err(error) = config::remember_good(&dirs.state, &loaded.text)
+    {
+        log::warn!(target: "config", "no copy of the configuration could be kept: {error}");
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn start(
         changed: changed.clone(),
     };
     let account = Account::start(spawner, setup).map_err(|error| Refused {
-        ended: Ended::Restart,
+        ended: Ended::Unusable,
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
@@ -105,15 +105,18 @@ pub(super) fn start(
 }
 
 fn locked(refused: lock::Refused) -> Refused {
-    let (pid, text) = match refused {
+    let (ended, text) = match refused {
         lock::Refused::Held { pid } => {
             let who = pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
-            (pid, format!("{who} on this host already runs the bot with this token"))
+            let pid = pid.and_then(|pid| u32::try_from(pid).ok());
+            let text = format!("{who} on this host already runs the bot with this token");
+            (Ended::Locked { pid }, text)
         }
-        lock::Refused::Failed(error) => (None, format!("the token's lock cannot be had: {error}")),
+        lock::Refused::Failed(error) => {
+            (Ended::Unusable, format!("the token's lock cannot be had: {error}"))
+        }
     };
-    let pid = pid.and_then(|pid| u32::try_from(pid).ok());
-    Refused { ended: Ended::Locked { pid }, status: Status::Error, text }
+    Refused { ended, status: Status::Error, text }
 }
 
 pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
@@ -129,7 +132,7 @@ pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused
     };
     let options = NetOptions { tcp, extra_ca: config.ca_file.clone() };
     Net::new(spawner, &options).map_err(|error| Refused {
-        ended: Ended::Refused(0),
+        ended: Ended::Unusable,
         status: Status::Error,
         text: format!("net.caFile cannot be used: {error}"),
     })

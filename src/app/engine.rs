@@ -12,7 +12,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use smol::net::TcpListener;
 
-use super::account::{self, Started};
+use super::account::{self, Refused, Started};
 use crate::base::{Instant, limits};
 use crate::channels::discord::View;
 use crate::control::{Control, Facts, Gate};
@@ -68,6 +68,8 @@ pub(super) struct Engine {
     changed: (Sender<()>, Receiver<()>),
     account: Option<Started>,
     place: supervise::Account,
+    /// When systemd wants to hear from us, if it watches.
+    watchdog_due: Option<Instant>,
     /// What was wrong with the configuration when it was last looked at.
     broken: Option<Broken>,
 }
@@ -100,7 +102,7 @@ impl Engine {
             account: RefCell::new(Shown::Nothing),
             spawner: spawner.clone(),
         };
-        Ok(Engine {
+        let mut engine = Engine {
             spawner: spawner.clone(),
             source,
             config,
@@ -111,8 +113,11 @@ impl Engine {
             changed: bounded(1),
             account: None,
             place: supervise::Account::default(),
+            watchdog_due: None,
             broken: None,
-        })
+        };
+        engine.schedule_watchdog();
+        Ok(engine)
     }
 
     /// Runs until a signal ends it.
@@ -191,8 +196,13 @@ impl Engine {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let watchdog = self.source.env.watchdog().map(|interval| clock::now() + interval / 3);
-        [self.place.deadline(), watchdog].into_iter().flatten().min()
+        [self.place.deadline(), self.watchdog_due].into_iter().flatten().min()
+    }
+
+    /// The ping has a time of its own: an account that keeps us busy must not put it off.
+    fn schedule_watchdog(&mut self) {
+        let interval = self.source.env.watchdog();
+        self.watchdog_due = interval.map(|interval| clock::now() + interval / 3);
     }
 
     /// Starts the account, or says why not.
@@ -200,6 +210,7 @@ impl Engine {
         let now = clock::now();
         let discord = &self.config.discord;
         if !discord.enabled {
+            self.place.start();
             self.board.account.replace(Shown::Nothing);
             return;
         }
@@ -211,10 +222,17 @@ impl Engine {
             }
             Err(refused) => {
                 self.place.ended(now, refused.ended);
-                if !self.place.is_locked() {
-                    log::error!(target: "discord", "{}", refused.text);
+                let Refused { status, text, .. } = refused;
+                // It is tried again every few seconds, and said once. What keeps the process from
+                // starting at all is said at its exit.
+                let is_told = match self.board.account.replace(Shown::Down(status, text.clone())) {
+                    Shown::Down(_, before) => before == text,
+                    Shown::Nothing => self.place.is_locked(),
+                    Shown::Running(_) => false,
+                };
+                if !is_told {
+                    log::error!(target: "discord", "{text}");
                 }
-                self.board.account.replace(Shown::Down(refused.status, refused.text));
             }
         }
         self.notifier.status(&self.board.line());
@@ -232,18 +250,29 @@ impl Engine {
             if self.place == supervise::Account::Running {
                 self.place.ended(clock::now(), ended);
             }
+        } else if self.account.is_some() {
+            // Parked no more: the files need not be looked at.
+            self.place.start();
         }
         self.notifier.status(&self.board.line());
     }
 
     async fn due(&mut self) {
-        if self.board.keeps_schedule() {
-            self.notifier.watchdog();
+        let now = clock::now();
+        if self.watchdog_due.is_some_and(|due| due <= now) {
+            if self.board.keeps_schedule() {
+                self.notifier.watchdog();
+            }
+            self.schedule_watchdog();
         }
-        match self.place.poll(clock::now()) {
-            Some(Act::Start) => self.start(),
-            Some(Act::Look) => self.reload().await,
-            None => {}
+        let act = self.place.poll(now);
+        if act.is_some() {
+            self.reload().await;
+        }
+        // Unless the files have changed and it was started with them just now.
+        let waits = self.account.is_none() && self.place == supervise::Account::Running;
+        if act == Some(Act::Start) && waits {
+            self.start();
         }
     }
 
@@ -262,17 +291,19 @@ impl Engine {
             }
         };
         self.broken = None;
-        let fresh = loaded.config;
-        if fresh.discord == self.config.discord && fresh.agent == self.config.agent {
+        let fresh = &loaded.config;
+        let ours = |config: &Config| (config.discord.clone(), config.agent, config.ca_file.clone());
+        if ours(fresh) == ours(&self.config) {
             return;
         }
         log::info!(target: "config", "the configuration has changed; starting anew with it");
         super::tell_mistakes(&loaded.mistakes);
+        super::remember(&self.source.dirs, &loaded);
         if let Some(token) = &fresh.discord.token {
             self.lines.hide(token);
         }
         let port = self.config.gateway.clone();
-        self.config = Config { gateway: port, ..fresh };
+        self.config = Config { gateway: port, ..loaded.config };
         if let Some(started) = self.account.take() {
             started.leave(Ask::Leave, limits::DRAIN).await;
         }

@@ -29,6 +29,8 @@ pub enum Ended {
         /// Its process id, if it could be found out.
         pid: Option<u32>,
     },
+    /// Something on this host that it needs cannot be used: the disk, a file of authorities.
+    Unusable,
 }
 
 /// What is next for it.
@@ -49,7 +51,7 @@ pub fn judge(ended: Ended) -> Next {
     match ended {
         Ended::Asked => Next::Stop,
         Ended::Restart => Next::Retry(Duration::ZERO),
-        Ended::Locked { .. } => Next::Retry(PARKED_LOOK),
+        Ended::Locked { .. } | Ended::Unusable => Next::Retry(PARKED_LOOK),
         Ended::TokenMissing | Ended::TokenRefused | Ended::Refused(_) => {
             Next::Park(Some(PARKED_LOOK))
         }
@@ -150,6 +152,9 @@ mod tests {
         assert_eq!(locked.poll(NOW), None);
         assert_eq!(locked.poll(NOW + PARKED_LOOK), Some(Act::Start));
         assert_eq!(locked, Account::Running);
+        let mut unusable = down(Ended::Unusable);
+        assert_eq!(unusable.poll(NOW), None, "a disk that refused is not asked without pause");
+        assert_eq!(unusable.poll(NOW + PARKED_LOOK), Some(Act::Start));
         for why in [Ended::TokenMissing, Ended::TokenRefused, Ended::Refused(4014)] {
             let mut parked = down(why);
             let mut now = NOW;
