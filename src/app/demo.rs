@@ -58,14 +58,29 @@ async fn run(spawner: Spawner, out: impl Write + 'static, colours: bool) -> Resu
     show.line("barnacle and a small Discord of its own, in one process. Connecting …")?;
     let stage = Stage::set(&spawner).await?;
     show.intro(started)?;
-    let mut play = Play { stage, show, fault: None, lost_at: None, over: false };
+    let mut play = Play {
+        stage,
+        show,
+        fault: None,
+        lost_at: None,
+        over: false,
+        unanswered: 0,
+        leave_at: None,
+    };
     let mut stdin = smol::Unblock::new(std::io::stdin());
     let over = loop {
+        if play.leave_at.is_some() && play.unanswered == 0 {
+            break Ok(());
+        }
         let key = async {
+            if let Some(at) = play.leave_at {
+                clock::sleep_until(at).await;
+                return Happening::End;
+            }
             let mut byte = [0];
             match stdin.read(&mut byte).await {
                 Ok(1) => Happening::Key(byte[0]),
-                _ => Happening::End,
+                _ => Happening::Key(END_OF_INPUT),
             }
         };
         let event = async {
@@ -79,7 +94,7 @@ async fn run(spawner: Spawner, out: impl Write + 'static, colours: bool) -> Resu
             Happening::End
         };
         let done = match or(signal, or(event, key)).await {
-            Happening::Key(END_OF_INPUT) | Happening::End => break Ok(()),
+            Happening::End => break Ok(()),
             Happening::Key(key) => play.key(key),
             Happening::Event(event) => play.see(&event),
         };
@@ -90,7 +105,6 @@ async fn run(spawner: Spawner, out: impl Write + 'static, colours: bool) -> Resu
             break Err(failure);
         }
     };
-    // What was typed before the end of a pipe is still answered.
     let Play { stage, mut show, .. } = play;
     let shown = over.and_then(|()| show.line("Leaving."));
     stage.strike().await;
@@ -114,6 +128,10 @@ struct Play<W> {
     lost_at: Option<Instant>,
     /// Somebody has said that it is over.
     over: bool,
+    /// Messages to the bot that it has not answered yet.
+    unanswered: u32,
+    /// The input has ended. What was typed before is still answered, if it is by then.
+    leave_at: Option<Instant>,
 }
 
 impl<W: Write> Play<W> {
@@ -133,6 +151,10 @@ impl<W: Write> Play<W> {
                 fault.map_or(Ok(()), |fault| self.inject(fault))
             }
             b'?' if self.show.typed && self.show.line.is_empty() => self.show.keys(),
+            END_OF_INPUT => {
+                self.leave_at.get_or_insert(clock::now() + limits::DRAIN);
+                Ok(())
+            }
             // Escape sequences of cursor keys and the like mean nothing here.
             0..=31 => Ok(()),
             _ if self.show.line.len() < limits::DISCORD_MESSAGE_CHARS_MAX => {
@@ -161,6 +183,7 @@ impl<W: Write> Play<W> {
             (_, Some(name)) => self.inject(name),
             (text, None) => {
                 self.stage.say(text)?;
+                self.unanswered += 1;
                 Ok(())
             }
         }
@@ -187,6 +210,7 @@ impl<W: Write> Play<W> {
         match &event.what {
             What::Posted { channel, id, by_bot, .. } => {
                 let text = self.stage.sandbox.text(*channel, *id).unwrap_or_default();
+                self.unanswered = self.unanswered.saturating_sub((*by_bot).into());
                 let (who, hue) = if *by_bot { ("bot", Hue::Good) } else { ("you", Hue::Plain) };
                 self.show.event(hue, &format!("{who}: {text}"))
             }

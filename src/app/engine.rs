@@ -164,10 +164,11 @@ impl Engine {
         if let Ok(address) = listener.local_addr() {
             log::info!(target: "gateway", "listening on http://{address}");
         }
-        let (board, lines) = (self.board.clone(), self.lines.clone());
+        let (board, doorman, lines) = (self.board.clone(), self.board.clone(), self.lines.clone());
         let control = Rc::new(Control {
             gate: Gate::new(&token, !self.config.gateway.lan),
             facts: Rc::new(move || board.facts()),
+            draining: Rc::new(move || doorman.draining.get()),
             lines,
         });
         Ok(server::serve(Door::Tcp(listener), &self.spawner, Limits::default(), move |request| {
@@ -387,7 +388,7 @@ impl Board {
             "channels": { "discord": discord },
             "thread": account::thread_json(&meter),
         });
-        Facts { report, uptime: now.since(self.started), draining: self.draining.get(), status }
+        Facts { report, uptime: now.since(self.started), status }
     }
 
     /// One line for `systemctl status`.

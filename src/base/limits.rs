@@ -61,9 +61,10 @@ pub const LIVE_PROOF: Duration = Duration::from_secs(60);
 pub const REPLAY_MAX: Duration = Duration::from_secs(60);
 /// From asking `GET /gateway/bot` to going on without its answer.
 pub const GATEWAY_INFO_DEADLINE: Duration = Duration::from_secs(10);
-/// An answer of `GET /gateway/bot` that is older is asked for anew before an IDENTIFY ("should not
-/// be cached for extended periods").
-pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(300);
+/// An answer of `GET /gateway/bot` that is older is asked for anew before an IDENTIFY: others with
+/// the same token may have spent the budget since. Less than the spacing of IDENTIFYs, so that each
+/// is preceded by an answer.
+pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(5);
 /// How long a closing socket waits for the server's FIN.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -352,6 +353,7 @@ const _: () = assert!(
 const _: () = assert!(GATEWAY_BOT_DEADLINE.as_secs() < GATEWAY_INFO_DEADLINE.as_secs());
 const _: () = assert!(RESUMED_DEADLINE.as_secs() < REPLAY_MAX.as_secs());
 const _: () = assert!(UNPROVEN_MIN.is_power_of_two());
+const _: () = assert!(GATEWAY_INFO_AGE_MAX.as_millis() < IDENTIFY_SPACING.as_millis());
 const _: () = assert!(IDENTIFY_OWN_MAX + (IDENTIFY_REMAINING_HOLD as usize) < 1000);
 const _: () = assert!(HELLO_DEADLINE.as_secs() < READY_DEADLINE.as_secs());
 const _: () = assert!(ACK_DEADLINE_MAX.as_secs() < TCP_USER_TIMEOUT.as_secs());

@@ -36,8 +36,6 @@ pub(crate) struct Facts {
     pub(crate) report: Report,
     /// How long the process has run.
     pub(crate) uptime: Duration,
-    /// Whether the process is on its way out.
-    pub(crate) draining: bool,
     /// All the rest that `status` shows.
     pub(crate) status: Value,
 }
@@ -48,6 +46,8 @@ pub(crate) struct Control {
     pub(crate) gate: Gate,
     /// Takes a snapshot.
     pub(crate) facts: Rc<dyn Fn() -> Facts>,
+    /// Whether the process is on its way out.
+    pub(crate) draining: Rc<dyn Fn() -> bool>,
     /// The log's memory.
     pub(crate) lines: Lines,
 }
@@ -76,21 +76,21 @@ impl Control {
     }
 
     fn startup(&self) -> Response {
-        let facts = (self.facts)();
-        let status = if facts.draining { "draining" } else { "started" };
+        let (facts, draining) = ((self.facts)(), (self.draining)());
+        let status = if draining { "draining" } else { "started" };
         let body = json!({
-            "ok": !facts.draining,
+            "ok": !draining,
             "status": status,
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeMs": millis(facts.uptime),
         });
-        json_answer(if facts.draining { 503 } else { 200 }, &body)
+        json_answer(if draining { 503 } else { 200 }, &body)
     }
 
     fn ready(&self) -> Response {
         let facts = (self.facts)();
         let failing: Vec<&str> = facts.report.failing().collect();
-        let ready = failing.is_empty() && !facts.draining;
+        let ready = failing.is_empty() && !(self.draining)();
         let body = json!({ "ready": ready, "failing": failing, "uptimeMs": millis(facts.uptime) });
         json_answer(if ready { 200 } else { 503 }, &body)
     }
@@ -111,9 +111,9 @@ impl Control {
             return Response { content_type: "application/x-ndjson", ..Response::text(200, &text) };
         }
         let seen = first.last().map_or(after, |line| line.seq);
-        let lines = self.lines.clone();
+        let (lines, draining) = (self.lines.clone(), self.draining.clone());
         let body = stream::unfold((Some(first), seen), move |(next, mut seen)| {
-            let lines = lines.clone();
+            let (lines, draining) = (lines.clone(), draining.clone());
             async move {
                 if let Some(first) = next {
                     return Some((
@@ -128,6 +128,10 @@ impl Control {
                         seen = last.seq;
                         let text: String = fresh.iter().map(line_json).collect();
                         return Some((text.into_bytes(), (None, seen)));
+                    }
+                    // The end is said in order, not found out from a broken connection.
+                    if draining() {
+                        return None;
                     }
                 }
             }

@@ -403,14 +403,15 @@ pub static FAULTS: &[Fault] = {
             Dropped,
             (Resumed, 30),
         ),
-        row("refuse", "nothing listens", (Listen, Drop), Seconds(15), Dropped, (Resumed, 35)),
+        // The longest wait between two tries may have begun just before the end.
+        row("refuse", "nothing listens", (Listen, Drop), Seconds(15), Dropped, (Resumed, 75)),
         row(
             "upgrade-502",
             "upgrades are answered by 502",
             (Upgrade, Status(502)),
             Seconds(15),
             Dropped,
-            (Resumed, 35),
+            (Resumed, 75),
         ),
         row(
             "upgrade-429",
@@ -418,7 +419,7 @@ pub static FAULTS: &[Fault] = {
             (Upgrade, Status(429)),
             Seconds(15),
             Dropped,
-            (Resumed, 35),
+            (Resumed, 75),
         ),
         row(
             "resume-url-dead",
@@ -480,7 +481,7 @@ pub static FAULTS: &[Fault] = {
             (Budget, Remaining(0)),
             Seconds(20),
             Renew,
-            (Ready, 40),
+            (Ready, 80),
         ),
         row(
             "intents-off",
@@ -512,7 +513,7 @@ pub static FAULTS: &[Fault] = {
         row("rest-502", "posts fail with 502", (Rest, Status(502)), Times(2), No, (Delivered, 20)),
         row("rest-hang", "a post is never answered", (Rest, Hang), ONCE, No, (Delivered, 45)),
         row("rest-cut", "posts arrive, answers do not", (Rest, Cut), Times(2), No, (Delivered, 20)),
-        row("rest-401", "posts are unauthorised", (Rest, Status(401)), ONCE, No, (Parked, 10)),
+        row("rest-401", "a post is unauthorised", (Rest, Status(401)), ONCE, No, (Delivered, 10)),
         row("rest-403", "a post is forbidden", (Rest, Status(403)), ONCE, No, (Unmoved, 10)),
     ]
 };

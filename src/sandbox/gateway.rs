@@ -2,7 +2,8 @@
 //! over what the client says, what its session has for it, and what faults are played to it.
 
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use async_tungstenite::accept_hdr_async_with_config;
 use async_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use futures_rustls::TlsAcceptor;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use smol::channel::{Receiver, bounded};
 use smol::future::{or, poll_once};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -40,6 +42,8 @@ const RECONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const STALL_SECONDS: u64 = 12;
 /// What a client may have sent by the time that a stall is over.
 const EARLY_BYTES_MAX: usize = 16 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 /// How long an old connection's end may take to be seen when a new one has come already.
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -62,22 +66,26 @@ pub async fn listen(
     let Ok(address) = listener.local_addr() else { return };
     let (sender, changed) = bounded(1);
     shared.changes.borrow_mut().push(sender);
-    let mut open = Some(listener);
+    let mut door = Door::Open(listener);
     loop {
-        match (closed_until(&shared, entrance), &open) {
-            (Some(until), _) => {
-                open = None;
+        door = match (closed_until(&shared, entrance), door) {
+            (Some(until), Door::Shut(seat)) => {
                 let _ = or(changed.recv(), async {
                     clock::sleep_until(until).await;
                     Ok(())
                 })
                 .await;
+                Door::Shut(seat)
             }
-            (None, None) => match TcpListener::bind(address).await {
-                Ok(listener) => open = Some(listener),
-                Err(_) => clock::sleep(limits::ACCEPT_PAUSE).await,
+            (Some(_), Door::Open(listener)) => {
+                drop(listener);
+                Door::Shut(seat(address).await)
+            }
+            (None, Door::Shut(seat)) => match reopened(seat) {
+                Ok(listener) => Door::Open(listener),
+                Err(_) => return,
             },
-            (None, Some(listener)) => {
+            (None, Door::Open(listener)) => {
                 let accepted = or(async { listener.accept().await.ok() }, async {
                     let _ = changed.recv().await;
                     None
@@ -88,9 +96,38 @@ pub async fn listen(
                     let task = life(shared.clone(), tcp, entrance, acceptor.clone());
                     shared.spawner.spawn(Tier::Wire, "sandbox", task).detach();
                 }
+                Door::Open(listener)
             }
+        };
+    }
+}
+
+/// A port, whether or not somebody listens at it.
+enum Door {
+    Open(TcpListener),
+    /// Bound, so that nobody else gets the port, but not listening, so that it refuses.
+    Shut(OwnedFd),
+}
+
+async fn seat(address: SocketAddr) -> OwnedFd {
+    let bound = || -> io::Result<OwnedFd> {
+        let (family, stream) = (AddressFamily::INET, SocketType::STREAM);
+        let socket = net::socket_with(family, stream, SocketFlags::CLOEXEC, None)?;
+        net::sockopt::set_socket_reuseaddr(&socket, true)?;
+        net::bind(&socket, &address)?;
+        Ok(socket)
+    };
+    loop {
+        match bound() {
+            Ok(socket) => return socket,
+            Err(_) => clock::sleep(limits::ACCEPT_PAUSE).await,
         }
     }
+}
+
+fn reopened(seat: OwnedFd) -> io::Result<TcpListener> {
+    net::listen(&seat, BACKLOG)?;
+    TcpListener::try_from(std::net::TcpListener::from(seat))
 }
 
 /// Until when nothing listens at `entrance`; `None` if it does.
@@ -321,7 +358,7 @@ pub(super) struct Connection {
     pub(super) data_first: bool,
     pub(super) twice: bool,
     pub(super) sends: SlidingWindow<{ limits::GATEWAY_SENDS_MAX }>,
-    /// When the next heartbeat is due.
+    /// When the next heartbeat is due; never before HELLO has said how often.
     pub(super) beat_due: Instant,
     /// When the connection ends after an op 7.
     leave_at: Option<Instant>,
@@ -339,7 +376,7 @@ impl Connection {
         let Upgraded { io, compress, version } = upgraded;
         Connection {
             pace: shared.spawner.pace(),
-            beat_due: clock::now() + shared.options.heartbeat,
+            beat_due: Instant(u64::MAX),
             shared,
             id,
             version,
@@ -374,6 +411,7 @@ impl Connection {
         let millis = self.shared.options.heartbeat.as_millis();
         let data = format!(r#"{{"heartbeat_interval":{millis},"_trace":["sandbox"]}}"#);
         self.send(&format!(r#"{{"t":null,"s":null,"op":10,"d":{data}}}"#)).await?;
+        self.beat_due = clock::now() + self.shared.options.heartbeat;
         self.shared.note(self.id, None, What::Hello);
         Ok(())
     }
@@ -562,7 +600,7 @@ impl Connection {
     /// Ends the connection by RST.
     pub(super) fn reset(&mut self) -> Over {
         self.shared.note(self.id, self.bot, What::Closed(1006));
-        let _ = rustix::net::sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO));
+        let _ = net::sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO));
         Over::Reset
     }
 

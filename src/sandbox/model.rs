@@ -133,15 +133,16 @@ fn bare_member() -> Value {
 #[must_use]
 pub fn channel(world: &World, channel: &Channel) -> Value {
     let last = channel.messages.back().map(|message| message.id.to_string());
-    let mut value = json!({"id": channel.id.to_string(), "last_message_id": last, "flags": 0});
+    let mut value = json!({
+        "id": channel.id.to_string(), "type": channel_type(channel.kind), "last_message_id": last,
+        "flags": 0,
+    });
     match channel.kind {
         Kind::Direct { with, .. } => {
-            value["type"] = 1.into();
             value["recipients"] = world.users.get(&with).map(user).into_iter().collect();
         }
         Kind::Text => {
             let position = world.channels.keys().position(|&id| id == channel.id);
-            value["type"] = 0.into();
             value["position"] = position.into();
             value["parent_id"] = Value::Null;
             value["topic"] = Value::Null;
@@ -150,7 +151,6 @@ pub fn channel(world: &World, channel: &Channel) -> Value {
             value["permission_overwrites"] = json!([]);
         }
         Kind::Thread { parent } => {
-            value["type"] = 11.into();
             value["parent_id"] = parent.to_string().into();
             value["owner_id"] = "0".into();
             value["member_count"] = 1.into();
@@ -205,6 +205,9 @@ pub fn message(world: &World, message: &Message, view: View) -> Value {
     {
         value["nonce"] = nonce.as_str().into();
     }
+    if view.event {
+        value["channel_type"] = channel.map(|place| channel_type(place.kind)).into();
+    }
     if view.event && !is_direct {
         value["guild_id"] = GUILD.to_string().into();
         value["member"] = bare_member();
@@ -221,6 +224,15 @@ pub fn message(world: &World, message: &Message, view: View) -> Value {
         value["referenced_message"] = cut.as_ref().map_or(Value::Null, bare);
     }
     value
+}
+
+/// Discord's number for a kind of channel ("Channel Types").
+fn channel_type(kind: Kind) -> u8 {
+    match kind {
+        Kind::Text => 0,
+        Kind::Direct { .. } => 1,
+        Kind::Thread { .. } => 11,
+    }
 }
 
 fn file((index, (name, size)): (usize, &(String, usize))) -> Value {

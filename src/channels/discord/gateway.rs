@@ -12,6 +12,7 @@ use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
 use super::doors::Doors;
+use super::preflight;
 use super::rest::{Answer, Calls};
 use super::session::Keeper;
 use super::wire::Wire;
@@ -47,6 +48,7 @@ enum Event {
     Message,
     Durable(u64),
     Drained,
+    Refused,
     Ended(End),
 }
 
@@ -71,6 +73,10 @@ pub(super) struct Tools {
 pub(super) struct GatewayPort {
     tools: Tools,
     asks: Pin<Box<Receiver<Ask>>>,
+    /// REST was answered 401 …
+    doubts: Pin<Box<Receiver<()>>>,
+    /// … and the token is asked about again before that is believed.
+    check: Option<Doing<bool>>,
     link: Link,
     wire: Wire,
     fetch: Option<Doing<Answer>>,
@@ -100,10 +106,12 @@ struct StartLimit {
 }
 
 impl GatewayPort {
-    pub(super) fn new(tools: Tools, asks: Receiver<Ask>) -> GatewayPort {
+    pub(super) fn new(tools: Tools, asks: Receiver<Ask>, doubts: Receiver<()>) -> GatewayPort {
         GatewayPort {
             tools,
             asks: Box::pin(asks),
+            doubts: Box::pin(doubts),
+            check: None,
             link: Link::Down,
             wire: Wire::new(),
             fetch: None,
@@ -173,7 +181,21 @@ impl GatewayPort {
             self.fetched = answer;
             return Poll::Ready(Event::Fetched);
         }
+        if self.poll_check(context).is_ready() {
+            return Poll::Ready(Event::Refused);
+        }
         self.poll_link(context)
+    }
+
+    /// Ready when the token is known to be refused.
+    fn poll_check(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(Some(())) = self.doubts.as_mut().poll_next(context) {
+            self.check = Some(Box::pin(preflight::is_refused(self.tools.calls.clone())));
+        }
+        let Some(check) = &mut self.check else { return Poll::Pending };
+        let is_refused = std::task::ready!(check.as_mut().poll(context));
+        self.check = None;
+        if is_refused { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn poll_link(&mut self, context: &mut Context<'_>) -> Poll<Event> {
@@ -331,6 +353,7 @@ impl Port<Gateway> for GatewayPort {
             Event::Message => Input::Heard(self.wire.decoder.signal()),
             Event::Durable(seq) => Input::Durable(seq),
             Event::Drained => Input::Drained,
+            Event::Refused => Input::Unauthorized,
             Event::Ended(end) => Input::Ended(end),
         })
     }

@@ -110,7 +110,8 @@ impl Account {
         let (asks, asked) = bounded(8);
         let (calls, waiting) = Calls::new();
         let http = Client::new(&setup.net, Tier::Wire);
-        let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting);
+        let (doubt, doubts) = bounded(1);
+        let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let mut rest = Rest::new(os_seed());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let doors = Doors {
@@ -131,7 +132,7 @@ impl Account {
             due: due.clone(),
         };
         let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.told);
-        let mut port = GatewayPort::new(tools, asked);
+        let mut port = GatewayPort::new(tools, asked, doubts);
         let mut config = setup.gateway;
         let (first_look, wanted) = (setup.only_allowed_intents, Intents(config.intents));
         let report = preflight::report(calls.clone(), wanted);

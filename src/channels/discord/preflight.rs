@@ -33,19 +33,25 @@ pub(super) async fn application(calls: &Calls) -> Result<Application, Failure> {
     serde_json::from_slice(&body).map_err(|_| Failure::Lost)
 }
 
+/// Whether the token is refused. A single 401 may be a fault of the server's, and an account that
+/// nobody watches must not end by it; a 2xx here lets the REST side go on.
+pub(super) async fn is_refused(calls: Calls) -> bool {
+    loop {
+        match application(&calls).await {
+            Ok(_) => return false,
+            Err(Failure::Unauthorized) => return true,
+            Err(_) => clock::sleep(limits::PARKED_LOOK).await,
+        }
+    }
+}
+
 /// Asks, and says what a person should know. Nothing here stops the connection: what Discord
 /// refuses it says again there, with a close code that parks.
 pub(super) async fn report(calls: Calls, wanted: Intents) {
     let application = match application(&calls).await {
         Ok(application) => application,
-        Err(Failure::Unauthorized) => {
-            log::error!(
-                target: "discord",
-                "Discord refuses the token: make a new one in the developer portal \
-                 (Bot, Reset Token) and put it where the old one is"
-            );
-            return;
-        }
+        // The connection parks with the cure in words.
+        Err(Failure::Unauthorized) => return,
         Err(failure) => {
             log::debug!(target: "discord", "pre-flight: no answer ({failure:?}); going on");
             return;

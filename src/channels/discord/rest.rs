@@ -92,11 +92,19 @@ pub(super) struct RestPort {
     jobs: BTreeMap<u64, Job>,
     flights: Vec<(u64, Flight)>,
     count: u64,
+    /// Told, without a word, when the token was refused.
+    doubt: Sender<()>,
 }
 
 impl RestPort {
     /// A port to the API at `base` (without a final slash) for the bot with `token`.
-    pub(super) fn new(http: Client, base: String, token: &Secret, waiting: Waiting) -> RestPort {
+    pub(super) fn new(
+        http: Client,
+        base: String,
+        token: &Secret,
+        waiting: Waiting,
+        doubt: Sender<()>,
+    ) -> RestPort {
         RestPort {
             http,
             base,
@@ -105,6 +113,7 @@ impl RestPort {
             jobs: BTreeMap::new(),
             flights: Vec::new(),
             count: 0,
+            doubt,
         }
     }
 
@@ -185,7 +194,13 @@ impl Port<Rest> for RestPort {
             }
             Output::Done { job } => self.finish(job, Ok),
             Output::Failed { job, why } => self.finish(job, |_| Err(why)),
-            Output::Tell(tell) => log::log!(target: "discord", level(&tell), "{tell}"),
+            Output::Tell(tell) => {
+                log::log!(target: "discord", level(&tell), "{tell}");
+                if tell == Tell::Unauthorized {
+                    // One word that waits says it all.
+                    let _ = self.doubt.try_send(());
+                }
+            }
         }
     }
 
@@ -207,11 +222,10 @@ pub(crate) fn authorized(request: Request, token: &Secret) -> Request {
 
 fn level(tell: &Tell) -> log::Level {
     match tell {
-        Tell::Banned { .. } | Tell::TooManyInvalid { .. } | Tell::Unauthorized => log::Level::Error,
-        // That the way there is cut is told by the gateway's own line.
-        Tell::Retry { route: Route::GatewayBot | Route::ApplicationMe, status: None, .. } => {
-            log::Level::Debug
-        }
+        Tell::Banned { .. } | Tell::TooManyInvalid { .. } => log::Level::Error,
+        // That the way there is cut, or the token refused, is told by the gateway's own line.
+        Tell::Retry { route: Route::GatewayBot | Route::ApplicationMe, status: None, .. }
+        | Tell::Unauthorized => log::Level::Debug,
         Tell::Limited { .. } | Tell::Retry { .. } => log::Level::Warn,
         Tell::Unblocked => log::Level::Info,
     }

@@ -222,7 +222,9 @@ fn intents(read: &mut Reader<'_>) -> Intents {
         Node::Whole(_) | Node::Large(_) | Node::Text(_) => {
             id(value).and_then(|bits| u32::try_from(bits).ok()).map(Intents::Bits)
         }
-        Node::List(names) => Some(Intents::Bits(sum(names, &mut strangers))),
+        // A list of strangers alone would make the bot deaf.
+        Node::List(names) => Some(Intents::Bits(sum(names, &mut strangers)))
+            .filter(|&sum| sum != Intents::Bits(0) || names.is_empty()),
         Node::Map(switches) => {
             let mut all = intents::Intents::DEFAULT.0;
             for (name, value) in switches {
