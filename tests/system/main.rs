@@ -1,0 +1,23 @@
+//! The real binary against its own sandbox: every promise as somebody meets it who runs barnacle.
+//!
+//! `cargo test --test system`, or `tests/run system` for the file that is shipped. Most of the time
+//! is spent waiting for heartbeats and deadlines, so more threads than cores make it shorter:
+//! `-- --test-threads=8`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
+
+mod faces;
+mod faults;
+mod harness;
+mod health;
+mod logs;
+mod peers;
+mod recover;
+mod replies;
+mod restart;
+mod start;
