@@ -5,7 +5,9 @@
 //! It reaches as far as the network namespace: containers with their own do not see each other.
 
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::base::Secret;
 use crate::base::text::Hex;
@@ -13,7 +15,8 @@ use crate::base::text::Hex;
 /// Held for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _listener: UnixListener,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it only has to be open"))]
+    listener: UnixListener,
 }
 
 /// Why the lock was not given.
@@ -35,7 +38,7 @@ pub(crate) enum Refused {
 pub(crate) fn take(channel: &str, token: &Secret) -> Result<Lock, Refused> {
     let address = address(channel, token).map_err(Refused::Failed)?;
     match UnixListener::bind_addr(&address) {
-        Ok(listener) => Ok(Lock { _listener: listener }),
+        Ok(listener) => Ok(Lock { listener: listener }),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             Err(Refused::Held { pid: holder(&address) })
         }
@@ -53,9 +56,14 @@ fn address(channel: &str, token: &Secret) -> std::io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(format!("barnacle-{}", Hex(hash.as_ref())))
 }
 
-/// Whoever listens is told apart by `SO_PEERCRED`.
+/// Whoever listens is told apart by `SO_PEERCRED`. Nobody accepts, so each question stays in the
+/// holder's queue; once that is full a connect would wait for ever, and is not made.
 fn holder(address: &SocketAddr) -> Option<i32> {
-    let stream = UnixStream::connect_addr(address).ok()?;
+    let address = SocketAddrUnix::new_abstract_name(address.as_abstract_name()?).ok()?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let stream =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
+    rustix::net::connect(&stream, &address).ok()?;
     let credentials = rustix::net::sockopt::socket_peercred(&stream).ok()?;
     Some(credentials.pid.as_raw_nonzero().get())
 }
@@ -76,5 +84,17 @@ mod tests {
         assert!(take("telegram", &token).is_ok());
         drop(first);
         assert!(take("discord", &token).is_ok(), "free again");
+    }
+
+    #[test]
+    fn a_holder_that_was_asked_too_often_holds_up_nobody() {
+        let token = Secret::new("lock-test-crowd");
+        let held = take("discord", &token).unwrap();
+        // With the smallest queue there is, a few questions fill it.
+        rustix::net::listen(&held.listener, 0).unwrap();
+        for _ in 0..8 {
+            assert!(matches!(take("discord", &token), Err(Refused::Held { .. })));
+        }
+        assert!(matches!(take("discord", &token), Err(Refused::Held { pid: None })));
     }
 }
