@@ -23,6 +23,7 @@ use crate::proto::discord::gateway::{
 };
 use crate::proto::discord::model::Kind;
 use crate::proto::discord::rest::{Failure, Route};
+use crate::rt::clock;
 use crate::rt::executor::Meter;
 use crate::rt::net::{Net, ws};
 
@@ -43,6 +44,7 @@ enum Link {
 /// What happened, before the machine's input borrows from it.
 enum Event {
     Fetched,
+    Clock,
     Asked(Ask),
     Opened,
     Message,
@@ -83,7 +85,10 @@ pub(super) struct GatewayPort {
     /// What was fetched, for the input to borrow from.
     fetched: Answer,
     info: Option<BotInfo>,
-    draining: bool,
+    /// Until when the socket is emptied without waiting.
+    draining: Option<Instant>,
+    /// The clock on the wall is to be looked at: it may have been set, or the host have slept.
+    clock_due: bool,
     /// The last sequence that the machine was told is durable.
     durable: u64,
     /// Somebody asked it to end, and it will when the socket is gone.
@@ -117,7 +122,8 @@ impl GatewayPort {
             fetch: None,
             fetched: Err(Failure::Lost),
             info: None,
-            draining: false,
+            draining: None,
+            clock_due: false,
             durable: 0,
             leaving: false,
         }
@@ -126,7 +132,8 @@ impl GatewayPort {
     fn dial(&mut self, now: Instant, url: Box<str>, deadline: Duration) {
         let (net, mask) = (self.tools.net.clone(), Rng::new(self.tools.mask.bits()));
         self.wire.reset();
-        self.draining = false;
+        self.draining = None;
+        self.clock_due = true;
         self.link =
             Link::Dialling(Box::pin(
                 async move { ws::dial(&net, &url, now + deadline, mask).await },
@@ -135,7 +142,7 @@ impl GatewayPort {
 
     /// The old socket is consumed here, and nowhere is another made before this is over.
     fn close(&mut self, code: u16, patience: Duration, end: End) {
-        self.draining = false;
+        self.draining = None;
         self.link = match mem::replace(&mut self.link, Link::Down) {
             Link::Up(socket) => Link::Closing(Box::pin(socket.close(code, patience)), end),
             // Dropping a dial closes whatever it had opened.
@@ -165,14 +172,19 @@ impl GatewayPort {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        if let Poll::Ready(Some(ask)) = self.asks.as_mut().poll_next(context) {
-            self.leaving |= matches!(ask, Ask::Stop | Ask::Leave);
-            return Poll::Ready(Event::Asked(ask));
+        if mem::take(&mut self.clock_due) {
+            return Poll::Ready(Event::Clock);
         }
+        // Before what is asked: whoever leaves keeps the latest. Nobody wakes us for this alone:
+        // an old cursor only brings back what is known to be answered.
         let durable = self.tools.doors.ledger.borrow().inflight.durable();
         if durable != self.durable {
             self.durable = durable;
             return Poll::Ready(Event::Durable(durable));
+        }
+        if let Poll::Ready(Some(ask)) = self.asks.as_mut().poll_next(context) {
+            self.leaving |= matches!(ask, Ask::Stop | Ask::Leave);
+            return Poll::Ready(Event::Asked(ask));
         }
         if let Some(fetch) = &mut self.fetch
             && let Poll::Ready(answer) = fetch.as_mut().poll(context)
@@ -221,31 +233,34 @@ impl GatewayPort {
         }
     }
 
-    /// Reads until a gateway message is complete. While draining it does not wait.
+    /// Reads on. While draining it does not wait. What was read and completes no gateway message
+    /// ends the turn: a server that sends nothing but pieces must not hold the thread.
     fn poll_socket(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        loop {
-            let Link::Up(socket) = &mut self.link else { return Poll::Pending };
-            let read = if self.draining {
-                match socket.try_next(&mut self.wire) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => {
-                        self.draining = false;
-                        return Poll::Ready(Event::Drained);
-                    }
-                    Err(end) => Err(end),
+        let Link::Up(socket) = &mut self.link else { return Poll::Pending };
+        let read = if let Some(until) = self.draining {
+            let is_over = clock::now() >= until;
+            match if is_over { Ok(false) } else { socket.try_next(&mut self.wire) } {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    self.draining = None;
+                    return Poll::Ready(Event::Drained);
                 }
-            } else {
-                let next = pin!(socket.next(&mut self.wire));
-                std::task::ready!(next.poll(context))
-            };
-            // A message that came whole before the end is heard before it.
-            match read.and_then(|()| self.wire.take()) {
-                Ok(true) => return Poll::Ready(Event::Message),
-                Ok(false) => {}
-                Err(end) => {
-                    self.lost(end);
-                    return self.poll_link(context);
-                }
+                Err(end) => Err(end),
+            }
+        } else {
+            let next = pin!(socket.next(&mut self.wire));
+            std::task::ready!(next.poll(context))
+        };
+        // A message that came whole before the end is heard before it.
+        match read.and_then(|()| self.wire.take()) {
+            Ok(true) => Poll::Ready(Event::Message),
+            Ok(false) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(end) => {
+                self.lost(end);
+                self.poll_link(context)
             }
         }
     }
@@ -317,7 +332,7 @@ impl Port<Gateway> for GatewayPort {
                 let patience = if silence { Duration::ZERO } else { limits::CLOSE_WAIT };
                 self.close(code, patience, End::Asked);
             }
-            Output::Drain => self.draining = true,
+            Output::Drain => self.draining = Some(now + limits::SOCKET_DRAIN),
             Output::Deliver => self.deliver(),
             Output::Save(urgency, saved) => {
                 // READY is kept before anything else is done about it; RESUMED does not tell who
@@ -348,6 +363,7 @@ impl Port<Gateway> for GatewayPort {
     async fn next(&mut self) -> Option<Input<'_>> {
         Some(match poll_fn(|context| self.poll_event(context)).await {
             Event::Fetched => self.heard_fetch(),
+            Event::Clock => Input::Wall(clock::wall()),
             Event::Asked(ask) => Input::Ask(ask),
             Event::Opened => Input::Open,
             Event::Message => Input::Heard(self.wire.decoder.signal()),
