@@ -105,7 +105,8 @@ impl Replies {
             Told::Started { chat, id } => {
                 self.note(chat, id, Step::Started);
                 self.working.push(chat);
-                self.type_again();
+                self.show_typing(chat);
+                self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
             Told::Answered { chat, id, text, fault } => {
                 self.working.retain(|&other| other != chat);
@@ -136,13 +137,14 @@ impl Replies {
     /// ("Trigger Typing Indicator"), so it is said again before. A courtesy: nobody waits for what
     /// comes of it.
     fn type_again(&mut self) {
-        let now = clock::now();
-        for chat in &self.working {
-            let typing = Route::Typing { channel: chat.id };
-            self.calls.spare(typing, now + limits::REST_TYPING_DEADLINE);
-        }
+        self.working.iter().for_each(|&chat| self.show_typing(chat));
         let again = clock::sleep(limits::TYPING_AGAIN);
         self.typing = (!self.working.is_empty()).then(|| Box::pin(again) as Doing<()>);
+    }
+
+    fn show_typing(&self, chat: ChatId) {
+        let typing = Route::Typing { channel: chat.id };
+        self.calls.spare(typing, clock::now() + limits::REST_TYPING_DEADLINE);
     }
 
     fn act(&mut self, output: Output) {
