@@ -33,11 +33,17 @@ pub(crate) struct Kept {
 /// Where it is written.
 #[derive(Clone)]
 pub(crate) struct Cells {
-    hot: Cell,
-    cold: Cell,
+    hot: Place,
+    cold: Place,
     /// How often the hot one is written.
     beat: Duration,
-    /// Whether the last write failed.
+}
+
+/// One of them.
+#[derive(Clone)]
+struct Place {
+    cell: Cell,
+    /// Whether the last write to its disk failed.
     failing: Arc<AtomicBool>,
 }
 
@@ -45,24 +51,25 @@ impl Cells {
     /// The cells in these directories. Without one for the runtime, both are in `state`, and the
     /// hot one is written less often.
     pub(crate) fn new(runtime: Option<&Path>, state: &Path) -> Cells {
-        let cell = |dir, name| Cell::new(dir, name, limits::SESSION_RECORD_BYTES_MAX);
+        let failing = Arc::<AtomicBool>::default();
+        // What works on one disk says nothing of another; on the same one it does.
+        let cold_failing = if runtime.is_some() { Arc::default() } else { failing.clone() };
+        let place = |dir, name, failing| {
+            let cell = Cell::new(dir, name, limits::SESSION_RECORD_BYTES_MAX);
+            Place { cell, failing }
+        };
         Cells {
-            hot: cell(runtime.unwrap_or(state), "discord.cursor"),
-            cold: cell(state, "discord.session"),
+            hot: place(runtime.unwrap_or(state), "discord.cursor", failing),
+            cold: place(state, "discord.session", cold_failing),
             beat: if runtime.is_some() { limits::HOT_SAVE } else { limits::WARM_SAVE },
-            failing: Arc::default(),
         }
-    }
-
-    fn write_hot(&self, kept: &Kept) {
-        write(&self.hot, &self.failing, kept, Durability::Hot);
     }
 
     /// What the last process kept: the hot copy is never older than the cold one. Damage costs the
     /// copy that has it, and is said.
     pub(crate) fn read(&self) -> Kept {
-        for cell in [&self.hot, &self.cold] {
-            match cell.read() {
+        for place in [&self.hot, &self.cold] {
+            match place.cell.read() {
                 Ok(Content::Whole(bytes)) => match serde_json::from_slice(&bytes) {
                     Ok(kept) => return kept,
                     Err(error) => {
@@ -113,7 +120,7 @@ impl Keeper {
     pub(super) fn keep(&self, urgency: Urgency, saved: Saved, me: u64) {
         *self.kept.borrow_mut() = Kept { saved, me };
         if urgency == Urgency::Now {
-            self.cells.write_hot(&self.kept.borrow());
+            self.cells.hot.write(&self.kept.borrow(), Durability::Hot);
         }
         // A wake that is pending already is for this too, unless this one is more urgent.
         if self.wake.force_send(urgency).is_ok_and(|old| old == Some(Urgency::Now)) {
@@ -139,7 +146,7 @@ impl Keeping {
                 }
                 Wake::Due => {
                     hot_due = None;
-                    self.cells.write_hot(&self.kept.borrow());
+                    self.cells.hot.write(&self.kept.borrow(), Durability::Hot);
                     if cold_due <= now {
                         self.cold().await;
                         cold_due = now + limits::COLD_SAVE;
@@ -148,7 +155,7 @@ impl Keeping {
                 Wake::Over => break,
             }
         }
-        self.cells.write_hot(&self.kept.borrow());
+        self.cells.hot.write(&self.kept.borrow(), Durability::Hot);
         self.cold().await;
     }
 
@@ -159,9 +166,8 @@ impl Keeping {
     /// Waiting for a card to write can take long: another thread does it.
     async fn cold(&self) {
         let (cells, kept) = (self.cells.clone(), self.kept.borrow().clone());
-        let written = move || write(&cells.cold, &cells.failing, &kept, Durability::Disk);
-        if blocking::run(written).await.is_err() {
-            write(&self.cells.cold, &self.cells.failing, &self.kept.borrow(), Durability::Hot);
+        if blocking::run(move || cells.cold.write(&kept, Durability::Disk)).await.is_err() {
+            self.cells.cold.write(&self.kept.borrow(), Durability::Hot);
         }
     }
 }
@@ -181,27 +187,30 @@ async fn due(at: Option<Instant>) -> Wake {
     Wake::Due
 }
 
-/// Writes, and says when that begins to fail and when it works again: the connection lives on
-/// meanwhile, and what is lost is the RESUME after a crash.
-fn write(cell: &Cell, failing: &AtomicBool, kept: &Kept, durability: Durability) {
-    let written = serde_json::to_vec(kept)
-        .map_err(|error| StoreError::Io(error.into()))
-        .and_then(|bytes| cell.write(&bytes, durability));
-    let failed_before = failing.swap(written.is_err(), Ordering::Relaxed);
-    match written {
-        Err(error) if !failed_before => log::warn!(
-            target: "discord",
-            "the session cannot be kept, and would be lost in a crash: {error}"
-        ),
-        Ok(()) if failed_before => log::info!(target: "discord", "the session is kept again"),
-        _ => {}
+impl Place {
+    /// Writes, and says when that begins to fail and when it works again: the connection lives on
+    /// meanwhile, and what is lost is the RESUME after a crash.
+    fn write(&self, kept: &Kept, durability: Durability) {
+        let written = serde_json::to_vec(kept)
+            .map_err(|error| StoreError::Io(error.into()))
+            .and_then(|bytes| self.cell.write(&bytes, durability));
+        let failed_before = self.failing.swap(written.is_err(), Ordering::Relaxed);
+        match written {
+            Err(error) if !failed_before => log::warn!(
+                target: "discord",
+                "the session cannot be kept, and would be lost in a crash: {error}"
+            ),
+            Ok(()) if failed_before => log::info!(target: "discord", "the session is kept again"),
+            _ => {}
+        }
     }
 }
 
 /// The log of what was answered.
 pub(crate) struct AnsweredLog {
     log: Log,
-    name: &'static str,
+    /// Whether the last write failed.
+    failing: bool,
 }
 
 const ANSWERED_BOUNDS: Bounds =
@@ -226,7 +235,7 @@ impl AnsweredLog {
                 file.display()
             );
         }
-        Ok(AnsweredLog { log, name })
+        Ok(AnsweredLog { log, failing: false })
     }
 
     /// Appends `mark`. When the log has become long, it is made short again.
@@ -237,8 +246,16 @@ impl AnsweredLog {
             }
             appended => appended,
         };
-        if let Err(error) = appended {
-            log::warn!(target: "discord", "{} could not be written: {error}", self.name);
+        let failed_before = std::mem::replace(&mut self.failing, appended.is_err());
+        match appended {
+            Err(error) if !failed_before => log::warn!(
+                target: "discord",
+                "the list of answered messages cannot be written: {error}"
+            ),
+            Ok(()) if failed_before => {
+                log::info!(target: "discord", "the list of answered messages is written again");
+            }
+            _ => {}
         }
     }
 
