@@ -335,6 +335,9 @@ pub const ANSWERED_LOG_BYTES_MAX: u64 = 256 * 1024;
 pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
 /// A shorter secret is not blotted out of log lines: it would be a common word.
 pub const SECRET_BYTES_MIN: usize = 8;
+/// How long a log line waits for whoever reads standard error, once; while nobody does, lines are
+/// only kept in memory.
+pub const LOG_PATIENCE: Duration = Duration::from_millis(50);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 

@@ -6,10 +6,14 @@
 //! library should print it.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::clock;
 use crate::base::text::Plain;
@@ -58,6 +62,8 @@ struct Logger {
     filter: env_logger::Logger,
     form: Form,
     lines: Lines,
+    /// Lines that only the ring has, since nobody read the ones before.
+    unread: AtomicU64,
 }
 
 /// Our own targets; what libraries say is heard from WARN up only.
@@ -74,7 +80,8 @@ pub(crate) fn start(level: &str, form: Form) -> Result<Lines, String> {
     builder.filter_level(LevelFilter::Warn);
     builder.parse_filters(&filters(level)?);
     let lines = Lines::new();
-    let logger = Logger { filter: builder.build(), form, lines: lines.clone() };
+    let logger =
+        Logger { filter: builder.build(), form, lines: lines.clone(), unread: AtomicU64::new(0) };
     log::set_max_level(logger.filter.filter());
     // A second start in one process (tests) keeps the first logger; its ring is then not ours.
     let _ = log::set_boxed_logger(Box::new(logger));
@@ -206,11 +213,35 @@ impl Log for Logger {
             return;
         }
         let line = self.lines.push(record.level(), record.target(), &record.args().to_string());
-        // A full or closed stderr must not stop the daemon; the ring has the line.
-        let _ = std::io::stderr().write_all(line.show(self.form).as_bytes());
+        write(&mut std::io::stderr().lock(), &line.show(self.form), &self.unread);
     }
 
     fn flush(&self) {}
+}
+
+/// Writes `line`, unless nobody reads: a journal that waits for its disk, or a pager that somebody
+/// has left open, must not hold the thread that keeps the connections. The ring has the line.
+fn write(out: &mut (impl Write + AsFd), line: &str, unread: &AtomicU64) {
+    let missed = unread.load(Ordering::Relaxed);
+    // Who was slow once is given no more time until he reads again.
+    let patience = if missed == 0 { limits::LOG_PATIENCE } else { Duration::ZERO };
+    if !takes_more(out, patience) {
+        unread.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    if missed > 0 {
+        unread.store(0, Ordering::Relaxed);
+        let _ = writeln!(out, "(lines that are missing here, since nobody read: {missed})");
+    }
+    // There is nobody to tell that it is closed.
+    let _ = out.write_all(line.as_bytes());
+}
+
+/// Whether something can be written to `out` without waiting. A question that fails says nothing
+/// against it.
+fn takes_more(out: &impl AsFd, patience: Duration) -> bool {
+    let wait = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
+    poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&wait)) != Ok(0)
 }
 
 #[cfg(test)]
@@ -248,6 +279,30 @@ mod tests {
         assert!(filters("connection-debug").is_ok_and(|f| f.ends_with("discord=debug")));
         assert!(filters("discord=trace,warn").is_ok());
         assert!(filters("loud").is_err_and(|words| words.contains("connection-debug")));
+    }
+
+    #[test]
+    fn a_reader_that_stopped_holds_nothing_up_and_learns_what_it_missed() {
+        use std::io::Read as _;
+        let (mut reader, mut out) = std::io::pipe().unwrap();
+        let unread = AtomicU64::new(0);
+        let line = format!("{}\n", "x".repeat(1023));
+        let written = (0..1024).take_while(|_| {
+            write(&mut out, &line, &unread);
+            unread.load(Ordering::Relaxed) == 0
+        });
+        assert!(written.count() < 1024, "the pipe is full, and we are still here");
+        write(&mut out, "lost too\n", &unread);
+        assert_eq!(unread.load(Ordering::Relaxed), 2);
+        let mut taken = vec![0; 64 * 1024];
+        let _ = reader.read(&mut taken).unwrap();
+        write(&mut out, "last\n", &unread);
+        drop(out);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        let end = "(lines that are missing here, since nobody read: 2)\nlast\n";
+        assert!(rest.ends_with(end) && !rest.contains("lost too"));
+        assert_eq!(unread.load(Ordering::Relaxed), 0);
     }
 
     #[test]
