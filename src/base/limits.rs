@@ -65,9 +65,6 @@ pub const GATEWAY_INFO_DEADLINE: Duration = Duration::from_secs(10);
 /// the same token may have spent the budget since. Less than the spacing of IDENTIFYs, so that each
 /// is preceded by an answer.
 pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(5);
-/// An answer of `GET /gateway/bot` that is older is asked for anew before an IDENTIFY ("should not
-/// be cached for extended periods").
-pub const GATEWAY_INFO_AGE_MAX: Duration = Duration::from_secs(300);
 /// How long the messages that a socket holds are read before something is judged overdue: a full
 /// receive buffer, inflated on a slow processor. A server that never stops must not put it off.
 pub const SOCKET_DRAIN: Duration = Duration::from_secs(1);

@@ -38,7 +38,7 @@ pub(crate) enum Refused {
 pub(crate) fn take(channel: &str, token: &Secret) -> Result<Lock, Refused> {
     let address = address(channel, token).map_err(Refused::Failed)?;
     match UnixListener::bind_addr(&address) {
-        Ok(listener) => Ok(Lock { listener: listener }),
+        Ok(listener) => Ok(Lock { listener }),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             Err(Refused::Held { pid: holder(&address) })
         }
