@@ -397,16 +397,16 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A directory that is gone when the test is.
-    pub(in crate::rt) struct Scratch(PathBuf);
+    pub(crate) struct Scratch(PathBuf);
 
     impl Scratch {
-        pub(in crate::rt) fn new() -> Scratch {
+        pub(crate) fn new() -> Scratch {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("barnacle-test-{}-{number}", std::process::id());
@@ -415,7 +415,7 @@ pub(super) mod tests {
             Scratch(path)
         }
 
-        pub(in crate::rt) fn path(&self) -> &Path {
+        pub(crate) fn path(&self) -> &Path {
             &self.0
         }
     }

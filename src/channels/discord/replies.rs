@@ -226,3 +226,104 @@ fn why(failure: Failure) -> Why {
         Failure::Full => Why::Full,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channels::discord::rest::Waiting;
+    use crate::core::chat::ChannelKind;
+    use crate::core::dedup::{Answered, Seen};
+    use crate::core::inflight::Inflight;
+    use crate::core::trace::Trace;
+    use crate::rt::executor::{self, Tier};
+    use crate::rt::store::tests::Scratch;
+    use smol::channel::Sender;
+
+    fn chat(id: u64) -> ChatId {
+        ChatId { channel: ChannelKind::Discord, id }
+    }
+
+    fn answered(to: u64, id: u64, text: &str) -> Told {
+        Told::Answered { chat: chat(to), id, text: text.into(), fault: None }
+    }
+
+    /// Runs `test` beside the replies, which must end when it has dropped its side.
+    fn with_replies<F: Future<Output = ()> + 'static>(
+        test: impl FnOnce(Sender<Told>, Waiting, Rc<RefCell<Ledger>>) -> F + 'static,
+    ) {
+        let state = Scratch::new();
+        executor::run(move |spawner| async move {
+            let mut marks = Answered::default();
+            let log = AnsweredLog::open(state.path(), &mut marks).unwrap();
+            let ledger = Rc::new(RefCell::new(Ledger {
+                seen: Seen::default(),
+                answered: marks,
+                inflight: Inflight::default(),
+                trace: Trace::default(),
+            }));
+            let outbox = Rc::new(RefCell::new(Outbox::new(10)));
+            let (calls, waiting) = Calls::new();
+            let (tell, told) = smol::channel::bounded(8);
+            let replies = Replies::new(outbox, ledger.clone(), calls, log, told);
+            let replies = spawner.spawn(Tier::Wire, "replies", replies.run());
+            test(tell, waiting, ledger).await;
+            replies.await;
+            let mut marks = Answered::default();
+            AnsweredLog::open(state.path(), &mut marks).unwrap();
+            assert!(marks.already(chat(1), 10), "kept");
+        });
+    }
+
+    #[test]
+    fn parts_go_in_order_and_the_cursor_passes_when_the_last_has_arrived() {
+        with_replies(|tell, waiting, ledger| async move {
+            ledger.borrow_mut().inflight.admit(5, 10).unwrap();
+            tell.send(answered(1, 10, "first second")).await.unwrap();
+            let (route, first, done) = waiting.take().await.unwrap();
+            assert_eq!(route, Route::CreateMessage { channel: 1 });
+            assert!(first.contains("first") && first.contains("message_reference"), "{first}");
+            done.try_send(Ok(Vec::new())).unwrap();
+            let (_, second, done) = waiting.take().await.unwrap();
+            assert!(second.contains("second") && !second.contains("message_reference"));
+            assert_eq!(ledger.borrow().inflight.durable(), 4);
+            assert!(!ledger.borrow().answered.already(chat(1), 10));
+            drop(tell);
+            done.try_send(Ok(Vec::new())).unwrap();
+            // The end of the queue of calls: all is sent and settled.
+            assert!(waiting.take().await.is_none());
+            assert_eq!(ledger.borrow().inflight.durable(), 5);
+        });
+    }
+
+    #[test]
+    fn one_chat_waits_for_no_other_and_a_failure_is_settled_too() {
+        with_replies(|tell, waiting, ledger| async move {
+            ledger.borrow_mut().inflight.admit(5, 10).unwrap();
+            ledger.borrow_mut().inflight.admit(6, 20).unwrap();
+            tell.send(answered(1, 10, "one")).await.unwrap();
+            tell.send(answered(2, 20, "two")).await.unwrap();
+            let (_, _, one) = waiting.take().await.unwrap();
+            let (route, _, two) = waiting.take().await.unwrap();
+            assert_eq!(route, Route::CreateMessage { channel: 2 });
+            drop(tell);
+            two.try_send(Ok(Vec::new())).unwrap();
+            one.try_send(Err(Failure::Forbidden)).unwrap();
+            assert!(waiting.take().await.is_none());
+            assert!(ledger.borrow().inflight.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_turn_that_begins_types_in_its_own_chat_only() {
+        with_replies(|tell, waiting, _| async move {
+            for id in [1, 2] {
+                tell.send(Told::Started { chat: chat(id), id: id * 10 }).await.unwrap();
+                let (route, _, _) = waiting.take().await.unwrap();
+                assert_eq!(route, Route::Typing { channel: id });
+            }
+            tell.send(answered(1, 10, "")).await.unwrap();
+            drop(tell);
+            assert!(waiting.take().await.is_none());
+        });
+    }
+}

@@ -230,3 +230,57 @@ fn level(tell: &Tell) -> log::Level {
         Tell::Unblocked => log::Level::Info,
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::channels::drive;
+    use crate::rt::clock;
+    use crate::rt::executor::{self, Tier};
+    use crate::rt::net::{Net, NetOptions};
+
+    impl Waiting {
+        /// The next call: its route, its body, and where its answer goes.
+        pub(in crate::channels::discord) async fn take(
+            &self,
+        ) -> Option<(Route, String, Sender<Answer>)> {
+            let call = self.0.recv().await.ok()?;
+            Some((call.route, String::from_utf8(call.body).unwrap(), call.answer))
+        }
+    }
+
+    /// Runs `test` beside the loop against an API that nobody serves; the loop must end after it.
+    fn with_loop<F: Future<Output = ()> + 'static>(test: impl FnOnce(Calls) -> F + 'static) {
+        executor::run(|spawner| async move {
+            let net = Net::new(&spawner, &NetOptions::default()).unwrap();
+            let (calls, waiting) = Calls::new();
+            let http = Client::new(&net, Tier::Wire);
+            let token = Secret::new("token");
+            // Port 9 of this host: whether it refuses or is silent, no answer comes.
+            let base = "http://127.0.0.1:9".to_owned();
+            let mut port = RestPort::new(http, base, &token, waiting);
+            let (mut machine, pace) = (Rest::new(1), spawner.pace());
+            let test = spawner.spawn(Tier::Wire, "test", test(calls));
+            drive(&mut machine, &mut port, pace).await;
+            test.await;
+        });
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_made_in_time_is_told_to_its_caller() {
+        with_loop(|calls| async move {
+            let answer = calls.call(Route::GatewayBot, Vec::new(), clock::now()).await;
+            assert_eq!(answer, Err(Failure::Expired));
+        });
+    }
+
+    #[test]
+    fn the_loop_ends_with_its_callers_whatever_they_gave_up() {
+        with_loop(|calls| async move {
+            let deadline = clock::now() + limits::OUTBOX_TTL;
+            calls.spare(Route::Typing { channel: 1 }, deadline);
+            let given_up = calls.call(Route::CreateMessage { channel: 1 }, Vec::new(), deadline);
+            smol::future::or(async { drop(given_up.await) }, smol::future::yield_now()).await;
+        });
+    }
+}

@@ -264,3 +264,95 @@ impl AnsweredLog {
         self.log.sync()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Wall;
+    use crate::core::chat::{ChannelKind, ChatId};
+    use crate::proto::discord::gateway::{Session, SessionId};
+    use crate::rt::executor::{self, Tier};
+    use crate::rt::store::tests::Scratch;
+
+    fn saved(seq: u64) -> Saved {
+        let id = SessionId::try_from("s").unwrap();
+        let session = Some(Session { id, resume_url: None, seq, at: Wall(1) });
+        Saved { session, ..Saved::default() }
+    }
+
+    fn seq(kept: &Kept) -> Option<u64> {
+        kept.saved.session.as_ref().map(|session| session.seq)
+    }
+
+    fn kept(seq: u64) -> Kept {
+        Kept { saved: saved(seq), me: 7 }
+    }
+
+    #[test]
+    fn the_hot_copy_is_read_before_the_cold_one_and_damage_costs_one_only() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let cells = Cells::new(Some(runtime.path()), state.path());
+        assert_eq!(seq(&cells.read()), None);
+        cells.cold.write(&kept(3), Durability::Disk);
+        assert_eq!(seq(&cells.read()), Some(3));
+        cells.hot.write(&kept(5), Durability::Hot);
+        assert_eq!((seq(&cells.read()), cells.read().me), (Some(5), 7));
+        std::fs::write(runtime.path().join("discord.cursor"), b"rubbish").unwrap();
+        assert_eq!(seq(&cells.read()), Some(3));
+        std::fs::write(state.path().join("discord.session"), b"rubbish").unwrap();
+        assert_eq!(seq(&cells.read()), None);
+    }
+
+    #[test]
+    fn what_is_urgent_is_kept_when_the_call_returns_and_all_is_at_the_end() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let cells = Cells::new(Some(runtime.path()), state.path());
+        let look = cells.clone();
+        executor::run(move |spawner| async move {
+            let (keeper, keeping) = Keeper::new(cells, Kept::default());
+            let keeping = spawner.spawn(Tier::Work, "session", keeping.run());
+            keeper.keep(Urgency::Now, saved(1), 7);
+            assert_eq!(seq(&look.read()), Some(1), "nobody had to wait for this");
+            keeper.keep(Urgency::Soon, saved(2), 7);
+            drop(keeper);
+            keeping.await;
+            assert_eq!(seq(&look.read()), Some(2));
+            std::fs::remove_file(runtime.path().join("discord.cursor")).unwrap();
+            assert_eq!(seq(&look.read()), Some(2), "the disk has it too");
+        });
+    }
+
+    #[test]
+    fn a_full_disk_says_nothing_of_another() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let gone = state.path().join("gone");
+        let cells = Cells::new(Some(runtime.path()), &gone);
+        cells.cold.write(&kept(1), Durability::Hot);
+        cells.hot.write(&kept(1), Durability::Hot);
+        let failing = |place: &Place| place.failing.load(Ordering::Relaxed);
+        assert!(failing(&cells.cold) && !failing(&cells.hot));
+        std::fs::create_dir(&gone).unwrap();
+        cells.cold.write(&kept(1), Durability::Hot);
+        assert!(!failing(&cells.cold));
+    }
+
+    #[test]
+    fn what_was_answered_is_known_after_a_restart_and_after_the_log_was_made_short() {
+        let state = Scratch::new();
+        let mut answered = Answered::default();
+        let mut log = AnsweredLog::open(state.path(), &mut answered).unwrap();
+        let chat = ChatId { channel: ChannelKind::Discord, id: 1 };
+        let many = limits::ANSWERED_LOG_BYTES_MAX / Mark::BYTES as u64;
+        for id in 1..=many {
+            let mark = Mark { chat, id };
+            assert!(answered.mark(mark));
+            log.append(mark, &answered);
+        }
+        drop(log);
+        let mut again = Answered::default();
+        AnsweredLog::open(state.path(), &mut again).unwrap();
+        assert!(again.already(chat, many) && !again.already(chat, many + 1));
+        let bytes = std::fs::metadata(state.path().join("discord.answered")).unwrap().len();
+        assert!(bytes < limits::ANSWERED_LOG_BYTES_MAX);
+    }
+}
