@@ -262,3 +262,21 @@ fn a_token_that_rest_refuses_parks_the_account() {
     let line = gateway.run.line("parked");
     assert!(line.contains("Reset Token"), "{line}");
 }
+
+#[test]
+fn what_is_not_compressed_is_read_as_well() {
+    let sandbox = Sandbox::start();
+    let config = json!({"channels": {"discord": {"compress": false}}});
+    let gateway = Gateway::configured(&sandbox.api, &config.to_string());
+    gateway.await_channel("connected");
+    let odd = ["garbage-text", "invalid-utf8", "garbage-binary", "fragments", "drip", "data-first"];
+    for name in odd {
+        sandbox.fault(name, json!({}));
+        assert!(sandbox.answer(&sandbox.ask(name)).ends_with(name));
+        // Five posts in five seconds is what Discord takes.
+        pause(seconds(1));
+    }
+    sandbox.fault("big-guild", json!({"bytes": 5_000_000}));
+    assert_eq!(sandbox.answer(&sandbox.ask("and a guild")), "and a guild");
+    sandbox.state().assert_clean();
+}

@@ -1,10 +1,13 @@
 //! Ends and new beginnings: crashes, signals, and what a session survives.
 
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Gateway, PATIENCE, Run, Sandbox, Signal, State, millis, now, pause, seconds};
+use crate::harness::{
+    Dir, Gateway, PATIENCE, Plan, Run, Sandbox, Signal, State, millis, now, pause, seconds,
+};
 
 /// Crashes of the one test about them.
 const CRASHES: u64 = 100;
@@ -182,4 +185,69 @@ fn the_lock_is_free_again_when_its_holder_is_killed() {
     first.run.kill();
     let second: Run = first.plan_beside().run();
     second.line("connected");
+}
+
+#[test]
+fn identifys_keep_their_distance_over_restarts() {
+    let sandbox = Sandbox::start();
+    let mut gateway = Gateway::connected(&sandbox);
+    // Each start finds its session refused, and wants a new one at once.
+    sandbox.fault("resume-op9-false", json!({"cleared": true, "kick": false}));
+    for identifies in 2..=3 {
+        gateway.again();
+        sandbox
+            .until("READY", PATIENCE, |state| (state.number("/ready") >= identifies).then_some(()));
+    }
+    // The sandbox sees it if two are less than 5 s apart.
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_resumes() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::configured(&sandbox.api, "{}");
+    gateway.await_channel("connected");
+    let id = sandbox.say(&json!({"text": "anybody?"}));
+    gateway.run.line("it does not name us");
+    gateway.dir.file("b.json5", "{channels: {discord: {groupPolicy: \"open\"}}}");
+    gateway.run.signal(Signal::HUP);
+    resumed(&sandbox, 1);
+    let again = sandbox.say(&json!({"text": "and now?"}));
+    assert_eq!(sandbox.answer(&again), "and now?");
+    let state = sandbox.state();
+    assert_eq!((state.answers(&id).len(), state.number("/identifies")), (0, 1));
+    // What cannot be read changes nothing.
+    gateway.dir.file("b.json5", "{channels: ");
+    gateway.run.signal(Signal::HUP);
+    gateway.run.line("nothing was changed");
+    assert_eq!(sandbox.answer(&sandbox.say(&json!({"text": "still?"}))), "still?");
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn systemd_hears_ready_when_the_port_listens_then_the_watchdog_then_stopping() {
+    let dir = Dir::new();
+    let path = dir.0.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let heard = |word: &str| loop {
+        let mut message = [0; 1024];
+        let length = socket.recv(&mut message).unwrap();
+        let text = String::from_utf8_lossy(&message[..length]).into_owned();
+        if text.lines().any(|line| line.starts_with(word)) {
+            return text;
+        }
+    };
+    // No channel is up, and READY never means that one is.
+    let plan = Plan::new(&dir, "http://127.0.0.1:1/api/v10");
+    let plan = plan.env("NOTIFY_SOCKET", path.to_str().unwrap()).env("WATCHDOG_USEC", "1500000");
+    let mut gateway = Gateway::of(plan, dir);
+    heard("READY=1");
+    for _ in 0..4 {
+        heard("WATCHDOG=1");
+    }
+    assert_eq!(gateway.channel(), "connecting");
+    gateway.run.signal(Signal::TERM);
+    heard("STOPPING=1");
+    assert_eq!(gateway.run.code(), 0);
 }
