@@ -258,7 +258,8 @@ pub(super) mod tests {
             let token = Secret::new("token");
             // Port 9 of this host: whether it refuses or is silent, no answer comes.
             let base = "http://127.0.0.1:9".to_owned();
-            let mut port = RestPort::new(http, base, &token, waiting);
+            let (doubt, _) = bounded(1);
+            let mut port = RestPort::new(http, base, &token, waiting, doubt);
             let (mut machine, pace) = (Rest::new(1), spawner.pace());
             let test = spawner.spawn(Tier::Wire, "test", test(calls));
             drive(&mut machine, &mut port, pace).await;
