@@ -79,6 +79,7 @@ pub(super) fn start(
     let net = network(spawner, config)?;
     let (requests, asked) = bounded(limits::INFLIGHT_MAX);
     let (tell, told) = bounded(limits::INFLIGHT_MAX);
+    let cells = Cells::new(dirs.hot.as_deref(), &dirs.state, &token);
     let setup = Setup {
         gateway: gateway_config(config, token),
         // What the portal allows of these is found out first.
@@ -86,7 +87,7 @@ pub(super) fn start(
         api: api(config),
         access: discord.access.clone(),
         net,
-        cells: Cells::new(dirs.hot.as_deref(), &dirs.state),
+        cells,
         state: dirs.state.clone(),
         requests,
         told,

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
-use crate::base::{Instant, limits};
+use crate::base::text::Hex;
+use crate::base::{Instant, Secret, limits};
 use crate::core::dedup::{Answered, Mark};
 use crate::proto::discord::gateway::{Saved, Urgency};
 use crate::rt::store::{Bounds, Cell, Content, Durability, Log, StoreError};
@@ -28,6 +30,9 @@ pub(crate) struct Kept {
     pub(crate) saved: Saved,
     /// Our user id, which RESUMED does not tell.
     pub(crate) me: u64,
+    /// Whose session it is: another bot's would be resumed in vain, and its budget is not ours.
+    #[serde(default)]
+    of: String,
 }
 
 /// Where it is written.
@@ -37,6 +42,8 @@ pub(crate) struct Cells {
     cold: Place,
     /// How often the hot one is written.
     beat: Duration,
+    /// The token's SHA-256, which does not give it away.
+    of: String,
 }
 
 /// One of them.
@@ -50,7 +57,7 @@ struct Place {
 impl Cells {
     /// The cells in these directories. Without one for the runtime, both are in `state`, and the
     /// hot one is written less often.
-    pub(crate) fn new(runtime: Option<&Path>, state: &Path) -> Cells {
+    pub(crate) fn new(runtime: Option<&Path>, state: &Path, token: &Secret) -> Cells {
         let failing = Arc::<AtomicBool>::default();
         // What works on one disk says nothing of another; on the same one it does.
         let cold_failing = if runtime.is_some() { Arc::default() } else { failing.clone() };
@@ -62,6 +69,7 @@ impl Cells {
             hot: place(runtime.unwrap_or(state), "discord.cursor", failing),
             cold: place(state, "discord.session", cold_failing),
             beat: if runtime.is_some() { limits::HOT_SAVE } else { limits::WARM_SAVE },
+            of: Hex(digest(&SHA256, token.expose().as_bytes()).as_ref()).to_string(),
         }
     }
 
@@ -70,8 +78,10 @@ impl Cells {
     pub(crate) fn read(&self) -> Kept {
         for place in [&self.hot, &self.cold] {
             match place.cell.read() {
-                Ok(Content::Whole(bytes)) => match serde_json::from_slice(&bytes) {
-                    Ok(kept) => return kept,
+                Ok(Content::Whole(bytes)) => match serde_json::from_slice::<Kept>(&bytes) {
+                    Ok(kept) if kept.of == self.of => return kept,
+                    // Of another token, which was in use here before.
+                    Ok(_) => {}
                     Err(error) => {
                         log::warn!(target: "discord", "a kept session cannot be read: {error}");
                     }
@@ -118,7 +128,7 @@ impl Keeper {
     /// Keeps `saved`. What is urgent survives the end of this process when this returns, and is on
     /// its way to the disk.
     pub(super) fn keep(&self, urgency: Urgency, saved: Saved, me: u64) {
-        *self.kept.borrow_mut() = Kept { saved, me };
+        *self.kept.borrow_mut() = Kept { saved, me, of: self.cells.of.clone() };
         if urgency == Urgency::Now {
             self.cells.hot.write(&self.kept.borrow(), Durability::Hot);
         }
@@ -284,18 +294,31 @@ mod tests {
         kept.saved.session.as_ref().map(|session| session.seq)
     }
 
-    fn kept(seq: u64) -> Kept {
-        Kept { saved: saved(seq), me: 7 }
+    fn kept(cells: &Cells, seq: u64) -> Kept {
+        Kept { saved: saved(seq), me: 7, of: cells.of.clone() }
+    }
+
+    fn cells(runtime: &Path, state: &Path, token: &str) -> Cells {
+        Cells::new(Some(runtime), state, &Secret::new(token))
+    }
+
+    #[test]
+    fn the_session_of_another_token_is_none_of_ours() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let ours = cells(runtime.path(), state.path(), "ours");
+        ours.hot.write(&kept(&ours, 5), Durability::Hot);
+        let theirs = cells(runtime.path(), state.path(), "theirs");
+        assert_eq!((seq(&ours.read()), seq(&theirs.read())), (Some(5), None));
     }
 
     #[test]
     fn the_hot_copy_is_read_before_the_cold_one_and_damage_costs_one_only() {
         let (runtime, state) = (Scratch::new(), Scratch::new());
-        let cells = Cells::new(Some(runtime.path()), state.path());
+        let cells = cells(runtime.path(), state.path(), "token");
         assert_eq!(seq(&cells.read()), None);
-        cells.cold.write(&kept(3), Durability::Disk);
+        cells.cold.write(&kept(&cells, 3), Durability::Disk);
         assert_eq!(seq(&cells.read()), Some(3));
-        cells.hot.write(&kept(5), Durability::Hot);
+        cells.hot.write(&kept(&cells, 5), Durability::Hot);
         assert_eq!((seq(&cells.read()), cells.read().me), (Some(5), 7));
         std::fs::write(runtime.path().join("discord.cursor"), b"rubbish").unwrap();
         assert_eq!(seq(&cells.read()), Some(3));
@@ -306,7 +329,7 @@ mod tests {
     #[test]
     fn what_is_urgent_is_kept_when_the_call_returns_and_all_is_at_the_end() {
         let (runtime, state) = (Scratch::new(), Scratch::new());
-        let cells = Cells::new(Some(runtime.path()), state.path());
+        let cells = cells(runtime.path(), state.path(), "token");
         let look = cells.clone();
         executor::run(move |spawner| async move {
             let (keeper, keeping) = Keeper::new(cells, Kept::default());
@@ -326,13 +349,13 @@ mod tests {
     fn a_full_disk_says_nothing_of_another() {
         let (runtime, state) = (Scratch::new(), Scratch::new());
         let gone = state.path().join("gone");
-        let cells = Cells::new(Some(runtime.path()), &gone);
-        cells.cold.write(&kept(1), Durability::Hot);
-        cells.hot.write(&kept(1), Durability::Hot);
+        let cells = cells(runtime.path(), &gone, "token");
+        cells.cold.write(&kept(&cells, 1), Durability::Hot);
+        cells.hot.write(&kept(&cells, 1), Durability::Hot);
         let failing = |place: &Place| place.failing.load(Ordering::Relaxed);
         assert!(failing(&cells.cold) && !failing(&cells.hot));
         std::fs::create_dir(&gone).unwrap();
-        cells.cold.write(&kept(1), Durability::Hot);
+        cells.cold.write(&kept(&cells, 1), Durability::Hot);
         assert!(!failing(&cells.cold));
     }
 
