@@ -210,6 +210,11 @@ impl<W: Write> Play<W> {
         match &event.what {
             What::Posted { channel, id, by_bot, .. } => {
                 let text = self.stage.sandbox.text(*channel, *id).unwrap_or_default();
+                // People are shown a mention as a name, and here there is but one to mention.
+                let text = text
+                    .strip_prefix("<@")
+                    .and_then(|rest| rest.split_once("> "))
+                    .map_or(text.clone(), |(_, rest)| format!("@bot {rest}"));
                 self.unanswered = self.unanswered.saturating_sub((*by_bot).into());
                 let (who, hue) = if *by_bot { ("bot", Hue::Good) } else { ("you", Hue::Plain) };
                 self.show.event(hue, &format!("{who}: {text}"))

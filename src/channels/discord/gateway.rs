@@ -69,6 +69,8 @@ pub(super) struct Tools {
     pub(super) changed: Sender<()>,
     /// When the machine wants to act next: that it did is what the watchdog asks.
     pub(super) due: Rc<Cell<Option<Instant>>>,
+    /// How often the server wanted a heartbeat last.
+    pub(super) interval: Rc<Cell<Option<Duration>>>,
 }
 
 /// Does what the gateway machine says.
@@ -353,6 +355,9 @@ impl Port<Gateway> for GatewayPort {
         let status = machine.status();
         self.tools.status.borrow_mut().clone_from(status);
         self.tools.due.set(machine.deadline());
+        if status.interval.is_some() {
+            self.tools.interval.set(status.interval);
+        }
         if let Some(me) = status.me {
             self.tools.doors.me = me.user;
         }

@@ -85,6 +85,7 @@ pub(crate) struct View {
     ledger: Rc<RefCell<Ledger>>,
     outbox: Rc<RefCell<Outbox>>,
     due: Rc<Cell<Option<Instant>>>,
+    interval: Rc<Cell<Option<Duration>>>,
     net: Net,
 }
 
@@ -105,7 +106,7 @@ impl Account {
         }));
         let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
         let status = Rc::new(RefCell::new(Status::default()));
-        let due = Rc::new(Cell::new(None));
+        let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let net = setup.net.clone();
         let (asks, asked) = bounded(8);
         let (calls, waiting) = Calls::new();
@@ -130,6 +131,7 @@ impl Account {
             mask: Rng::new(os_seed()),
             changed: setup.changed,
             due: due.clone(),
+            interval: interval.clone(),
         };
         let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.told);
         let mut port = GatewayPort::new(tools, asked, doubts);
@@ -155,7 +157,7 @@ impl Account {
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
-        let view = View { status, ledger, outbox, due, net };
+        let view = View { status, ledger, outbox, due, interval, net };
         Ok(Account { asks, view, calls, tasks, report })
     }
 
@@ -200,7 +202,8 @@ impl View {
             State::AuthRequired => health::Status::AuthRequired,
             State::Error => health::Status::Error,
         };
-        let interval = status.interval.unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
+        // While it is away, the last known rhythm tells how old a proof may be.
+        let interval = self.interval.get().unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
         let age_max = interval + limits::ACK_DEADLINE_MAX + limits::PROOF_SLACK;
         Vital { status: word, proof: status.proof, proof_age_max: age_max }
     }
