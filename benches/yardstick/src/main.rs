@@ -45,8 +45,9 @@ fn floor() -> std::io::Result<()> {
         socket.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
+    let properties = r#"{"os":"linux","browser":"floor","device":"floor"}"#;
     let identify = format!(
-        r#"{{"op":2,"d":{{"token":"{token}","intents":37377,"properties":{{"os":"linux","browser":"floor","device":"floor"}}}}}}"#
+        r#"{{"op":2,"d":{{"token":"{token}","intents":37377,"properties":{properties}}}}}"#
     );
     socket.write_all(&masked(identify.as_bytes()))?;
     println!("ready");
