@@ -85,7 +85,7 @@ fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lin
     let level = common.log_level.as_deref().unwrap_or(&config.log_level);
     let lines =
         logging::start(level, log_form(env)).map_err(|text| Failure::new(Exit::Usage, text, ""))?;
-    for secret in [&config.discord.token, &config.gateway.token].into_iter().flatten() {
+    for secret in [&config.accounts[0].token, &config.gateway.token].into_iter().flatten() {
         lines.hide(secret);
     }
     Ok(lines)

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::core::answer::Answer;
 use crate::core::chat::Request;
 use crate::core::turn::Fault;
 use crate::rt::{blocking, clock};
@@ -20,12 +21,12 @@ impl Echo {
     ///
     /// # Errors
     /// There is no thread to compute on.
-    pub async fn answer(&self, request: &Request) -> Result<String, Fault> {
+    pub async fn answer(&self, request: &Request) -> Result<Answer, Fault> {
         if !self.burn.is_zero() {
             let burn = self.burn;
             blocking::run(move || compute(burn)).await.map_err(|_| Fault::Busy)?;
         }
-        Ok(request.text.to_string())
+        Ok(Answer::text(request.text.clone()))
     }
 }
 

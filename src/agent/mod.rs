@@ -10,6 +10,7 @@ use smol::channel::{Receiver, Sender};
 use smol::future::or;
 
 use crate::base::limits::TURNS_RUNNING_MAX;
+use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
 use crate::core::turn::{Fault, Told, Turns};
 use crate::rt::clock;
@@ -24,7 +25,7 @@ pub enum Agent {
 }
 
 impl Agent {
-    async fn answer(&self, request: &Request) -> Result<String, Fault> {
+    async fn answer(&self, request: &Request) -> Result<Answer, Fault> {
         match self {
             Agent::Echo(echo) => echo.answer(request).await,
         }
@@ -103,11 +104,11 @@ async fn take_turn(
         return false;
     }
     let answer = clock::timeout(clock::now() + deadline, agent.answer(request)).await;
-    let (text, fault) = match answer.unwrap_or(Err(Fault::TooSlow)) {
-        Ok(text) => (text, None),
-        Err(fault) => (fault.apology().to_owned(), Some(fault)),
+    let (answer, fault) = match answer.unwrap_or(Err(Fault::TooSlow)) {
+        Ok(answer) => (answer, None),
+        Err(fault) => (Answer::text(fault.apology()), Some(fault)),
     };
-    told.send(Told::Answered { chat, id, text, fault }).await.is_ok()
+    told.send(Told::Answered { chat, id, answer, fault }).await.is_ok()
 }
 
 #[cfg(test)]
@@ -124,6 +125,8 @@ mod tests {
 
     fn request(to: u64, id: u64) -> Request {
         Request {
+            account: "default".into(),
+            agent: "main".into(),
             chat: chat(to),
             id,
             seq: id,
@@ -131,7 +134,11 @@ mod tests {
             author: 1,
             author_name: "ann".into(),
             text: format!("text {id}").into(),
+            reply_to: None,
             at: Wall(0),
+            late: false,
+            attempt: 0,
+            session: 0,
         }
     }
 
@@ -149,9 +156,9 @@ mod tests {
         })
     }
 
-    fn answers(story: &[Told], of: u64) -> Vec<&str> {
+    fn answers(story: &[Told], of: u64) -> Vec<String> {
         let text = |told| match told {
-            &Told::Answered { chat: at, ref text, .. } if at == chat(of) => Some(text.as_str()),
+            &Told::Answered { chat: at, ref answer, .. } if at == chat(of) => Some(answer.words()),
             _ => None,
         };
         story.iter().filter_map(text).collect()
@@ -183,8 +190,8 @@ mod tests {
     fn an_agent_that_takes_too_long_is_excused() {
         let busy = Echo { burn: Duration::from_millis(20) };
         let story = story(busy, Duration::ZERO, vec![request(1, 10)]);
-        let (text, fault) = (Fault::TooSlow.apology().to_owned(), Some(Fault::TooSlow));
-        let answered = Told::Answered { chat: chat(1), id: 10, text, fault };
+        let (answer, fault) = (Answer::text(Fault::TooSlow.apology()), Some(Fault::TooSlow));
+        let answered = Told::Answered { chat: chat(1), id: 10, answer, fault };
         assert_eq!(story, [Told::Started { chat: chat(1), id: 10 }, answered]);
     }
 
@@ -192,7 +199,10 @@ mod tests {
     fn a_busy_agent_answers_all_the_same() {
         let busy = Echo { burn: Duration::from_millis(5) };
         let story = story(busy, TURN_DEADLINE, vec![request(1, 10), request(2, 20)]);
-        assert_eq!((answers(&story, 1), answers(&story, 2)), (vec!["text 10"], vec!["text 20"]));
+        assert_eq!(
+            (answers(&story, 1), answers(&story, 2)),
+            (vec!["text 10".into()], vec!["text 20".into()])
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn start(
     config: &Config,
     changed: &Sender<()>,
 ) -> Result<Started, Refused> {
-    let discord = &config.discord;
+    let discord = &config.accounts[0];
     let Some(token) = discord.token.clone() else {
         return Err(Refused {
             ended: Ended::TokenMissing,
@@ -98,9 +98,12 @@ pub(super) fn start(
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
-    let AgentKind::Echo = config.agent.kind;
-    let agent = Rc::new(Agent::Echo(Echo { burn: config.agent.cpu }));
-    let turns = agent::run(agent, config.agent.deadline, asked, tell, spawner.clone());
+    let burn = match config.agents[0].kind {
+        AgentKind::Echo { cpu } => cpu,
+        AgentKind::Exec { .. } | AgentKind::Http { .. } => Duration::ZERO,
+    };
+    let agent = Rc::new(Agent::Echo(Echo { burn }));
+    let turns = agent::run(agent, config.agents[0].deadline, asked, tell, spawner.clone());
     let agent = spawner.spawn(Tier::Work, "agent", turns);
     Ok(Started { account, agent, _lock: lock })
 }
@@ -122,7 +125,7 @@ fn locked(refused: lock::Refused) -> Refused {
 
 pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
     let usual = TcpOptions::default();
-    let tcp = match config.discord.keepalive {
+    let tcp = match config.accounts[0].keepalive {
         Some(Keepalive { idle, interval, probes }) => TcpOptions {
             keepalive_idle: idle,
             keepalive_interval: interval,
@@ -141,11 +144,11 @@ pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused
 
 /// The base of Discord's REST API.
 pub(super) fn api(config: &Config) -> String {
-    config.discord.api_url.clone().unwrap_or_else(|| API_URL.to_owned())
+    config.accounts[0].api_url.clone().unwrap_or_else(|| API_URL.to_owned())
 }
 
 fn gateway_config(config: &Config, token: crate::base::Secret) -> gateway::Config {
-    let discord = &config.discord;
+    let discord = &config.accounts[0];
     let reconnect = &discord.reconnect;
     let usual = gateway::Config::new(token);
     gateway::Config {

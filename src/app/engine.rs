@@ -209,7 +209,7 @@ impl Engine {
     /// Starts the account, or says why not.
     fn start(&mut self) {
         let now = clock::now();
-        let discord = &self.config.discord;
+        let discord = &self.config.accounts[0];
         if !discord.enabled {
             self.place.start();
             self.board.account.replace(Shown::Nothing);
@@ -293,14 +293,16 @@ impl Engine {
         };
         self.broken = None;
         let fresh = &loaded.config;
-        let ours = |config: &Config| (config.discord.clone(), config.agent, config.ca_file.clone());
+        let ours = |config: &Config| {
+            (config.accounts[0].clone(), config.agents.clone(), config.ca_file.clone())
+        };
         if ours(fresh) == ours(&self.config) {
             return;
         }
         log::info!(target: "config", "the configuration has changed; starting anew with it");
         super::tell_mistakes(&loaded.mistakes);
         super::remember(&self.source.dirs, &loaded);
-        if let Some(token) = &fresh.discord.token {
+        if let Some(token) = &fresh.accounts[0].token {
             self.lines.hide(token);
         }
         let port = self.config.gateway.clone();

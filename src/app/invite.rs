@@ -28,10 +28,10 @@ fn ask(env: &Env, options: &options::InviteUrl) -> Result<u64, Failure> {
     let loaded = config::load(env, options.common.config.as_deref())
         .map_err(|broken| Failure::new(Exit::Config, broken.to_string(), ""))?;
     let config = loaded.config;
-    let Some(token) = config.discord.token.clone() else {
+    let Some(token) = config.accounts[0].token.clone() else {
         return Err(Failure::new(
             Exit::Config,
-            format!("there is no bot token ({})", config.discord.token_from),
+            format!("there is no bot token ({})", config.accounts[0].token_from),
             "set DISCORD_BOT_TOKEN, or give the application's id with --application",
         ));
     };

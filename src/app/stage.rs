@@ -42,8 +42,8 @@ impl Stage {
         let dirs = Dirs { state: dir.0.clone(), hot: None };
         let mut config = Config::usual();
         // The directory's name is of this process alone, and so the token's lock is.
-        config.discord.token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
-        config.discord.api_url = Some(format!("{}/v10", sandbox.urls().api));
+        config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
+        config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
         let (changed, _) = bounded(1);
         let started = account::start(spawner, &dirs, &config, &changed)
             .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;

@@ -148,6 +148,8 @@ pub const DISCORD_MESSAGE_CHARS_MAX: usize = 2000;
 pub const TEXT_BYTES_MAX: usize = 16_000;
 /// Bytes kept of a name: Discord's have at most 32 characters ("Usernames and Nicknames").
 pub const NAME_BYTES_MAX: usize = 128;
+/// Roles kept of an author; a server has at most 250, a person seldom a dozen.
+pub const ROLES_MAX: usize = 64;
 /// Characters of a nonce that Discord compares ("Create Message").
 pub const NONCE_CHARS_MAX: usize = 25;
 
@@ -155,6 +157,12 @@ pub const NONCE_CHARS_MAX: usize = 25;
 
 /// Message ids remembered per account: more than any replay after a RESUME brings twice.
 pub const SEEN_IDS_MAX: usize = 1024;
+/// The same words of the same person in the same chat within this span are one message.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(5);
+/// How far back messages are fetched that were said while a session was lost …
+pub const CATCH_UP_SPAN: Duration = Duration::from_secs(30 * 60);
+/// … and how many of each chat.
+pub const CATCH_UP_PER_CHAT_MAX: usize = 100;
 /// Chats whose last answered message is remembered; the one longest silent is forgotten.
 pub const ANSWERED_CHATS_MAX: usize = 1024;
 /// Messages taken in and not dealt with yet, over all chats of an account.

@@ -15,8 +15,85 @@ pub enum Policy {
     Open,
     /// Only who is listed: people in `allow_from`, or groups in `guilds`.
     Allowlist,
+    /// In DMs: who is listed, and who was approved after asking with a code.
+    Pairing,
     /// Nobody.
     Disabled,
+}
+
+/// Whether other programs are answered (`allowBots`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bots {
+    /// Never.
+    #[default]
+    Never,
+    /// If they name us.
+    Mentions,
+    /// Like people.
+    Always,
+}
+
+/// Some people, by the service's numbers. An empty list is nobody.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct People {
+    /// `"*"` is on the list.
+    pub everybody: bool,
+    /// Who else is.
+    pub ids: Vec<u64>,
+}
+
+impl People {
+    /// Whether `id` is among them.
+    #[must_use]
+    pub fn has(&self, id: u64) -> bool {
+        self.everybody || self.ids.contains(&id)
+    }
+}
+
+/// What a rule applies to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The server or channel with this number.
+    Id(u64),
+    /// The channel of this name, without `#`.
+    Name(Box<str>),
+    /// `"*"`: every one that has no rule of its own.
+    Any,
+}
+
+/// `guilds.<id>`: what holds in one server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GuildRule {
+    /// Which.
+    pub place: Place,
+    /// `requireMention`.
+    pub require_mention: Option<bool>,
+    /// `users` and `roles`: only they are answered. `None` if neither is written.
+    pub who: Option<Who>,
+    /// `channels`: `None` if it is not written; with it, only those that are listed and enabled.
+    pub channels: Option<Vec<ChannelRule>>,
+}
+
+/// `guilds.<id>.channels.<id>`: what holds in one channel, and in its threads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelRule {
+    /// Which.
+    pub place: Place,
+    /// `enabled`, in older files `allow`.
+    pub enabled: bool,
+    /// `requireMention`.
+    pub require_mention: Option<bool>,
+    /// `users` and `roles`, in place of the server's.
+    pub who: Option<Who>,
+}
+
+/// Who is answered: those of `users`, and those who have one of `roles`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Who {
+    /// By their own numbers.
+    pub users: People,
+    /// By their roles'.
+    pub roles: Vec<u64>,
 }
 
 /// The configuration of one account, as far as it says who is answered.
@@ -27,12 +104,14 @@ pub struct Access {
     /// `groupPolicy`.
     pub groups: Policy,
     /// `allowFrom`: people, by the service's number.
-    pub allow_from: Vec<u64>,
-    /// `guilds`: servers and groups, by the service's number.
-    pub guilds: Vec<u64>,
+    pub allow_from: People,
+    /// `guilds`: servers and groups.
+    pub guilds: Vec<GuildRule>,
     /// `requireMention`: whether messages in groups must name us. Unless set, they must, except
     /// where the policy is open.
     pub require_mention: Option<bool>,
+    /// `allowBots`.
+    pub bots: Bots,
 }
 
 /// Why a message is not answered.
@@ -88,24 +167,26 @@ pub fn judge(access: &Access, inbound: &Inbound<'_>) -> Result<(), Refusal> {
 }
 
 fn judge_dm(access: &Access, author: u64) -> Result<(), Refusal> {
-    let is_listed = access.allow_from.contains(&author);
+    let is_listed = access.allow_from.has(author);
     match access.dms {
         Policy::Disabled => Err(Refusal::DmsDisabled),
         Policy::Open => Ok(()),
-        Policy::Default if access.allow_from.is_empty() => Ok(()),
-        Policy::Default | Policy::Allowlist if is_listed => Ok(()),
-        Policy::Default | Policy::Allowlist => Err(Refusal::PersonNotListed { author }),
+        Policy::Default if access.allow_from == People::default() => Ok(()),
+        Policy::Default | Policy::Allowlist | Policy::Pairing if is_listed => Ok(()),
+        Policy::Default | Policy::Allowlist | Policy::Pairing => {
+            Err(Refusal::PersonNotListed { author })
+        }
     }
 }
 
 fn judge_group(access: &Access, guild: u64, inbound: &Inbound<'_>) -> Result<(), Refusal> {
-    let is_listed = access.guilds.contains(&guild);
+    let is_listed = access.guilds.iter().any(|rule| rule.place == Place::Id(guild));
     match access.groups {
         Policy::Disabled => return Err(Refusal::GroupsDisabled),
         Policy::Open => {}
         Policy::Default if access.guilds.is_empty() => {}
-        Policy::Default | Policy::Allowlist if is_listed => {}
-        Policy::Default | Policy::Allowlist => {
+        Policy::Default | Policy::Allowlist | Policy::Pairing if is_listed => {}
+        Policy::Default | Policy::Allowlist | Policy::Pairing => {
             return Err(Refusal::GroupNotListed { group: guild });
         }
     }
@@ -179,13 +260,18 @@ mod tests {
             id: 100,
             seq: 1,
             guild,
+            parent: None,
             author: 7,
             author_name: "ann",
+            roles: &[],
             from_bot: false,
             from_self: false,
             mentions_us: false,
+            reply_to: None,
+            late: false,
             text: "hello",
             text_cut: false,
+            has_more: false,
         }
     }
 
@@ -213,7 +299,8 @@ mod tests {
     #[test]
     fn dm_policies_hold() {
         let with = |dms, allow_from: &[u64]| {
-            let access = Access { dms, allow_from: allow_from.to_vec(), ..Access::default() };
+            let allow_from = People { everybody: false, ids: allow_from.to_vec() };
+            let access = Access { dms, allow_from, ..Access::default() };
             judge(&access, &said(None))
         };
         let not_listed = Err(Refusal::PersonNotListed { author: 7 });
@@ -228,7 +315,13 @@ mod tests {
     #[test]
     fn group_policies_hold() {
         let with = |groups, require_mention, inbound: Inbound<'_>| {
-            let access = Access { groups, guilds: vec![9], require_mention, ..Access::default() };
+            let guilds = vec![GuildRule {
+                place: Place::Id(9),
+                require_mention: None,
+                who: None,
+                channels: None,
+            }];
+            let access = Access { groups, guilds, require_mention, ..Access::default() };
             judge(&access, &inbound)
         };
         assert_eq!(with(Policy::Open, None, said(Some(1))), Ok(()));

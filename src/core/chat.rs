@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Wall;
 
 /// The chat services.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ChannelKind {
     /// Discord.
     Discord,
@@ -42,7 +45,7 @@ impl fmt::Display for ChannelKind {
 }
 
 /// One conversation: a DM, a group channel or a thread, by the service's own number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ChatId {
     /// The service it lives on.
     pub channel: ChannelKind,
@@ -70,25 +73,40 @@ pub struct Inbound<'a> {
     pub seq: u64,
     /// The server or group around the chat, if there is one: `None` in a DM.
     pub guild: Option<u64>,
+    /// Of a thread, the channel around it, as far as that is known.
+    pub parent: Option<u64>,
     /// Who said it.
     pub author: u64,
     /// What the author is called.
     pub author_name: &'a str,
+    /// The author's roles in the guild; at most
+    /// [`ROLES_MAX`](crate::base::limits::ROLES_MAX) of them.
+    pub roles: &'a [u64],
     /// Whether a program said it (bot account or webhook).
     pub from_bot: bool,
     /// Whether we said it ourselves.
     pub from_self: bool,
     /// Whether it names us: a mention, or an answer to one of our messages.
     pub mentions_us: bool,
+    /// The message that it answers, if it answers one.
+    pub reply_to: Option<u64>,
+    /// Whether it was fetched afterwards, since we were away when it was said.
+    pub late: bool,
     /// What was said; at most [`TEXT_BYTES_MAX`](crate::base::limits::TEXT_BYTES_MAX) bytes.
     pub text: &'a str,
     /// Whether some of the text did not fit.
     pub text_cut: bool,
+    /// Whether there is more than text: attachments, embeds, stickers, a poll.
+    pub has_more: bool,
 }
 
 /// A message that will be answered, on its way to an agent.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Request {
+    /// The account that heard it.
+    pub account: Box<str>,
+    /// The agent that is to answer.
+    pub agent: Box<str>,
     /// Where it was said.
     pub chat: ChatId,
     /// The service's number for the message.
@@ -103,15 +121,26 @@ pub struct Request {
     pub author_name: Box<str>,
     /// What was said.
     pub text: Box<str>,
+    /// The message that it answers, if it answers one.
+    pub reply_to: Option<u64>,
     /// When we received it.
     pub at: Wall,
+    /// Whether it was said while we were away.
+    pub late: bool,
+    /// How often a turn was begun for it before, and cut short by the end of our process.
+    pub attempt: u8,
+    /// The conversation within the chat: `/new` begins another.
+    pub session: u32,
 }
 
 impl Request {
-    /// Takes `inbound` out of its port's buffers.
+    /// Takes `inbound`, heard by `account` and to be answered by `agent`, out of its port's
+    /// buffers.
     #[must_use]
-    pub fn of(inbound: &Inbound<'_>, at: Wall) -> Request {
+    pub fn of(inbound: &Inbound<'_>, account: &str, agent: &str, at: Wall) -> Request {
         Request {
+            account: account.into(),
+            agent: agent.into(),
             chat: inbound.chat,
             id: inbound.id,
             seq: inbound.seq,
@@ -119,7 +148,11 @@ impl Request {
             author: inbound.author,
             author_name: inbound.author_name.into(),
             text: inbound.text.into(),
+            reply_to: inbound.reply_to,
             at,
+            late: inbound.late,
+            attempt: 0,
+            session: 0,
         }
     }
 }

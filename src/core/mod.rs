@@ -1,6 +1,7 @@
 //! What we decide, whatever the service: who is answered, by whom, when, and why not.
 
 pub mod access;
+pub mod answer;
 pub mod chat;
 pub mod dedup;
 pub mod health;

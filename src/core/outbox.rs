@@ -6,11 +6,37 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use super::chat::ChatId;
 use crate::base::hash::fnv1a;
 use crate::base::limits::{NONCE_CHARS_MAX, OUTBOX_PARTS_MAX, OUTBOX_PER_CHAT_MAX, OUTBOX_TTL};
 use crate::base::{Instant, text};
+
+/// How much may wait, and what happens to what finds no room (`rateLimit`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// `strategy`: whether replies wait for their turn at all; `false` is `drop`, which sends what
+    /// can be sent at once and drops, counted and told, what would have to wait.
+    pub queues: bool,
+    /// `maxQueueSize`: parts that wait in one chat.
+    pub queue_max: usize,
+    /// `burstProtection`: whether chats take turns fairly when all of them have much to say.
+    pub burst_protection: bool,
+    /// For how long a reply is worth sending.
+    pub ttl: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            queues: true,
+            queue_max: OUTBOX_PER_CHAT_MAX,
+            burst_protection: true,
+            ttl: OUTBOX_TTL,
+        }
+    }
+}
 
 /// The outbox of one account.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use super::answer::Answer;
 use super::chat::{ChatId, Request};
 use crate::base::limits::{TURNS_QUEUED_PER_CHAT_MAX, TURNS_RUNNING_MAX};
 
@@ -97,8 +98,8 @@ pub enum Told {
         chat: ChatId,
         /// The message that is answered.
         id: u64,
-        /// What to say: the answer, or else an apology. A fault never ends in silence.
-        text: String,
+        /// What to do: the answer, or else an apology. A fault never ends in silence.
+        answer: Answer,
         /// What kept the agent from answering.
         fault: Option<Fault>,
     },
@@ -140,6 +141,8 @@ mod tests {
 
     fn request(chat: u64, id: u64) -> Request {
         Request {
+            account: "default".into(),
+            agent: "main".into(),
             chat: ChatId { channel: ChannelKind::Discord, id: chat },
             id,
             seq: id,
@@ -147,7 +150,11 @@ mod tests {
             author: 1,
             author_name: "ann".into(),
             text: "hi".into(),
+            reply_to: None,
             at: Wall(0),
+            late: false,
+            attempt: 0,
+            session: 0,
         }
     }
 

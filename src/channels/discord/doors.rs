@@ -43,19 +43,24 @@ impl Doors {
             id: message.id,
             seq,
             guild: message.guild,
+            parent: None,
             author: message.author,
             author_name: message.author_name,
+            roles: &[],
             from_bot: message.from_bot,
             from_self: message.author == self.me,
             mentions_us: message.mentions_us,
             text: without_mention(message.text, self.me),
+            reply_to: message.reply_to,
+            late: false,
             text_cut: message.text_cut,
+            has_more: message.has_more,
         };
-        let step = self.judge(&inbound, message.has_more);
+        let step = self.judge(&inbound);
         self.ledger.borrow_mut().note(inbound.chat, inbound.id, step);
     }
 
-    fn judge(&self, inbound: &Inbound<'_>, has_more: bool) -> Step {
+    fn judge(&self, inbound: &Inbound<'_>) -> Step {
         let mut ledger = self.ledger.borrow_mut();
         if !ledger.seen.is_new(inbound.id) {
             return Step::Duplicate;
@@ -65,7 +70,7 @@ impl Doors {
         }
         match access::judge(&self.access, inbound) {
             // A picture without words is no sign that words are withheld.
-            Err(Refusal::ContentHidden) if has_more => {
+            Err(Refusal::ContentHidden) if inbound.has_more => {
                 return Step::Refused(Refusal::Empty);
             }
             Err(refusal) => return Step::Refused(refusal),
@@ -74,7 +79,7 @@ impl Doors {
         if ledger.inflight.admit(inbound.seq, inbound.id).is_err() {
             return Step::Busy;
         }
-        if self.requests.try_send(Request::of(inbound, clock::wall())).is_err() {
+        if self.requests.try_send(Request::of(inbound, "default", "main", clock::wall())).is_err() {
             ledger.inflight.done(inbound.id);
             return Step::Busy;
         }

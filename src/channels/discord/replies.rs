@@ -108,7 +108,7 @@ impl Replies {
                 self.show_typing(chat);
                 self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
-            Told::Answered { chat, id, text, fault } => {
+            Told::Answered { chat, id, answer, fault } => {
                 self.working.retain(|&other| other != chat);
                 self.note(
                     chat,
@@ -119,7 +119,7 @@ impl Replies {
                         Some(Fault::Busy) => Step::AgentFailed,
                     },
                 );
-                self.outbox.borrow_mut().reply(clock::now(), chat, id, &text);
+                self.outbox.borrow_mut().reply(clock::now(), chat, id, &answer.words());
             }
             Told::Refused { chat, id } => {
                 // Said aloud, and not answered later: the cursor may pass it.
@@ -244,7 +244,8 @@ mod tests {
     }
 
     fn answered(to: u64, id: u64, text: &str) -> Told {
-        Told::Answered { chat: chat(to), id, text: text.into(), fault: None }
+        let answer = crate::core::answer::Answer::text(text);
+        Told::Answered { chat: chat(to), id, answer, fault: None }
     }
 
     /// Runs `test` beside the replies, which must end when it has dropped its side.

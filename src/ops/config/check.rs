@@ -9,10 +9,12 @@ use super::keys::Unit;
 use super::raw::Node;
 use super::read::{Reader, span_of};
 use super::{
-    Agent, AgentKind, Config, Discord, Gateway, Intents, Keepalive, Mistake, Reconnect, Weight,
+    Agent, AgentKind, Config, Discord, Gateway, Intents, Keepalive, Mistake, Reconnect, ReplyTo,
+    Weight,
 };
 use crate::base::{Secret, backoff, limits, spell};
-use crate::core::access::{Access, Policy};
+use crate::core::access::{Access, GuildRule, People, Place, Policy};
+use crate::core::outbox;
 use crate::proto::discord::intents;
 
 /// What came from the environment in place of `channels.discord.token`.
@@ -29,10 +31,12 @@ pub(crate) fn check(text: &str, root: Node<'_>, env: &Env, token: Token) -> (Con
 fn all(read: &mut Reader<'_>, env: &Env, token: Token) -> Config {
     pick_account(read);
     Config {
-        discord: discord(read, env, token),
+        accounts: vec![discord(read, env, token)],
         gateway: gateway(read, env),
-        agent: agent(read),
+        agents: vec![agent(read)],
+        bindings: Vec::new(),
         log_level: log_level(read, env),
+        log_file: None,
         ca_file: read.text("net.caFile").map(PathBuf::from),
     }
 }
@@ -66,6 +70,7 @@ fn discord(read: &mut Reader<'_>, env: &Env, (token, from): Token) -> Discord {
         None => (token, from),
     };
     Discord {
+        id: "default".to_owned(),
         enabled: read.flag("channels.discord.enabled").unwrap_or(true),
         token,
         token_from,
@@ -75,6 +80,14 @@ fn discord(read: &mut Reader<'_>, env: &Env, (token, from): Token) -> Discord {
         compress: compress(read),
         keepalive: keepalive(read),
         reconnect: reconnect(read),
+        proxy: None,
+        outbox: outbox::Policy::default(),
+        reply_to: ReplyTo::default(),
+        chunk_chars: limits::DISCORD_MESSAGE_CHARS_MAX,
+        dedup: limits::DEDUP_WINDOW,
+        catch_up: (limits::CATCH_UP_SPAN, limits::CATCH_UP_PER_CHAT_MAX),
+        health_monitor: true,
+        slash_commands: true,
     }
 }
 
@@ -115,9 +128,10 @@ fn access(read: &mut Reader<'_>) -> Access {
     Access {
         dms,
         groups: policy(read, &[group, all_groups], is_configured),
-        allow_from,
+        allow_from: People { everybody: false, ids: allow_from },
         guilds: servers(read, guilds),
         require_mention: read.flag("channels.discord.requireMention"),
+        ..Access::default()
     }
 }
 
@@ -171,7 +185,7 @@ fn users(read: &mut Reader<'_>, path: &'static str) -> Option<(Vec<u64>, bool)> 
 
 /// The servers that are listed. One whose object narrows down who is answered is left out: it
 /// must not be open wider than it says.
-fn servers(read: &mut Reader<'_>, path: &'static str) -> Vec<u64> {
+fn servers(read: &mut Reader<'_>, path: &'static str) -> Vec<GuildRule> {
     let (mut strangers, mut narrowed) = (0, 0);
     let ids = read.own(path, |value| {
         let Node::Map(servers) = value else { return None };
@@ -196,7 +210,11 @@ fn servers(read: &mut Reader<'_>, path: &'static str) -> Vec<u64> {
         let text = format!("{strangers} of the entries are no server ids and admit nobody");
         read.note(Weight::Warning, path, &text, "use the numbers that developer mode copies");
     }
-    ids.unwrap_or_default()
+    let plain = |id| {
+        let (require_mention, who, channels) = (None, None, None);
+        GuildRule { place: Place::Id(id), require_mention, who, channels }
+    };
+    ids.unwrap_or_default().into_iter().map(plain).collect()
 }
 
 /// A user's number, as people write it: bare, quoted, as a mention, with OpenClaw's prefixes.
@@ -385,9 +403,10 @@ fn agent(read: &mut Reader<'_>) -> Agent {
     // There is one kind so far; reading it reports any other.
     let _ = read.word("agents.defaults.kind");
     let deadline = [read.span("agents.defaults.timeout"), read.span("agents.asyncToolTimeout")];
+    let cpu = Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0));
     Agent {
-        kind: AgentKind::Echo,
-        cpu: Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0)),
+        id: "main".to_owned(),
+        kind: AgentKind::Echo { cpu },
         deadline: first(deadline).unwrap_or(limits::TURN_DEADLINE),
     }
 }
@@ -436,17 +455,17 @@ mod tests {
     fn nothing_written_means_the_documented_defaults() {
         let config = clean("{}");
         assert_eq!(config.gateway, Gateway { port: 18_789, lan: false, token: None });
-        assert_eq!(config.discord.access, Access::default());
-        assert_eq!(config.discord.intents, Intents::Bits(intents::Intents::DEFAULT.0));
-        assert!(config.discord.enabled && config.discord.compress);
+        assert_eq!(config.accounts[0].access, Access::default());
+        assert_eq!(config.accounts[0].intents, Intents::Bits(intents::Intents::DEFAULT.0));
+        assert!(config.accounts[0].enabled && config.accounts[0].compress);
         assert_eq!(config.log_level, "info");
         let said: Vec<_> = keys::KEYS
             .iter()
             .filter(|key| key.path.starts_with("connection.") && key.stand == Stand::Works)
             .map(|key| key.default)
             .collect();
-        let Reconnect { backoff, auto, .. } = config.discord.reconnect;
-        let keepalive = config.discord.keepalive.expect("on by default");
+        let Reconnect { backoff, auto, .. } = config.accounts[0].reconnect;
+        let keepalive = config.accounts[0].keepalive.expect("on by default");
         let meant = [
             auto.to_string(),
             backoff.first.as_millis().to_string(),
@@ -478,7 +497,8 @@ mod tests {
              agents: {asyncToolTimeout: 90, defaults: {kind: 'echo', cpuMs: 200}},
              logging: {level: 'CONNECTION_DEBUG'}}",
         );
-        let Discord { token, token_from, intents, reconnect, keepalive, .. } = config.discord;
+        let Discord { token, token_from, intents, reconnect, keepalive, .. } =
+            config.accounts[0].clone();
         assert_eq!(token.map(|t| t.expose().to_owned()).as_deref(), Some("abc.def"));
         assert_eq!(token_from, "channels.discord.token");
         assert_eq!(intents, Intents::AgentRecommended);
@@ -486,8 +506,8 @@ mod tests {
         assert_eq!(reconnect.backoff.growth_percent, 150);
         assert_eq!(reconnect.session_ttl, Some(Duration::from_mins(5)));
         assert_eq!(keepalive.map(|k| k.idle.as_secs()), Some(45));
-        assert_eq!(config.agent.deadline, Duration::from_secs(90));
-        assert_eq!(config.agent.cpu, Duration::from_millis(200));
+        assert_eq!(config.agents[0].deadline, Duration::from_secs(90));
+        assert_eq!(config.agents[0].kind, AgentKind::Echo { cpu: Duration::from_millis(200) });
         assert_eq!(config.log_level, "connection-debug");
     }
 
@@ -495,7 +515,8 @@ mod tests {
     fn a_channels_key_beats_the_one_for_all() {
         let global = "connection: {autoReconnect: false, backoff: {initialDelay: 5000,
             maxDelay: 300000, multiplier: 3}, keepAlive: {enabled: false}}";
-        let Discord { reconnect, keepalive, .. } = clean(&format!("{{{global}}}")).discord;
+        let Discord { reconnect, keepalive, .. } =
+            clean(&format!("{{{global}}}")).accounts[0].clone();
         assert!(!reconnect.auto && keepalive.is_none());
         let waits = reconnect.backoff;
         let seconds = [waits.first, waits.second, waits.cap].map(|wait| wait.as_secs());
@@ -503,7 +524,8 @@ mod tests {
 
         let own = "channels: {discord: {autoReconnect: true, maxReconnectAttempts: 15,
             reconnectInterval: 10, tcpKeepalive: true, reconnect: {backoffMax: '2m'}}}";
-        let Discord { reconnect, keepalive, .. } = clean(&format!("{{{global}, {own}}}")).discord;
+        let Discord { reconnect, keepalive, .. } =
+            clean(&format!("{{{global}, {own}}}")).accounts[0].clone();
         assert!(reconnect.auto && keepalive.is_some());
         assert_eq!(reconnect.slow_after, Some(15));
         assert_eq!(reconnect.backoff.second.as_secs(), 10);
@@ -567,7 +589,7 @@ mod tests {
         let (config, _) = checked("{}", &env);
         assert_eq!(config.gateway.port, 19_001);
         assert_eq!(config.gateway.token, Some(Secret::new("t")));
-        assert_eq!(config.discord.api_url.as_deref(), Some("http://127.0.0.1:9/api/v10"));
+        assert_eq!(config.accounts[0].api_url.as_deref(), Some("http://127.0.0.1:9/api/v10"));
         assert_eq!(config.log_level, "debug");
         let (config, _) = checked("{gateway: {port: 1}}", &env);
         assert_eq!(config.gateway.port, 1);
@@ -577,8 +599,8 @@ mod tests {
 
     fn doors(discord: &str) -> (Policy, Policy, Vec<u64>) {
         let (config, _) = checked(&format!("{{channels: {{discord: {{{discord}}}}}}}"), &[]);
-        let Access { dms, groups, allow_from, .. } = config.discord.access;
-        (dms, groups, allow_from)
+        let Access { dms, groups, allow_from, .. } = config.accounts[0].access.clone();
+        (dms, groups, allow_from.ids)
     }
 
     #[test]
@@ -621,7 +643,8 @@ mod tests {
         let text = "{channels: {discord: {groupPolicy: 'allowlist', dmPolicy: 'open', guilds: {
             '11': {}, '22': {channels: {'5': {allow: true}}}, '33': {requireMention: true}}}}}";
         let (config, mistakes) = checked(text, &[]);
-        assert_eq!(config.discord.access.guilds, [11, 33]);
+        let guilds = &config.accounts[0].access.guilds;
+        assert!(guilds.iter().map(|rule| &rule.place).eq(&[Place::Id(11), Place::Id(33)]));
         assert_eq!(mistakes.len(), 1);
         assert!(mistakes[0].text.contains("1 left out"), "{mistakes:?}");
     }
@@ -631,7 +654,7 @@ mod tests {
         let text = "{channels: {discord: {token: 'a', compress: false,
             accounts: {work: {token: 'b'}, default: {token: 'c', enabled: false}}}}}";
         let (config, mistakes) = checked(text, &[]);
-        let Discord { token, enabled, compress, .. } = config.discord;
+        let Discord { token, enabled, compress, .. } = config.accounts[0].clone();
         assert_eq!((token, enabled, compress), (Some(Secret::new("c")), false, false));
         assert!(mistakes[0].text.contains("only the account \"default\""), "{mistakes:?}");
         assert_eq!(mistakes.len(), 1);
@@ -646,7 +669,7 @@ mod tests {
             ("'33281'", 33281),
         ] {
             let config = clean(&format!("{{channels: {{discord: {{intents: {written}}}}}}}"));
-            assert_eq!(config.discord.intents, Intents::Bits(bits), "{written}");
+            assert_eq!(config.accounts[0].intents, Intents::Bits(bits), "{written}");
         }
         let said = mistake("{channels: {discord: {intents: ['messageContent', 32768]}}}");
         assert!(said.contains("1 of the entries"), "{said}");
@@ -699,7 +722,7 @@ mod tests {
             let text = format!("{{'{}': {value}{}", segments.join("': {'"),
                 "}".repeat(segments.len()));
             let (config, mistakes) = checked(&text, &[("A", "1")]);
-            let Reconnect { backoff, .. } = config.discord.reconnect;
+            let Reconnect { backoff, .. } = config.accounts[0].reconnect;
             prop_assert!(backoff.cap >= backoff.first && backoff.cap.as_secs() <= 36_000);
             prop_assert!(mistakes.len() <= limits::CONFIG_MISTAKES_MAX + 1);
         }

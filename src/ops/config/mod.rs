@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
+use crate::core::outbox;
 
 pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
 #[allow(unused_imports, reason = "the composition root is still to come")]
@@ -29,15 +30,20 @@ pub(crate) use keys::{KEYS, Stand};
 /// Everything that can be configured, in plain words.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Config {
-    /// `channels.discord`, with `connection` where the channel says nothing itself.
-    pub(crate) discord: Discord,
+    /// `channels.discord`, with `connection` where the channel says nothing itself: one for each
+    /// of its `accounts`, or the one named `default` if it has none.
+    pub(crate) accounts: Vec<Discord>,
     /// `gateway`: the control port.
     pub(crate) gateway: Gateway,
-    /// `agents.defaults`: who answers.
-    pub(crate) agent: Agent,
+    /// `agents`: who answers. At least one; the first is the one that no binding is needed for.
+    pub(crate) agents: Vec<Agent>,
+    /// `bindings`: which agent answers where.
+    pub(crate) bindings: Vec<Binding>,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
     /// `logging.level`, else `info`.
     pub(crate) log_level: String,
+    /// `logging.file`: where the log is written besides standard error.
+    pub(crate) log_file: Option<LogFile>,
     /// `net.caFile`: a PEM file of further authorities to trust.
     pub(crate) ca_file: Option<PathBuf>,
 }
@@ -49,9 +55,47 @@ impl Config {
     }
 }
 
-/// The Discord account.
+/// A file for the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LogFile {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The length at which nothing more is written to it (`logging.maxFileBytes`).
+    pub(crate) bytes_max: u64,
+}
+
+/// One of the `bindings`: which agent answers where. What is not named does not matter.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Binding {
+    /// `agentId`.
+    pub(crate) agent: String,
+    /// `match.accountId`.
+    pub(crate) account: Option<String>,
+    /// `match.peer.id`: a chat, or in direct messages the person.
+    pub(crate) peer: Option<u64>,
+    /// `match.guildId`.
+    pub(crate) guild: Option<u64>,
+    /// `match.roles`: one of them is enough.
+    pub(crate) roles: Vec<u64>,
+}
+
+/// Whether answers point at the message that they answer (`replyToMode`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum ReplyTo {
+    /// None does.
+    Off,
+    /// The first part does.
+    #[default]
+    First,
+    /// Every part does.
+    All,
+}
+
+/// One Discord account.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Discord {
+    /// Its name: the key in `accounts`, or `default`.
+    pub(crate) id: String,
     /// Whether the account is to run.
     pub(crate) enabled: bool,
     /// The bot's token; `None` parks the account.
@@ -71,6 +115,25 @@ pub(crate) struct Discord {
     pub(crate) keepalive: Option<Keepalive>,
     /// How lost connections are healed.
     pub(crate) reconnect: Reconnect,
+    /// `proxy`, or what the environment says (`HTTPS_PROXY`, `ALL_PROXY`, unless `NO_PROXY`
+    /// exempts the host): its URL may hold a password.
+    pub(crate) proxy: Option<Secret>,
+    /// `rateLimit`, `outbox.ttl`: how replies wait.
+    pub(crate) outbox: outbox::Policy,
+    /// `replyToMode`.
+    pub(crate) reply_to: ReplyTo,
+    /// `textChunkLimit`: characters of one message, at most Discord's own limit.
+    pub(crate) chunk_chars: usize,
+    /// `dedupWindow`: the same words of the same person in the same chat within this span are one
+    /// message.
+    pub(crate) dedup: Duration,
+    /// `catchUp`: how far back messages are fetched after a session was lost, and how many of each
+    /// chat; a span of zero fetches none.
+    pub(crate) catch_up: (Duration, usize),
+    /// `healthMonitor.enabled`.
+    pub(crate) health_monitor: bool,
+    /// `commands.native`: whether slash commands are deployed.
+    pub(crate) slash_commands: bool,
 }
 
 /// The gateway intents to ask for.
@@ -122,21 +185,40 @@ pub(crate) struct Gateway {
 }
 
 /// Who answers, and within what time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Agent {
-    /// Which agent.
+    /// Its name: the key in `agents.entries`, or `main`.
+    pub(crate) id: String,
+    /// What it is.
     pub(crate) kind: AgentKind,
-    /// CPU time that `echo` burns on each message, to rehearse a busy agent.
-    pub(crate) cpu: Duration,
     /// The longest that one answer may take.
     pub(crate) deadline: Duration,
 }
 
 /// The agents there are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum AgentKind {
     /// Says back what was said.
-    Echo,
+    Echo {
+        /// CPU time that it burns on each message, to rehearse a busy agent (`cpuMs`).
+        cpu: Duration,
+    },
+    /// Runs a program for each message (`command`).
+    Exec {
+        /// The program and its arguments; no shell reads them.
+        command: Vec<String>,
+        /// The directory that it runs in (`workspace`).
+        workspace: Option<PathBuf>,
+        /// Variables that it gets besides the few that every program needs (`env`).
+        env: Vec<(String, Secret)>,
+    },
+    /// Posts each message to a URL (`url`).
+    Http {
+        /// The URL.
+        url: String,
+        /// Headers that go along (`headers`), such as an authorisation.
+        headers: Vec<(String, Secret)>,
+    },
 }
 
 /// How much a mistake matters.
