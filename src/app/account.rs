@@ -10,10 +10,10 @@ use smol::channel::{Sender, bounded};
 
 use crate::agent::{self, Agent, echo::Echo};
 use crate::base::limits;
-use crate::channels::discord::{Account, Cells, Setup};
+use crate::channels::discord::{Account, Cells, Settings, Setup, stem};
 use crate::core::health::Status;
 use crate::core::supervise::Ended;
-use crate::ops::config::{AgentKind, Config, Dirs, Intents, Keepalive};
+use crate::ops::config::{AgentKind, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
 use crate::rt::clock;
@@ -79,13 +79,15 @@ pub(super) fn start(
     let net = network(spawner, config)?;
     let (requests, asked) = bounded(limits::INFLIGHT_MAX);
     let (tell, told) = bounded(limits::INFLIGHT_MAX);
-    let cells = Cells::new(dirs.hot.as_deref(), &dirs.state, &token);
+    let stem = stem(&discord.id);
+    let cells = Cells::new(dirs.hot.as_deref(), &dirs.state, &stem, &token);
     let setup = Setup {
         gateway: gateway_config(config, token),
         // What the portal allows of these is found out first.
         only_allowed_intents: discord.intents == Intents::AgentRecommended,
         api: api(config),
-        access: discord.access.clone(),
+        name: discord.id.as_str().into(),
+        settings: settings(discord),
         net,
         cells,
         state: dirs.state.clone(),
@@ -106,6 +108,19 @@ pub(super) fn start(
     let turns = agent::run(agent, config.agents[0].deadline, asked, tell, spawner.clone());
     let agent = spawner.spawn(Tier::Work, "agent", turns);
     Ok(Started { account, agent, _lock: lock })
+}
+
+/// What of `discord` can change while the connection stays.
+pub(super) fn settings(discord: &Discord) -> Settings {
+    Settings {
+        access: discord.access.clone(),
+        dedup: discord.dedup,
+        outbox: discord.outbox,
+        reply_to: discord.reply_to,
+        chunk_chars: discord.chunk_chars,
+        catch_up: discord.catch_up,
+        slash_commands: discord.slash_commands,
+    }
 }
 
 fn locked(refused: lock::Refused) -> Refused {

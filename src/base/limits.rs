@@ -148,6 +148,8 @@ pub const DISCORD_MESSAGE_CHARS_MAX: usize = 2000;
 pub const TEXT_BYTES_MAX: usize = 16_000;
 /// Bytes kept of a name: Discord's have at most 32 characters ("Usernames and Nicknames").
 pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes of an account's name that its files are called by.
+pub const ACCOUNT_NAME_BYTES_MAX: usize = 48;
 /// Roles kept of an author; a server has at most 250, a person seldom a dozen.
 pub const ROLES_MAX: usize = 64;
 /// Characters of a nonce that Discord compares ("Create Message").

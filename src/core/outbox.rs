@@ -38,6 +38,18 @@ impl Default for Policy {
     }
 }
 
+/// Whether answers point at the message that they answer (`replyToMode`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyTo {
+    /// None does.
+    Off,
+    /// The first part does.
+    #[default]
+    First,
+    /// Every part does.
+    All,
+}
+
 /// The outbox of one account.
 #[derive(Debug)]
 pub struct Outbox {

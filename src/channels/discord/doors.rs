@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use smol::channel::Sender;
 
-use crate::core::access::{self, Access, Refusal};
+use super::settings::Settings;
+use crate::core::access::{self, Refusal};
 use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
 use crate::core::dedup::{Answered, Seen};
 use crate::core::inflight::Inflight;
@@ -26,7 +27,8 @@ pub(super) struct Ledger {
 
 /// Who may come in.
 pub(super) struct Doors {
-    pub(super) access: Access,
+    pub(super) account: Box<str>,
+    pub(super) settings: Rc<RefCell<Settings>>,
     pub(super) me: u64,
     pub(super) ledger: Rc<RefCell<Ledger>>,
     pub(super) requests: Sender<Request>,
@@ -68,7 +70,7 @@ impl Doors {
         if ledger.answered.already(inbound.chat, inbound.id) {
             return Step::AlreadyAnswered;
         }
-        match access::judge(&self.access, inbound) {
+        match access::judge(&self.settings.borrow().access, inbound) {
             // A picture without words is no sign that words are withheld.
             Err(Refusal::ContentHidden) if inbound.has_more => {
                 return Step::Refused(Refusal::Empty);
@@ -79,7 +81,11 @@ impl Doors {
         if ledger.inflight.admit(inbound.seq, inbound.id).is_err() {
             return Step::Busy;
         }
-        if self.requests.try_send(Request::of(inbound, "default", "main", clock::wall())).is_err() {
+        if self
+            .requests
+            .try_send(Request::of(inbound, &self.account, "main", clock::wall()))
+            .is_err()
+        {
             ledger.inflight.done(inbound.id);
             return Step::Busy;
         }

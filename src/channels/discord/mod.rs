@@ -6,6 +6,7 @@ mod preflight;
 mod replies;
 mod rest;
 mod session;
+mod settings;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -22,8 +23,8 @@ use self::replies::Replies;
 use self::rest::{Calls, RestPort};
 use self::session::Keeper;
 use super::drive;
+use crate::base::hash::fnv1a;
 use crate::base::{Instant, Machine as _, Rng, limits};
-use crate::core::access::Access;
 use crate::core::chat::Request;
 use crate::core::dedup::{Answered, Seen};
 use crate::core::health::{self, Vital};
@@ -43,6 +44,20 @@ use crate::rt::{clock, os_seed};
 pub(crate) use self::rest::authorized;
 use self::session::AnsweredLog;
 pub(crate) use self::session::Cells;
+pub(crate) use self::settings::Settings;
+
+/// What the names of an account's files begin with. A name that a file cannot well have is
+/// told apart by its hash.
+pub(crate) fn stem(account: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match account {
+        "default" => "discord".to_owned(),
+        name if name.len() <= limits::ACCOUNT_NAME_BYTES_MAX && name.bytes().all(is_plain) => {
+            format!("discord.{name}")
+        }
+        name => format!("discord.{:016x}", fnv1a(name.bytes())),
+    }
+}
 
 /// What an account is started with.
 pub(crate) struct Setup {
@@ -52,8 +67,10 @@ pub(crate) struct Setup {
     pub(crate) only_allowed_intents: bool,
     /// The REST API, without a final slash: `https://discord.com/api/v10`.
     pub(crate) api: String,
-    /// Who is answered.
-    pub(crate) access: Access,
+    /// The account's name, for configuration lines, logs and file names.
+    pub(crate) name: Box<str>,
+    /// What can change later, by [`Account::apply`].
+    pub(crate) settings: Settings,
     /// The way to the network.
     pub(crate) net: Net,
     /// Where the session is kept.
@@ -71,6 +88,7 @@ pub(crate) struct Setup {
 /// An account that runs until it is told to stop.
 pub(crate) struct Account {
     asks: Sender<Ask>,
+    settings: Rc<RefCell<Settings>>,
     view: View,
     calls: Calls,
     tasks: Vec<Task<()>>,
@@ -97,7 +115,7 @@ impl Account {
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let kept = setup.cells.read();
         let mut answered = Answered::default();
-        let log = AnsweredLog::open(&setup.state, &mut answered)?;
+        let log = AnsweredLog::open(&setup.state, &stem(&setup.name), &mut answered)?;
         let ledger = Rc::new(RefCell::new(Ledger {
             seen: Seen::default(),
             answered,
@@ -115,8 +133,10 @@ impl Account {
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let mut rest = Rest::new(os_seed());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
+        let settings = Rc::new(RefCell::new(setup.settings));
         let doors = Doors {
-            access: setup.access,
+            account: setup.name,
+            settings: settings.clone(),
             me: kept.me,
             ledger: ledger.clone(),
             requests: setup.requests,
@@ -158,13 +178,18 @@ impl Account {
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
         let view = View { status, ledger, outbox, due, interval, net };
-        Ok(Account { asks, view, calls, tasks, report })
+        Ok(Account { asks, settings, view, calls, tasks, report })
     }
 
     /// Asks the connection for something.
     pub(crate) fn ask(&self, ask: Ask) {
         // It is asked a few times a day; a queue that is full has said enough.
         let _ = self.asks.try_send(ask);
+    }
+
+    /// Lets `settings` hold from the next message on.
+    pub(crate) fn apply(&self, settings: Settings) {
+        self.settings.replace(settings);
     }
 
     /// The close code for which it is parked.

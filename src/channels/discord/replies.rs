@@ -255,7 +255,7 @@ mod tests {
         let state = Scratch::new();
         executor::run(move |spawner| async move {
             let mut marks = Answered::default();
-            let log = AnsweredLog::open(state.path(), &mut marks).unwrap();
+            let log = AnsweredLog::open(state.path(), "discord", &mut marks).unwrap();
             let ledger = Rc::new(RefCell::new(Ledger {
                 seen: Seen::default(),
                 answered: marks,
@@ -270,7 +270,7 @@ mod tests {
             test(tell, waiting, ledger).await;
             replies.await;
             let mut marks = Answered::default();
-            AnsweredLog::open(state.path(), &mut marks).unwrap();
+            AnsweredLog::open(state.path(), "discord", &mut marks).unwrap();
             assert!(marks.already(chat(1), 10), "kept");
         });
     }

@@ -55,19 +55,20 @@ struct Place {
 }
 
 impl Cells {
-    /// The cells in these directories. Without one for the runtime, both are in `state`, and the
-    /// hot one is written less often.
-    pub(crate) fn new(runtime: Option<&Path>, state: &Path, token: &Secret) -> Cells {
+    /// The cells in these directories, their names beginning with `stem`. Without a directory for
+    /// the runtime, both are in `state`, and the hot one is written less often.
+    pub(crate) fn new(runtime: Option<&Path>, state: &Path, stem: &str, token: &Secret) -> Cells {
         let failing = Arc::<AtomicBool>::default();
         // What works on one disk says nothing of another; on the same one it does.
         let cold_failing = if runtime.is_some() { Arc::default() } else { failing.clone() };
         let place = |dir, name, failing| {
-            let cell = Cell::new(dir, name, limits::SESSION_RECORD_BYTES_MAX);
+            let name = format!("{stem}.{name}");
+            let cell = Cell::new(dir, &name, limits::SESSION_RECORD_BYTES_MAX);
             Place { cell, failing }
         };
         Cells {
-            hot: place(runtime.unwrap_or(state), "discord.cursor", failing),
-            cold: place(state, "discord.session", cold_failing),
+            hot: place(runtime.unwrap_or(state), "cursor", failing),
+            cold: place(state, "session", cold_failing),
             beat: if runtime.is_some() { limits::HOT_SAVE } else { limits::WARM_SAVE },
             of: Hex(digest(&SHA256, token.expose().as_bytes()).as_ref()).to_string(),
         }
@@ -227,13 +228,17 @@ const ANSWERED_BOUNDS: Bounds =
     Bounds { record_bytes_max: 17, file_bytes_max: limits::ANSWERED_LOG_BYTES_MAX };
 
 impl AnsweredLog {
-    /// Opens it in `state`, and fills `answered` from it.
+    /// Opens it in `state`, its name beginning with `stem`, and fills `answered` from it.
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub(crate) fn open(state: &Path, answered: &mut Answered) -> Result<AnsweredLog, StoreError> {
-        let name = "discord.answered";
-        let (log, found) = Log::open(state, name, ANSWERED_BOUNDS, |record| {
+    pub(crate) fn open(
+        state: &Path,
+        stem: &str,
+        answered: &mut Answered,
+    ) -> Result<AnsweredLog, StoreError> {
+        let name = format!("{stem}.answered");
+        let (log, found) = Log::open(state, &name, ANSWERED_BOUNDS, |record| {
             if let Some(mark) = Mark::decode(record) {
                 answered.mark(mark);
             }
@@ -299,7 +304,7 @@ mod tests {
     }
 
     fn cells(runtime: &Path, state: &Path, token: &str) -> Cells {
-        Cells::new(Some(runtime), state, &Secret::new(token))
+        Cells::new(Some(runtime), state, "discord", &Secret::new(token))
     }
 
     #[test]
@@ -363,7 +368,7 @@ mod tests {
     fn what_was_answered_is_known_after_a_restart_and_after_the_log_was_made_short() {
         let state = Scratch::new();
         let mut answered = Answered::default();
-        let mut log = AnsweredLog::open(state.path(), &mut answered).unwrap();
+        let mut log = AnsweredLog::open(state.path(), "discord", &mut answered).unwrap();
         let chat = ChatId { channel: ChannelKind::Discord, id: 1 };
         let many = limits::ANSWERED_LOG_BYTES_MAX / Mark::BYTES as u64;
         for id in 1..=many {
@@ -373,7 +378,7 @@ mod tests {
         }
         drop(log);
         let mut again = Answered::default();
-        AnsweredLog::open(state.path(), &mut again).unwrap();
+        AnsweredLog::open(state.path(), "discord", &mut again).unwrap();
         assert!(again.already(chat, many) && !again.already(chat, many + 1));
         let bytes = std::fs::metadata(state.path().join("discord.answered")).unwrap().len();
         assert!(bytes < limits::ANSWERED_LOG_BYTES_MAX);

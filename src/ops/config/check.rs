@@ -9,12 +9,11 @@ use super::keys::Unit;
 use super::raw::Node;
 use super::read::{Reader, span_of};
 use super::{
-    Agent, AgentKind, Config, Discord, Gateway, Intents, Keepalive, Mistake, Reconnect, ReplyTo,
-    Weight,
+    Agent, AgentKind, Config, Discord, Gateway, Intents, Keepalive, Mistake, Reconnect, Weight,
 };
 use crate::base::{Secret, backoff, limits, spell};
 use crate::core::access::{Access, GuildRule, People, Place, Policy};
-use crate::core::outbox;
+use crate::core::outbox::{self, ReplyTo};
 use crate::proto::discord::intents;
 
 /// What came from the environment in place of `channels.discord.token`.

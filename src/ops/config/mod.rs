@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
-use crate::core::outbox;
+use crate::core::outbox::{self, ReplyTo};
 
 pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
 #[allow(unused_imports, reason = "the composition root is still to come")]
@@ -77,18 +77,6 @@ pub(crate) struct Binding {
     pub(crate) guild: Option<u64>,
     /// `match.roles`: one of them is enough.
     pub(crate) roles: Vec<u64>,
-}
-
-/// Whether answers point at the message that they answer (`replyToMode`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum ReplyTo {
-    /// None does.
-    Off,
-    /// The first part does.
-    #[default]
-    First,
-    /// Every part does.
-    All,
 }
 
 /// One Discord account.
