@@ -12,6 +12,7 @@ pub mod ring;
 pub mod rng;
 pub mod secret;
 pub mod spell;
+pub mod split;
 pub mod text;
 pub mod time;
 pub mod timer;

@@ -1,40 +1,6 @@
-//! Text made fit: split for a service's limit, cut to a length, made safe for a terminal.
+//! Text made fit: cut to a length, made safe for a terminal.
 
 use std::fmt::{self, Write as _};
-
-/// The end of the first part of `text` that has at most `chars_max` characters, as a byte index:
-/// at a line's end if one lies in the last half, else at a word's end, else within a word.
-fn split_point(text: &str, chars_max: usize) -> usize {
-    let Some((limit, _)) = text.char_indices().nth(chars_max) else { return text.len() };
-    let half = text.char_indices().nth(chars_max / 2).map_or(0, |(at, _)| at);
-    let window = text.get(..limit).unwrap_or(text);
-    let after = |at: usize| at + 1;
-    window
-        .rfind('\n')
-        .filter(|&at| at >= half)
-        .or_else(|| window.rfind(' ').filter(|&at| at >= half))
-        .map_or(limit, after)
-}
-
-/// Cuts `text` into parts of at most `chars_max` characters. White space around a cut is dropped;
-/// parts of white space alone are left out.
-pub fn split(text: &str, chars_max: usize) -> impl Iterator<Item = &str> {
-    let chars_max = chars_max.max(1);
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            if rest.is_empty() {
-                return None;
-            }
-            let (part, tail) = rest.split_at(split_point(rest, chars_max));
-            rest = tail;
-            let part = part.trim_end();
-            if !part.trim().is_empty() {
-                return Some(part);
-            }
-        }
-    })
-}
 
 /// The longest beginning of `text` of at most `bytes_max` bytes that ends between characters.
 #[must_use]
@@ -85,25 +51,9 @@ fn is_unsafe(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn parts(text: &str, chars_max: usize) -> Vec<&str> {
-        split(text, chars_max).collect()
-    }
-
     #[test]
-    fn parts_end_at_lines_and_words() {
-        assert_eq!(parts("one two three", 8), ["one two", "three"]);
-        assert_eq!(parts("first line\nsecond line", 15), ["first line", "second line"]);
-        assert_eq!(parts("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(parts("", 4), [""; 0]);
-        assert_eq!(parts("   \n  ", 4), [""; 0]);
-        assert_eq!(parts("short", 2000), ["short"]);
-    }
-
-    #[test]
-    fn characters_are_counted_not_bytes() {
-        let crabs = "🦀".repeat(5);
-        assert_eq!(parts(&crabs, 2), ["🦀🦀", "🦀🦀", "🦀"]);
-        assert_eq!(truncate(&crabs, 9), "🦀🦀");
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(truncate(&"🦀".repeat(5), 9), "🦀🦀");
         assert_eq!(truncate("abc", 9), "abc");
     }
 

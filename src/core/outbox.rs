@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::chat::ChatId;
 use crate::base::hash::fnv1a;
 use crate::base::limits::{NONCE_CHARS_MAX, OUTBOX_PARTS_MAX, OUTBOX_PER_CHAT_MAX, OUTBOX_TTL};
-use crate::base::{Instant, text};
+use crate::base::{Instant, split};
 
 /// How much may wait, and what happens to what finds no room (`rateLimit`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -232,11 +232,12 @@ impl Outbox {
             .or_insert_with(|| Queue { sending: None, parts: VecDeque::new() });
         let room = (OUTBOX_PER_CHAT_MAX.saturating_sub(queue.parts.len()))
             .min(OUTBOX_PARTS_MAX.saturating_sub(self.waiting));
-        let mut pieces = text::split(reply, self.chars_max);
+        let mut pieces = split::split(reply, self.chars_max);
         let mut taken = 0;
         for (index, piece) in (0..=u16::MAX).zip(pieces.by_ref().take(room)) {
             let deadline = now + OUTBOX_TTL;
-            let part = Part { answers, index, is_last: false, text: piece.into(), deadline };
+            let part =
+                Part { answers, index, is_last: false, text: piece.into_boxed_str(), deadline };
             queue.parts.push_back(part);
             taken += 1;
         }
