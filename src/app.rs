@@ -17,6 +17,7 @@ use crate::ops::options;
 use crate::ops::state;
 use crate::rt::executor;
 use crate::rt::log::{self as logging, Form, Lines};
+use crate::rt::net::proxy::Proxy;
 
 use self::engine::{Engine, Source};
 
@@ -87,6 +88,9 @@ fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lin
         logging::start(level, log_form(env)).map_err(|text| Failure::new(Exit::Usage, text, ""))?;
     for secret in [&config.accounts[0].token, &config.gateway.token].into_iter().flatten() {
         lines.hide(secret);
+    }
+    for secret in config.accounts.iter().filter_map(|a| a.proxy.as_ref()).flat_map(Proxy::secrets) {
+        lines.hide(&secret);
     }
     Ok(lines)
 }

@@ -19,7 +19,7 @@ use crate::proto::discord::intents;
 use crate::rt::clock;
 use crate::rt::executor::{Snapshot, Spawner, Tier};
 use crate::rt::lock::{self, Lock};
-use crate::rt::net::{Net, NetOptions, tcp::TcpOptions};
+use crate::rt::net::{Endpoint, Net, NetOptions, tcp::TcpOptions};
 
 /// Discord's REST API, when the environment names no other.
 const API_URL: &str = "https://discord.com/api/v10";
@@ -77,6 +77,7 @@ pub(super) fn start(
     };
     let lock = lock::take("discord", &token).map_err(locked)?;
     let net = network(spawner, config)?;
+    tell_proxy(&net, &api(config));
     let (requests, asked) = bounded(limits::INFLIGHT_MAX);
     let (tell, told) = bounded(limits::INFLIGHT_MAX);
     let stem = stem(&discord.id);
@@ -149,12 +150,28 @@ pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused
         },
         None => TcpOptions { keepalive_probes: 0, ..usual },
     };
-    let options = NetOptions { tcp, extra_ca: config.ca_file.clone() };
+    let proxy = config.accounts[0].proxy.clone();
+    let options = NetOptions { tcp, extra_ca: config.ca_file.clone(), proxy };
     Net::new(spawner, &options).map_err(|error| Refused {
         ended: Ended::Unusable,
         status: Status::Error,
         text: format!("net.caFile cannot be used: {error}"),
     })
+}
+
+/// Names the proxy that leads to `api`, if one does: whoever looks for a fault must know of it.
+fn tell_proxy(net: &Net, api: &str) {
+    let endpoint = api.parse().ok().and_then(|url| Endpoint::of(&url, "http", "https").ok());
+    if let (Some(proxy), Some(endpoint)) = (net.proxy(), endpoint)
+        && proxy.serves(&endpoint)
+    {
+        log::info!(
+            target: "discord",
+            "{} is reached through the proxy {proxy} ({})",
+            endpoint.host,
+            proxy.from()
+        );
+    }
 }
 
 /// The base of Discord's REST API.

@@ -9,6 +9,8 @@ pub enum Phase {
     Resolve,
     /// TCP connect, to whichever address answers first.
     Tcp,
+    /// The proxy on the way: from its name to its word that the way is open.
+    Proxy,
     /// TLS handshake.
     Tls,
     /// HTTP upgrade to a WebSocket.
@@ -43,6 +45,44 @@ pub enum DialFault {
     Lost,
     /// The URL is not one that we may dial.
     Forbidden,
+    /// The proxy on the way did not let us through.
+    Proxy(ProxyFault),
+}
+
+/// Why a proxy did not open the way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyFault {
+    /// Its own name could not be resolved.
+    Dns,
+    /// There is no route to it.
+    NoRoute,
+    /// Nothing listens where it should be.
+    Refused,
+    /// The TLS handshake with it failed, or its certificate is not one that we trust now.
+    Tls,
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// What came back was not HTTP.
+    Garbage,
+    /// The connection to it was lost before it had answered.
+    Lost,
+}
+
+impl ProxyFault {
+    /// What a fault of the connection to the proxy itself means.
+    #[must_use]
+    pub fn of(fault: DialFault) -> ProxyFault {
+        match fault {
+            DialFault::Dns => ProxyFault::Dns,
+            DialFault::NoRoute => ProxyFault::NoRoute,
+            DialFault::Refused => ProxyFault::Refused,
+            DialFault::Clock | DialFault::Tls | DialFault::Forbidden => ProxyFault::Tls,
+            DialFault::Status(status, _) => ProxyFault::Status(status),
+            DialFault::Upgrade => ProxyFault::Garbage,
+            DialFault::Lost => ProxyFault::Lost,
+            DialFault::Proxy(fault) => fault,
+        }
+    }
 }
 
 /// How it ended. The machine that owns the session turns this into what happens next.
@@ -79,6 +119,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Resolve => "name lookup",
             Phase::Tcp => "TCP connect",
+            Phase::Proxy => "the proxy",
             Phase::Tls => "TLS handshake",
             Phase::Upgrade => "WebSocket upgrade",
             Phase::Hello => "HELLO",
@@ -100,6 +141,38 @@ impl fmt::Display for DialFault {
             DialFault::Upgrade => f.write_str("the server did not speak WebSocket"),
             DialFault::Lost => f.write_str("connection lost while connecting"),
             DialFault::Forbidden => f.write_str("the URL is not allowed"),
+            DialFault::Proxy(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ProxyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProxyFault::Dns => f.write_str("the proxy's name could not be resolved (DNS)"),
+            ProxyFault::NoRoute => f.write_str("no route to the proxy"),
+            ProxyFault::Refused => {
+                f.write_str("the proxy refuses connections: does it run, and on that port?")
+            }
+            ProxyFault::Tls => f.write_str(
+                "TLS handshake with the proxy failed: is it an https:// proxy, with a certificate \
+                 of an authority that is trusted here (net.caFile)?",
+            ),
+            ProxyFault::Status(407) => f.write_str(
+                "the proxy refused: 407; look at the user and password in its URL \
+                 (channels.discord.proxy, or HTTPS_PROXY)",
+            ),
+            ProxyFault::Status(status @ (403 | 405)) => {
+                write!(f, "the proxy refused: {status}; it must allow CONNECT to Discord, port 443")
+            }
+            ProxyFault::Status(status @ 502..=504) => {
+                write!(f, "the proxy answered {status}: it cannot reach Discord itself")
+            }
+            ProxyFault::Status(status) => write!(f, "the proxy refused: {status}"),
+            ProxyFault::Garbage => {
+                f.write_str("the proxy did not speak HTTP: is it an HTTP proxy, on that port?")
+            }
+            ProxyFault::Lost => f.write_str("the connection to the proxy was lost"),
         }
     }
 }

@@ -289,6 +289,8 @@ pub const ADDRESSES_MAX: usize = 8;
 pub const HOSTS_REMEMBERED_MAX: usize = 64;
 /// TLS sessions kept for resumption.
 pub const TLS_SESSIONS_MAX: usize = 32;
+/// The head of a proxy's answer; anything real is a few lines.
+pub const PROXY_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long a lookup may take before the addresses of an earlier one serve.
 pub const DNS_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -15,6 +15,7 @@ use crate::base::{Secret, backoff, limits, spell};
 use crate::core::access::{Access, GuildRule, People, Place, Policy};
 use crate::core::outbox::{self, ReplyTo};
 use crate::proto::discord::intents;
+use crate::rt::net::proxy::Proxy;
 
 /// What came from the environment in place of `channels.discord.token`.
 pub(crate) type Token = (Option<Secret>, String);
@@ -79,7 +80,7 @@ fn discord(read: &mut Reader<'_>, env: &Env, (token, from): Token) -> Discord {
         compress: compress(read),
         keepalive: keepalive(read),
         reconnect: reconnect(read),
-        proxy: None,
+        proxy: proxy(read, env),
         outbox: outbox::Policy::default(),
         reply_to: ReplyTo::default(),
         chunk_chars: limits::DISCORD_MESSAGE_CHARS_MAX,
@@ -329,6 +330,22 @@ fn keepalive(read: &mut Reader<'_>) -> Option<Keepalive> {
         None => (enabled, idle),
     };
     enabled.then_some(Keepalive { idle, interval, probes: limits::KEEPALIVE_PROBES })
+}
+
+/// The file's proxy beats the environment's, and its exceptions. One that cannot be used is done
+/// without: whoever can reach Discord directly stays reachable.
+fn proxy(read: &mut Reader<'_>, env: &Env) -> Option<Proxy> {
+    const PATH: &str = "channels.discord.proxy";
+    let written = read.text(PATH).map(|url| Proxy::parse(&Secret::new(&url), PATH));
+    let found = match written {
+        Some(parsed) => parsed.map(Some).map_err(|bad| (PATH, bad)),
+        None => env.proxy(),
+    };
+    found.unwrap_or_else(|(path, bad)| {
+        let text = format!("{}; Discord is dialled without a proxy", bad.text);
+        read.note(Weight::Warning, path, &text, bad.cure);
+        None
+    })
 }
 
 fn reconnect(read: &mut Reader<'_>) -> Reconnect {

@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::limits;
+use crate::base::{Secret, limits};
+use crate::rt::net::proxy::{BadProxy, Proxy};
 
 /// The variables that mean something, for `barnacle help environment`.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -14,6 +15,9 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("DISCORD_BOT_TOKEN_FILE", "a file that holds it"),
     ("CREDENTIALS_DIRECTORY", "systemd's; the credential discord-bot-token in it is the token"),
     ("DISCORD_API_URL", "another server that speaks Discord's REST API"),
+    ("HTTPS_PROXY", "an HTTP proxy to Discord, if channels.discord.proxy names none"),
+    ("ALL_PROXY", "the same"),
+    ("NO_PROXY", "hosts that are reached without it: example.org, example.org:8080, or *"),
     ("BARNACLE_CONFIG", "the configuration file"),
     ("BARNACLE_STATE_DIR", "where state is kept"),
     ("BARNACLE_LOG", "log level, or filters as env_logger reads them; before RUST_LOG"),
@@ -78,6 +82,20 @@ impl Env {
     /// Whether colours are unwelcome (no-color.org).
     pub(crate) fn no_color(&self) -> bool {
         self.get("NO_COLOR").is_some()
+    }
+
+    /// The proxy that the environment names, with its exceptions; the variable and what is wrong
+    /// with it, if it cannot be used. Both spellings are in use for each of these, and the first
+    /// that is set counts.
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, (&'static str, BadProxy)> {
+        const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let named = NAMES.into_iter().find_map(|name| Some((name, self.get(name)?)));
+        let Some((name, url)) = named else { return Ok(None) };
+        let except = self.get("NO_PROXY").or_else(|| self.get("no_proxy")).unwrap_or_default();
+        match Proxy::parse(&Secret::new(url), name) {
+            Ok(proxy) => Ok(Some(proxy.except(except))),
+            Err(bad) => Err((name, bad)),
+        }
     }
 
     /// How often systemd wants to hear from us, if its watchdog is on.
@@ -152,6 +170,23 @@ mod tests {
     fn values_are_never_debugged() {
         let env = Env::of(&[("DISCORD_BOT_TOKEN", "hunter2")]);
         assert_eq!(format!("{env:?}"), "{\"DISCORD_BOT_TOKEN\"}");
+    }
+
+    #[test]
+    fn the_environments_proxy_has_its_exceptions_and_its_mistakes_a_cure() {
+        let proxy = |variables: &[(&str, &str)]| Env::of(variables).proxy();
+        assert_eq!(proxy(&[("NO_PROXY", "*")]), Ok(None));
+        let both = [("https_proxy", "http://p:1"), ("ALL_PROXY", "socks5://q:2")];
+        let found = proxy(&both).unwrap().unwrap();
+        assert_eq!((found.to_string().as_str(), found.from()), ("http://p:1", "https_proxy"));
+        let url = "https://discord.com/".parse().unwrap();
+        let discord = crate::rt::net::Endpoint::of(&url, "http", "https").unwrap();
+        assert!(found.serves(&discord));
+        let exempt = proxy(&[("HTTPS_PROXY", "p:1"), ("no_proxy", "a,.discord.com")]);
+        assert!(!exempt.unwrap().unwrap().serves(&discord));
+        let (name, bad) = proxy(&[("all_proxy", "socks5://u:hunter2@q:2")]).unwrap_err();
+        assert_eq!(name, "all_proxy");
+        assert!(bad.text.contains("SOCKS") && bad.cure.contains("http://"), "{bad:?}");
     }
 
     #[test]

@@ -180,7 +180,12 @@ pub(crate) const KEYS: &[Key] = &[
     later("channels.discord.dmHistoryLimit"),
     later("channels.discord.textChunkLimit"),
     later("channels.discord.mediaMaxMb"),
-    later("channels.discord.proxy"),
+    key(
+        "channels.discord.proxy",
+        Kind::Text,
+        "HTTPS_PROXY, ALL_PROXY",
+        "an HTTP proxy, for gateway and REST: http://user:password@host:port",
+    ),
     moot("channels.discord.healthMonitor", "health is the age of the last proof of life, always"),
     later("channels.telegram"),
     later("channels.whatsapp"),

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
 use crate::core::outbox::{self, ReplyTo};
+use crate::rt::net::proxy::Proxy;
 
 pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
 #[allow(unused_imports, reason = "the composition root is still to come")]
@@ -103,9 +104,9 @@ pub(crate) struct Discord {
     pub(crate) keepalive: Option<Keepalive>,
     /// How lost connections are healed.
     pub(crate) reconnect: Reconnect,
-    /// `proxy`, or what the environment says (`HTTPS_PROXY`, `ALL_PROXY`, unless `NO_PROXY`
-    /// exempts the host): its URL may hold a password.
-    pub(crate) proxy: Option<Secret>,
+    /// `proxy`, or what the environment says (`HTTPS_PROXY`, `ALL_PROXY`, with the hosts that
+    /// `NO_PROXY` exempts).
+    pub(crate) proxy: Option<Proxy>,
     /// `rateLimit`, `outbox.ttl`: how replies wait.
     pub(crate) outbox: outbox::Policy,
     /// `replyToMode`.

@@ -2,20 +2,24 @@
 
 pub mod dns;
 pub mod http;
+pub mod proxy;
 pub mod server;
 pub mod tcp;
 pub mod tls;
 pub mod ws;
 
 use std::cell::Cell;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use hyper::Uri;
+use smol::Async;
 
 use super::executor::Spawner;
-use crate::base::end::{DialFault, Phase};
+use crate::base::end::{DialFault, Phase, ProxyFault};
 use dns::Resolver;
+use proxy::Proxy;
 use tcp::{Families, TcpOptions};
 use tls::{Stream, Tls};
 
@@ -26,6 +30,8 @@ pub struct NetOptions {
     pub tcp: TcpOptions,
     /// A PEM file of certificate authorities to trust besides the public ones.
     pub extra_ca: Option<PathBuf>,
+    /// The proxy that leads to other hosts, if there is one.
+    pub proxy: Option<Proxy>,
 }
 
 /// The way to other hosts: resolver, trust, and what was learned about routes. Cheap to clone.
@@ -39,6 +45,7 @@ struct Parts {
     families: Families,
     tcp: TcpOptions,
     tls: Tls,
+    proxy: Option<Proxy>,
     /// Connections that were made to an earlier lookup's addresses.
     by_memory: Cell<u64>,
 }
@@ -67,6 +74,7 @@ impl Net {
             families: Families::default(),
             tcp: options.tcp,
             tls: Tls::new(options.extra_ca.as_deref())?,
+            proxy: options.proxy.clone(),
             by_memory: Cell::new(0),
         })))
     }
@@ -84,7 +92,14 @@ impl Net {
         self.0.by_memory.get()
     }
 
-    /// Makes a connection, with TLS if the endpoint says so. `phase` tells at any time how far it
+    /// The proxy that leads to other hosts, if there is one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.0.proxy.as_ref()
+    }
+
+    /// Makes a connection, with TLS if the endpoint says so, and through the proxy if there is one
+    /// and it serves that endpoint. `phase` tells at any time how far it
     /// is; a caller with a deadline reads from it what did not answer. Dropping the future closes
     /// whatever was open.
     ///
@@ -95,7 +110,28 @@ impl Net {
         endpoint: &Endpoint,
         phase: &Cell<Phase>,
     ) -> Result<Stream, DialFault> {
-        let Parts { resolver, families, tcp, tls, by_memory, .. } = &*self.0;
+        let stream = match self.proxy().filter(|proxy| proxy.serves(endpoint)) {
+            Some(proxy) => {
+                phase.set(Phase::Proxy);
+                let tunnel = self.tunnel(proxy, endpoint).await;
+                tunnel.map_err(|fault| DialFault::Proxy(ProxyFault::of(fault)))?
+            }
+            None => Stream::Plain(self.open(endpoint, phase).await?),
+        };
+        if !endpoint.secure {
+            return Ok(stream);
+        }
+        phase.set(Phase::Tls);
+        self.0.tls.connect(&endpoint.host, stream).await
+    }
+
+    /// Makes a TCP connection.
+    async fn open(
+        &self,
+        endpoint: &Endpoint,
+        phase: &Cell<Phase>,
+    ) -> Result<Async<TcpStream>, DialFault> {
+        let Parts { resolver, families, tcp, by_memory, .. } = &*self.0;
         phase.set(Phase::Resolve);
         let mut addrs = resolver.resolve(&endpoint.host, endpoint.port).await?;
         if endpoint.reach == Reach::Loopback {
@@ -107,11 +143,18 @@ impl Net {
         phase.set(Phase::Tcp);
         let stream = tcp::connect(&endpoint.host, &addrs.list, families, tcp).await?;
         by_memory.set(by_memory.get() + u64::from(addrs.remembered));
-        if !endpoint.secure {
-            return Ok(Stream::Plain(stream));
+        Ok(stream)
+    }
+
+    /// Makes a way to `endpoint` through `proxy`.
+    async fn tunnel(&self, proxy: &Proxy, endpoint: &Endpoint) -> Result<Stream, DialFault> {
+        let at = proxy.endpoint();
+        let mut stream = Stream::Plain(self.open(&at, &Cell::new(Phase::Proxy)).await?);
+        if at.secure {
+            stream = self.0.tls.connect(&at.host, stream).await?;
         }
-        phase.set(Phase::Tls);
-        tls.connect(&endpoint.host, stream).await
+        proxy.tunnel(&mut stream, endpoint).await.map_err(DialFault::Proxy)?;
+        Ok(stream)
     }
 }
 

@@ -58,16 +58,23 @@ impl Tls {
         Ok(Tls { config: Arc::new(config) })
     }
 
-    /// Shakes hands over `stream` with `host`.
+    /// Shakes hands with `host` over `stream`, which may be TLS to a proxy already.
     ///
     /// # Errors
     /// [`DialFault::Clock`], [`DialFault::Tls`], or [`DialFault::Lost`].
-    pub async fn connect(&self, host: &str, stream: Async<TcpStream>) -> Result<Stream, DialFault> {
+    pub async fn connect(&self, host: &str, stream: Stream) -> Result<Stream, DialFault> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| DialFault::Forbidden)?;
-        match TlsConnector::from(self.config.clone()).connect(name, stream).await {
-            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
-            Err(error) => Err(dial_fault(&error)),
-        }
+        let connector = TlsConnector::from(self.config.clone());
+        let stream = match stream {
+            Stream::Plain(tcp) => {
+                connector.connect(name, tcp).await.map(|stream| Stream::Tls(Box::new(stream)))
+            }
+            Stream::Tls(outer) => {
+                connector.connect(name, outer).await.map(|stream| Stream::Nested(Box::new(stream)))
+            }
+            Stream::Nested(_) => return Err(DialFault::Forbidden),
+        };
+        stream.map_err(|error| dial_fault(&error))
     }
 }
 
@@ -105,6 +112,8 @@ pub enum Stream {
     Plain(Async<TcpStream>),
     /// TLS over TCP; boxed, since its state is large.
     Tls(Box<TlsStream<Async<TcpStream>>>),
+    /// TLS within the TLS to a proxy.
+    Nested(Box<TlsStream<Box<TlsStream<Async<TcpStream>>>>>),
 }
 
 impl Stream {
@@ -114,6 +123,7 @@ impl Stream {
         match self {
             Stream::Plain(stream) => stream.get_ref(),
             Stream::Tls(stream) => stream.get_ref().0.get_ref(),
+            Stream::Nested(stream) => stream.get_ref().0.get_ref().0.get_ref(),
         }
     }
 
@@ -132,6 +142,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Nested(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -145,6 +156,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Nested(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -152,6 +164,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Nested(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -160,6 +173,7 @@ impl AsyncWrite for Stream {
         ready!(match &mut *self {
             Stream::Plain(stream) => Pin::new(stream).poll_close(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_close(cx),
+            Stream::Nested(stream) => Pin::new(stream).poll_close(cx),
         })?;
         Poll::Ready(self.tcp().shutdown(Shutdown::Write))
     }
@@ -237,7 +251,7 @@ pub(super) mod tests {
                 }
             };
             let client = async {
-                let mut stream = tls.connect("bot.example", near).await?;
+                let mut stream = tls.connect("bot.example", Stream::Plain(near)).await?;
                 let mut heard = Vec::new();
                 stream.read_to_end(&mut heard).await.unwrap();
                 assert_eq!(heard, b"hello");
@@ -253,7 +267,7 @@ pub(super) mod tests {
         let (tls, acceptor) = (authority.client(), authority.server("bot.example", 2999));
         let kinds = [(); 2].map(|()| match handshake(&tls, &acceptor).unwrap() {
             Stream::Tls(stream) => stream.get_ref().1.handshake_kind().unwrap(),
-            Stream::Plain(_) => panic!("no TLS"),
+            Stream::Plain(_) | Stream::Nested(_) => panic!("no TLS"),
         });
         assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
     }
@@ -275,10 +289,16 @@ pub(super) mod tests {
         smol::block_on(async {
             let (near, far) = pair();
             drop(far);
-            assert_eq!(tls.connect("bot.example", near).await.unwrap_err(), DialFault::Lost);
+            assert_eq!(
+                tls.connect("bot.example", Stream::Plain(near)).await.unwrap_err(),
+                DialFault::Lost
+            );
             let (near, mut far) = pair();
             far.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-            assert_eq!(tls.connect("bot.example", near).await.unwrap_err(), DialFault::Tls);
+            assert_eq!(
+                tls.connect("bot.example", Stream::Plain(near)).await.unwrap_err(),
+                DialFault::Tls
+            );
         });
     }
 
