@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{COMMANDS, Command, Flag, GLOBAL, command};
+use super::table::{COMMANDS, Command, Flag, GLOBAL, GROUPS, command, is_group, members};
 use crate::base::spell;
 use crate::ops::config::{KEYS, Stand, VARIABLES};
 use crate::ops::exit::{EXITS, Exit, Failure};
@@ -21,10 +21,18 @@ type Render = fn() -> String;
 /// There is no such topic.
 pub(crate) fn render(topic: Option<&str>) -> Result<String, Failure> {
     let Some(topic) = topic else { return Ok(overview()) };
+    let more = TOPICS.iter().find(|(name, _)| *name == topic);
+    if is_group(topic) {
+        let mut out = command(topic).map_or_else(String::new, |command| of_command(command) + "\n");
+        out.push_str(&of_group(topic));
+        // A topic may have a group's name: both are told.
+        out.extend(more.map(|(_, render)| format!("\n{}", render())));
+        return Ok(out);
+    }
     if let Some(command) = command(topic) {
         return Ok(of_command(command));
     }
-    if let Some((_, render)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+    if let Some((_, render)) = more {
         return Ok(render());
     }
     let meant = spell::nearest(topic, topics());
@@ -33,7 +41,9 @@ pub(crate) fn render(topic: Option<&str>) -> Result<String, Failure> {
 }
 
 fn topics() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|command| command.name).chain(TOPICS.map(|(name, _)| name))
+    let groups = GROUPS.iter().map(|(name, _)| *name);
+    let names = COMMANDS.iter().flat_map(Command::names);
+    names.chain(groups).chain(TOPICS.map(|(name, _)| name))
 }
 
 fn overview() -> String {
@@ -48,12 +58,26 @@ fn overview() -> String {
     out
 }
 
+fn of_group(name: &str) -> String {
+    let about = GROUPS.iter().find(|(group, _)| *group == name).map_or("", |(_, about)| *about);
+    let mut out = format!("barnacle {name} ...: {about}\n\nCommands:\n");
+    columns(&mut out, members(name).map(|command| (usage(command), command.summary)));
+    out
+}
+
 fn of_command(command: &Command) -> String {
-    let mut out = format!("barnacle {}: {}\n\n", usage(command), command.summary);
-    paragraph(&mut out, "", command.about);
-    if !command.flags.is_empty() {
+    let mut out = format!("barnacle {}: {}\n", usage(command), command.summary);
+    if !command.about.is_empty() {
+        out.push('\n');
+        paragraph(&mut out, "", command.about);
+    }
+    if !command.also.is_empty() {
+        out.push('\n');
+        paragraph(&mut out, "", &format!("The same: {}", command.also.join(", ")));
+    }
+    if command.own_flags().next().is_some() {
         out.push_str("\nFlags:\n");
-        columns(&mut out, command.flags.iter().map(|flag| (spelling(flag), flag.summary)));
+        columns(&mut out, command.own_flags().map(|flag| (spelling(flag), flag.summary)));
     }
     out.push_str("\nFlags of every command:\n");
     columns(&mut out, GLOBAL.iter().map(|flag| (spelling(flag), flag.summary)));
@@ -97,11 +121,13 @@ fn exits() -> String {
     out
 }
 
-fn usage(command: &Command) -> String {
-    format!("{} {}", command.name, command.word).trim_end().to_owned()
+/// The command as it is typed.
+pub(super) fn usage(command: &Command) -> String {
+    format!("{} {}", command.name, command.words).trim_end().to_owned()
 }
 
-fn spelling(flag: &Flag) -> String {
+/// The flag as it is typed.
+pub(super) fn spelling(flag: &Flag) -> String {
     let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
     format!("{short}--{} {}", flag.long, flag.value).trim_end().to_owned()
 }
@@ -153,11 +179,24 @@ mod tests {
     #[test]
     fn help_names_what_the_tables_hold() {
         let overview = render(None).expect("help");
-        assert!(COMMANDS.iter().all(|command| overview.contains(command.name)));
+        for command in COMMANDS {
+            assert!(overview.contains(command.name));
+            let help = render(Some(command.name)).expect("help");
+            for flag in command.all_flags() {
+                assert!(
+                    help.contains(&format!("--{}", flag.long)),
+                    "{} {}",
+                    command.name,
+                    flag.long
+                );
+            }
+        }
         let config = render(Some("config")).expect("help");
         assert!(KEYS.iter().all(|key| config.contains(key.path)));
         assert!(render(Some("exit-codes")).expect("help").contains("  78  no usable"));
         assert!(render(Some("logs")).expect("help").contains("-f, --follow"));
+        assert!(render(Some("channels")).expect("help").contains("channels restart [CHANNEL]"));
+        assert!(render(Some("gateway")).expect("help").contains("gateway stop"));
     }
 
     #[test]

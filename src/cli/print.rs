@@ -20,7 +20,7 @@ pub(crate) enum Shade {
 }
 
 /// Standard output. Each line is written at once, so that a reader at a pipe sees it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     colours: bool,
 }

@@ -1,26 +1,26 @@
-//! The one table of commands and flags: parsing, `--help` and guesses at typos follow from it.
+//! The one table of commands and flags: parsing, help, the man page, completions and guesses at
+//! typos follow from it.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-
-use lexopt::Arg;
-
-use crate::base::spell;
-use crate::ops::exit::{Exit, Failure};
+use super::{Run, ask, channels, doctor, local, pages, pairing, restart, say, settings, why};
 
 /// A command.
 #[derive(Debug)]
 pub(crate) struct Command {
-    /// What is typed.
+    /// What is typed: one word, or a group's and its own.
     pub(crate) name: &'static str,
-    /// The word that may follow it, as help shows it; empty if none may.
-    pub(crate) word: &'static str,
+    /// Other names of the same.
+    pub(crate) also: &'static [&'static str],
+    /// The words that may follow it, as help shows them: `[X]` may be left out, `a|b` is a choice,
+    /// a last word with `...` may be repeated.
+    pub(crate) words: &'static str,
     /// One line.
     pub(crate) summary: &'static str,
     /// More, in sentences.
     pub(crate) about: &'static str,
     /// Its own flags; those of [`GLOBAL`] are everybody's.
-    pub(crate) flags: &'static [Flag],
+    pub(crate) flags: &'static [&'static [Flag]],
+    /// What does it.
+    pub(crate) run: Run,
 }
 
 /// A flag.
@@ -30,14 +30,27 @@ pub(crate) struct Flag {
     pub(crate) long: &'static str,
     /// Its letter after `-`.
     pub(crate) short: Option<char>,
-    /// What its value is called; empty if it takes none.
+    /// What its value is called; empty if it takes none. `a|b` is a choice, `FILE` is a file.
     pub(crate) value: &'static str,
     /// One line.
     pub(crate) summary: &'static str,
 }
 
-const PORT: Flag = flag("port", "N", "the gateway's control port, if not the configured one");
-const TIMEOUT: Flag = flag("timeout", "MS", "how long to wait for the answer (10000)");
+/// Which gateway is asked.
+const DOOR: &[Flag] = &[
+    flag("port", "N", "ask on this port of this host, not by the gateway's socket"),
+    flag("url", "URL", "ask the gateway at ws://HOST:PORT or unix:PATH"),
+    flag("token", "TOKEN", "its token; who lists this host's processes sees it meanwhile"),
+];
+
+/// How long its answer is waited for.
+const TIMEOUT: &[Flag] = &[flag("timeout", "MS", "how long to wait for the answer (10000)")];
+
+/// Which connections are meant.
+const ONE: &[Flag] = &[
+    flag("channel", "NAME", "only this chat service, such as discord"),
+    flag("account", "ID", "only this account"),
+];
 
 /// The flags of every command.
 pub(crate) const GLOBAL: &[Flag] = &[
@@ -49,102 +62,435 @@ pub(crate) const GLOBAL: &[Flag] = &[
     switch("version", Some('V'), "print version and commit"),
 ];
 
+/// The groups of commands, and what their members are about.
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("gateway", "the process that keeps the bot connected"),
+    ("channels", "the connections to chat services"),
+    ("pairing", "who may write to the bot directly"),
+    ("config", "the configuration file"),
+    ("message", "messages to chats"),
+];
+
 /// Every command, in the order of help.
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "gateway",
-        word: "[run]",
+        also: &["gateway run"],
+        words: "",
         summary: "keep the bot connected, in the foreground",
         about: "Runs until SIGTERM or Ctrl-C. It needs a bot token in DISCORD_BOT_TOKEN or in the \
-                configuration. `gateway status`, `gateway health` and `gateway logs` are the \
-                commands of those names.",
-        flags: &[
+                configuration.",
+        flags: &[&[
             flag("port", "N", "listen on this control port, whatever is configured"),
             switch("verbose", Some('v'), "the same as --log-level debug"),
-        ],
+        ]],
+        run: local::gateway,
     },
     Command {
         name: "status",
-        word: "",
+        also: &["gateway status"],
+        words: "",
         summary: "show what the running gateway does",
-        about: "Asks the gateway on this host by its control port, with the token that it keeps \
-                in its state directory.",
-        flags: &[PORT, TIMEOUT],
+        about: "Asks the gateway of this host by its socket, else by its control port with the \
+                token that it keeps in its state directory. All that is known is always shown.",
+        flags: &[
+            &[
+                switch("all", None, "accepted for OpenClaw's sake"),
+                switch("deep", None, "accepted for OpenClaw's sake"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: ask::status,
     },
     Command {
         name: "health",
-        word: "",
+        also: &["gateway health"],
+        words: "",
         summary: "show how healthy each channel is, by its last proof of life",
         about: "Succeeds whenever the gateway answers: an outage of a chat service is no fault of \
                 the gateway's. How well things are is in the answer's words.",
-        flags: &[PORT, TIMEOUT],
+        flags: &[DOOR, TIMEOUT],
+        run: ask::health,
     },
     Command {
         name: "logs",
-        word: "",
+        also: &["gateway logs"],
+        words: "",
         summary: "show the gateway's latest log lines",
         about: "They come from a ring in the gateway's memory. With --json each line is an object \
-                with seq, at, level, target and text.",
+                with seq, at, level, target and text. --follow goes on over a restart of the \
+                gateway, and says so on standard error.",
         flags: &[
-            switch("follow", Some('f'), "go on with new lines as they come"),
-            valued("limit", Some('n'), "N", "how many of the latest lines (200)"),
-            flag("level", "LEVEL", "only lines as grave as error, warn, info, debug or trace"),
-            switch("plain", None, "the same as --no-color"),
-            PORT,
+            &[
+                switch("follow", Some('f'), "go on with new lines as they come"),
+                valued("limit", Some('n'), "N", "how many of the latest lines (200)"),
+                flag("max-bytes", "N", "how many bytes of them at most (1000000)"),
+                flag("interval", "MS", "how often --follow looks (500)"),
+                flag("level", "LEVEL", "only lines as grave as error, warn, info, debug or trace"),
+                switch("plain", None, "the same as --no-color"),
+                switch("utc", None, "accepted for OpenClaw's sake: times are always in UTC"),
+            ],
+            DOOR,
             TIMEOUT,
         ],
+        run: ask::logs,
+    },
+    Command {
+        name: "gateway stop",
+        also: &[],
+        words: "",
+        summary: "end the running gateway, in order",
+        about: "Answers under way are finished first, in bounded time. A service manager that \
+                keeps the gateway running would start it again: stop the service there.",
+        flags: &[DOOR, TIMEOUT],
+        run: restart::stop,
+    },
+    Command {
+        name: "gateway restart",
+        also: &["restart"],
+        words: "",
+        summary: "restart the running gateway, and see that it is back",
+        about: "Waits until the gateway answers with a new boot id and is ready, and prints what \
+                it took. The exit code is the truth: 0 only if it is back. Sessions are resumed, \
+                so that no message is missed.",
+        flags: &[
+            &[
+                flag("wait", "SPAN", "how long it may take, such as 30s or 2m (30s)"),
+                switch("fresh", None, "begin new sessions instead of resuming the old ones"),
+                flag("reason", "TEXT", "what the log shall say of it"),
+                switch("safe", None, "accepted for OpenClaw's sake: it always is"),
+                switch("force", None, "accepted for OpenClaw's sake"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: restart::restart,
+    },
+    Command {
+        name: "gateway call",
+        also: &[],
+        words: "METHOD",
+        summary: "call a method of the gateway's protocol, and print the answer",
+        about: "The protocol is version 4 of OpenClaw's. The answer is printed as JSON.",
+        flags: &[&[flag("params", "JSON", "the method's parameters ({})")], DOOR, TIMEOUT],
+        run: restart::call,
+    },
+    Command {
+        name: "channels status",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "show each account's connection, with cause and cure",
+        about: "",
+        flags: &[
+            &[switch("probe", None, "ask the chat services too, not only what is known here")],
+            ONE,
+            DOOR,
+            TIMEOUT,
+        ],
+        run: channels::status,
+    },
+    Command {
+        name: "channels list",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "name the accounts that are configured",
+        about: "",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: channels::list,
+    },
+    Command {
+        name: "channels history",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "show when and why connections were lost and came back",
+        about: "",
+        flags: &[
+            &[valued("limit", Some('n'), "N", "how many of the latest entries (50)")],
+            ONE,
+            DOOR,
+            TIMEOUT,
+        ],
+        run: channels::history,
+    },
+    Command {
+        name: "channels start",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "start accounts that were stopped",
+        about: "Without a channel all are meant.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: channels::start,
+    },
+    Command {
+        name: "channels stop",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "stop accounts: they stay stopped until they are started",
+        about: "Without a channel all are meant.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: channels::stop,
+    },
+    Command {
+        name: "channels restart",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "connect accounts anew, leaving the others alone",
+        about: "Without a channel all are meant.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: channels::restart,
+    },
+    Command {
+        name: "why",
+        also: &[],
+        words: "[ID|LINK]",
+        summary: "show what became of a message, and which setting would change it",
+        about: "A message is named by its id, or by the link that the chat service copies. \
+                Without one the latest messages are shown.",
+        flags: &[
+            &[
+                flag("last", "N", "show the latest N messages (10)"),
+                switch("dropped", None, "only messages that were not answered"),
+            ],
+            ONE,
+            DOOR,
+            TIMEOUT,
+        ],
+        run: why::why,
+    },
+    Command {
+        name: "pairing list",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "show who asks to write to the bot, and who may",
+        about: "",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: pairing::list,
+    },
+    Command {
+        name: "pairing approve",
+        also: &[],
+        words: "[CHANNEL] CODE",
+        summary: "let the person with this code write to the bot",
+        about: "The code is the one that the bot has told the person. Without a channel, discord \
+                is meant.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: pairing::approve,
+    },
+    Command {
+        name: "pairing revoke",
+        also: &[],
+        words: "[CHANNEL] USER",
+        summary: "let this person write to the bot no more",
+        about: "USER is the id that `pairing list` shows.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: pairing::revoke,
+    },
+    Command {
+        name: "message send",
+        also: &[],
+        words: "",
+        summary: "send a message to a chat, as the bot",
+        about: "It goes through the gateway's outbox: kept on disk until the service has it, and \
+                sent once, however often the connection breaks.",
+        flags: &[
+            &[
+                valued("target", Some('t'), "ID", "the chat: a channel's id, or user:ID"),
+                valued("message", Some('m'), "TEXT", "what to say"),
+                flag("channel", "NAME", "the chat service (discord)"),
+                flag("account", "ID", "the account to send as"),
+                flag("reply-to", "ID", "the message that this one answers"),
+                flag("media", "FILE", "a file to attach"),
+                flag("idempotency-key", "KEY", "a repeated send with the same key is one send"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: say::send,
+    },
+    Command {
+        name: "agent",
+        also: &[],
+        words: "",
+        summary: "ask the agent, and print its answer",
+        about: "",
+        flags: &[
+            &[
+                valued("message", Some('m'), "TEXT", "what to ask"),
+                flag("agent", "ID", "which agent, if there are several"),
+                switch("deliver", None, "accepted for OpenClaw's sake: the answer is printed here"),
+                flag("timeout", "S", "how many seconds the answer may take (600)"),
+            ],
+            DOOR,
+        ],
+        run: say::agent,
+    },
+    Command {
+        name: "config get",
+        also: &[],
+        words: "[PATH]",
+        summary: "print a setting of the file, or all of them",
+        about: "PATH is a key's, such as channels.discord.groupPolicy. Secrets are not shown.",
+        flags: &[],
+        run: settings::get,
+    },
+    Command {
+        name: "config set",
+        also: &[],
+        words: "PATH VALUE",
+        summary: "change a setting in the file, keeping its comments",
+        about: "VALUE is JSON5; what is not is taken as text. A running gateway takes it up at \
+                once. What could not be used is refused, and the file left alone.",
+        flags: &[],
+        run: settings::set,
+    },
+    Command {
+        name: "config unset",
+        also: &[],
+        words: "PATH",
+        summary: "remove a setting from the file",
+        about: "A running gateway takes it up at once.",
+        flags: &[],
+        run: settings::unset,
+    },
+    Command {
+        name: "config check",
+        also: &["config validate"],
+        words: "[FILE]",
+        summary: "tell every mistake in the file, each with its cure",
+        about: "",
+        flags: &[],
+        run: settings::check,
+    },
+    Command {
+        name: "config init",
+        also: &[],
+        words: "",
+        summary: "write a first configuration file",
+        about: "",
+        flags: &[&[
+            flag("template", "single|multi", "for one account or several (single)"),
+            switch("force", None, "replace the file that is there"),
+        ]],
+        run: settings::init,
+    },
+    Command {
+        name: "config import",
+        also: &[],
+        words: "[FILE]",
+        summary: "take over OpenClaw's configuration",
+        about: "Without FILE it is looked for where OpenClaw keeps it.",
+        flags: &[&[
+            switch("dry-run", None, "only say what would be written"),
+            switch("force", None, "replace the file that is there"),
+        ]],
+        run: settings::import,
+    },
+    Command {
+        name: "config schema",
+        also: &[],
+        words: "",
+        summary: "print the file's JSON schema, for editors",
+        about: "",
+        flags: &[],
+        run: settings::schema,
+    },
+    Command {
+        name: "config path",
+        also: &["config file"],
+        words: "",
+        summary: "print which file is read",
+        about: "",
+        flags: &[],
+        run: settings::path,
+    },
+    Command {
+        name: "doctor",
+        also: &[],
+        words: "",
+        summary: "examine the set-up from end to end, and say what to mend",
+        about: "",
+        flags: &[&[switch("fix", None, "mend what can be mended without asking")], DOOR, TIMEOUT],
+        run: doctor::doctor,
+    },
+    Command {
+        name: "invite-url",
+        also: &[],
+        words: "",
+        summary: "print the link that invites the bot into a server",
+        about: "The application's id is asked of Discord with the bot's token, unless it is given.",
+        flags: &[&[
+            flag("permissions", "N", "permission bits instead of the recommended ones"),
+            flag("application", "ID", "the application's id"),
+        ]],
+        run: local::invite_url,
     },
     Command {
         name: "demo",
-        word: "",
+        also: &[],
+        words: "",
         summary: "try everything against an embedded Discord, with faults to inject",
         about: "Needs no account, no network and no configuration. Keys inject faults; each is \
                 healed before your eyes, with the time it took.",
         flags: &[],
+        run: local::demo,
     },
     Command {
         name: "drill",
-        word: "[NAME]",
+        also: &[],
+        words: "[NAME]",
         summary: "inject one fault, or each in turn, and time the recovery",
         about: "Runs against the embedded Discord. Fails if a recovery took longer than promised.",
-        flags: &[switch("list", None, "name the drills")],
+        flags: &[&[switch("list", None, "name the drills")]],
+        run: local::drill,
     },
     Command {
         name: "sandbox",
-        word: "",
+        also: &[],
+        words: "",
         summary: "run the embedded Discord alone, for tests of any client",
         about: "Prints DISCORD_API_URL for the client. Faults are named on standard input, or \
                 posted over HTTP to /_sandbox/fault.",
-        flags: &[
+        flags: &[&[
             flag("port", "N", "the REST port (0: any that is free)"),
             flag("gateway-port", "N", "the gateway's port (0: any that is free)"),
             flag("host", "NAME", "the host that its URLs name (127.0.0.1, where it listens)"),
             flag("heartbeat", "MS", "the heartbeat interval that HELLO names (41250)"),
             flag("cert", "FILE", "serve TLS with this certificate chain (PEM)"),
             flag("key", "FILE", "and this private key (PEM)"),
-        ],
+        ]],
+        run: local::sandbox,
     },
     Command {
-        name: "invite-url",
-        word: "",
-        summary: "print the link that invites the bot into a server",
-        about: "The application's id is asked of Discord with the bot's token, unless it is given.",
-        flags: &[
-            flag("permissions", "N", "permission bits instead of the recommended ones"),
-            flag("application", "ID", "the application's id"),
-        ],
+        name: "completion",
+        also: &[],
+        words: "bash|zsh|fish",
+        summary: "print what completes commands and flags in a shell",
+        about: "For bash: `source <(barnacle completion bash)` in ~/.bashrc. For zsh: into a file \
+                _barnacle in a directory of fpath. For fish: into \
+                ~/.config/fish/completions/barnacle.fish.",
+        flags: &[],
+        run: pages::completion,
+    },
+    Command {
+        name: "man",
+        also: &[],
+        words: "",
+        summary: "print the manual page, in roff",
+        about: "To read it: `barnacle man | man -l -`.",
+        flags: &[],
+        run: pages::man,
     },
     Command {
         name: "help",
-        word: "[TOPIC]",
+        also: &[],
+        words: "[TOPIC...]",
         summary: "explain a command, or: config, environment, exit-codes",
-        about: "`help config` lists every configuration key.",
+        about: "`help config` also lists every configuration key.",
         flags: &[],
+        run: pages::help,
     },
 ];
-
-/// Commands that OpenClaw has below `gateway` too.
-const BELOW_GATEWAY: [&str; 3] = ["status", "health", "logs"];
 
 const fn flag(long: &'static str, value: &'static str, summary: &'static str) -> Flag {
     valued(long, None, value, summary)
@@ -163,130 +509,44 @@ const fn valued(
     Flag { long, short, value, summary }
 }
 
-/// The command named `name`.
+/// The command that is called `name`, by that name or another.
 pub(crate) fn command(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == name)
+    COMMANDS.iter().find(|command| command.names().any(|known| known == name))
 }
 
-/// The flags that may be written after `command`, or before any.
-fn flags_of(command: Option<&Command>) -> impl Iterator<Item = &'static Flag> + Clone {
-    command.map_or(&[][..], |command| command.flags).iter().chain(GLOBAL)
+/// The commands of the group `name`.
+pub(crate) fn members(name: &str) -> impl Iterator<Item = &'static Command> + Clone {
+    let is_below = move |known: &str| known.strip_prefix(name).is_some_and(|r| r.starts_with(' '));
+    COMMANDS.iter().filter(move |command| command.names().any(is_below))
 }
 
-/// A command line, taken apart by the table.
-#[derive(Debug, Default)]
-pub(crate) struct Parsed {
-    /// The command, if there was one.
-    pub(crate) command: Option<&'static Command>,
-    /// The word after it.
-    pub(crate) word: Option<String>,
-    flags: Vec<(&'static str, OsString)>,
+/// Whether `name` is a group's.
+pub(crate) fn is_group(name: &str) -> bool {
+    GROUPS.iter().any(|(group, _)| *group == name)
 }
 
-/// Takes a command line apart.
-///
-/// # Errors
-/// What the table does not know, with a guess at what was meant.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    let mut parser = lexopt::Parser::from_args(arguments);
-    let mut parsed = Parsed::default();
-    while let Some(argument) = parser.next().map_err(|error| usage(error.to_string(), ""))? {
-        let flag = match argument {
-            Arg::Value(word) => {
-                take_word(&mut parsed, &word.to_string_lossy())?;
-                continue;
-            }
-            Arg::Long(long) => {
-                let found = flags_of(parsed.command).find(|flag| flag.long == long);
-                found.ok_or_else(|| stranger(&parsed, &format!("--{long}")))?
-            }
-            Arg::Short(short) => {
-                let found = flags_of(parsed.command).find(|flag| flag.short == Some(short));
-                found.ok_or_else(|| stranger(&parsed, &format!("-{short}")))?
-            }
-        };
-        let missing = |_| usage(format!("--{} needs a value: {}", flag.long, flag.value), "");
-        let takes_value = !flag.value.is_empty();
-        let value = if takes_value { parser.value().map_err(missing)? } else { OsString::new() };
-        parsed.flags.push((flag.long, value));
-    }
-    Ok(parsed)
-}
-
-fn take_word(parsed: &mut Parsed, word: &str) -> Result<(), Failure> {
-    let Some(current) = parsed.command else {
-        let names = || COMMANDS.iter().map(|command| command.name);
-        let stranger = || usage(format!("there is no command \"{word}\""), &guess(word, names()));
-        parsed.command = Some(command(word).ok_or_else(stranger)?);
-        return Ok(());
-    };
-    if current.word.is_empty() || parsed.word.is_some() {
-        return Err(usage(format!("\"{word}\" is one word too many"), &see(current)));
-    }
-    if current.name != "gateway" || word == "run" {
-        parsed.word = Some(word.to_owned());
-        return Ok(());
-    }
-    if !BELOW_GATEWAY.contains(&word) {
-        let cure = guess(word, BELOW_GATEWAY.into_iter().chain(["run"]));
-        return Err(usage(format!("there is no command \"gateway {word}\""), &cure));
-    }
-    parsed.command = command(word);
-    Ok(())
-}
-
-fn stranger(parsed: &Parsed, written: &str) -> Failure {
-    let known = flags_of(parsed.command).map(|flag| flag.long);
-    let cure = match (spell::nearest(written, known), parsed.command) {
-        (Some(long), _) => format!("did you mean --{long}?"),
-        (None, Some(command)) => see(command),
-        (None, None) => "a command's flags follow the command".to_owned(),
-    };
-    usage(format!("there is no flag {written} here"), &cure)
-}
-
-fn guess<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let meant = spell::nearest(word, names);
-    meant.map_or_else(|| "see `barnacle help`".into(), |name| format!("did you mean {name}?"))
-}
-
-fn see(command: &Command) -> String {
-    format!("see `barnacle help {}`", command.name)
-}
-
-fn usage(text: impl Into<String>, cure: &str) -> Failure {
-    Failure::new(Exit::Usage, text, cure)
-}
-
-impl Parsed {
-    /// Whether the flag `long` was given.
-    pub(crate) fn has(&self, long: &str) -> bool {
-        self.value(long).is_some()
+impl Command {
+    /// Its name and its others.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        std::iter::once(self.name).chain(self.also.iter().copied())
     }
 
-    /// The value of `long` as a path.
-    pub(crate) fn path(&self, long: &str) -> Option<PathBuf> {
-        self.value(long).map(PathBuf::from)
+    /// Its own flags, then everybody's.
+    pub(crate) fn all_flags(&self) -> impl Iterator<Item = &'static Flag> + Clone {
+        self.own_flags().chain(GLOBAL)
     }
 
-    /// The value of `long` as text.
-    pub(crate) fn text(&self, long: &str) -> Option<String> {
-        self.value(long).map(|value| value.to_string_lossy().into_owned())
+    /// Its own flags.
+    pub(crate) fn own_flags(&self) -> impl Iterator<Item = &'static Flag> + Clone {
+        self.flags.iter().copied().flatten()
     }
 
-    /// The value of `long` as a number.
-    ///
-    /// # Errors
-    /// It is not one, or does not fit.
-    pub(crate) fn number<N: std::str::FromStr>(&self, long: &str) -> Result<Option<N>, Failure> {
-        let Some(text) = self.text(long) else { return Ok(None) };
-        let fault = |_| usage(format!("--{long} needs a number that fits, not \"{text}\""), "");
-        text.parse().map(Some).map_err(fault)
-    }
-
-    /// The last one counts, so that a shell's alias can be overridden.
-    fn value(&self, long: &str) -> Option<&OsString> {
-        self.flags.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value)
+    /// How many words may follow it: at least, and at most.
+    pub(crate) fn words_span(&self) -> (usize, usize) {
+        let words = self.words.split_whitespace();
+        let needed = words.clone().filter(|word| !word.starts_with('[')).count();
+        let most = if self.words.contains("...") { usize::MAX } else { words.count() };
+        (needed, most)
     }
 }
 
@@ -294,70 +554,46 @@ impl Parsed {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Parsed, Failure> {
-        parse(line.split_whitespace().map(OsString::from))
-    }
-
-    fn refused(line: &str) -> String {
-        let failure = parsed(line).expect_err(line);
-        assert_eq!(failure.exit, Exit::Usage);
-        failure.to_string()
-    }
-
     #[test]
     fn names_are_unique_and_in_kebab_case() {
         let is_kebab = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        for (at, command) in COMMANDS.iter().enumerate() {
-            assert!(is_kebab(command.name) && !command.about.is_empty());
-            assert!(COMMANDS[..at].iter().all(|other| other.name != command.name));
-            let flags: Vec<&Flag> = flags_of(Some(command)).collect();
+        let names: Vec<&str> = COMMANDS.iter().flat_map(Command::names).collect();
+        for (at, name) in names.iter().enumerate() {
+            let words: Vec<&str> = name.split(' ').collect();
+            assert!(words.iter().all(|word| is_kebab(word)) && words.len() < 3, "{name}");
+            assert!(!names[..at].contains(name), "{name} is there twice");
+            assert!(words.len() == 1 || is_group(words[0]), "{name} is of no group");
+        }
+    }
+
+    #[test]
+    fn every_command_and_flag_is_documented() {
+        for command in COMMANDS {
+            assert!(!command.summary.is_empty(), "{}", command.name);
+            let flags: Vec<&Flag> = command.all_flags().collect();
             for (at, flag) in flags.iter().enumerate() {
-                assert!(is_kebab(flag.long) && !flag.summary.is_empty(), "{}", flag.long);
+                assert!(!flag.summary.is_empty(), "{} --{}", command.name, flag.long);
+                let is_kebab = flag.long.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                assert!(is_kebab, "--{}", flag.long);
                 let same = |other: &&Flag| {
                     other.long == flag.long || other.short.is_some() && other.short == flag.short
                 };
                 assert!(!flags[..at].iter().any(same), "{} --{}", command.name, flag.long);
             }
         }
+        assert!(GROUPS.iter().all(|(name, about)| members(name).count() > 0 && !about.is_empty()));
     }
 
     #[test]
-    fn flags_stand_before_and_after_their_command() {
-        let parsed = parsed("--json logs -fn 5 --level=warn --config /c -n6").expect("fine");
-        assert_eq!(parsed.command.map(|command| command.name), Some("logs"));
-        assert!(parsed.has("json") && parsed.has("follow") && !parsed.has("plain"));
-        assert_eq!(parsed.number::<usize>("limit"), Ok(Some(6)));
-        assert_eq!(parsed.text("level").as_deref(), Some("warn"));
-        assert_eq!(parsed.path("config"), Some(PathBuf::from("/c")));
-    }
-
-    #[test]
-    fn openclaws_verbs_below_gateway_work() {
-        for (line, name) in
-            [("gateway", "gateway"), ("gateway run", "gateway"), ("gateway logs -f", "logs")]
-        {
-            let parsed = parsed(line).expect(line);
-            assert_eq!(parsed.command.map(|command| command.name), Some(name));
+    fn a_flag_takes_a_value_everywhere_or_nowhere() {
+        // Flags are taken apart before the last word of the command's name is known.
+        for group in GROUPS {
+            let flags: Vec<&Flag> = members(group.0).flat_map(Command::all_flags).collect();
+            for flag in &flags {
+                let same = flags.iter().filter(|other| other.long == flag.long);
+                let alike = |other: &&&Flag| other.value.is_empty() == flag.value.is_empty();
+                assert!(same.clone().all(|other| alike(&other)), "{} --{}", group.0, flag.long);
+            }
         }
-        assert!(refused("gateway stats").contains("did you mean status?"));
-    }
-
-    #[test]
-    fn typos_are_answered_with_what_was_meant() {
-        assert!(refused("gatway").contains("did you mean gateway?"));
-        assert!(refused("logs --folow").contains("did you mean --follow?"));
-        assert!(refused("status --follow").contains("barnacle help status"));
-        assert!(refused("xyzzy").contains("barnacle help"));
-        assert!(refused("--port 5 gateway").contains("follow the command"));
-        assert!(refused("gateway --port").contains("needs a value: N"));
-        assert!(refused("status extra").contains("one word too many"));
-        assert!(refused("gateway --verbose=yes").contains("unexpected"));
-    }
-
-    #[test]
-    fn numbers_must_fit() {
-        let parsed = parsed("gateway --port 70000").expect("taken apart");
-        assert!(parsed.number::<u16>("port").is_err());
-        assert_eq!(parsed.number::<u32>("port"), Ok(Some(70_000)));
     }
 }

@@ -1,0 +1,56 @@
+//! The commands that ask no running gateway.
+
+use std::time::Duration;
+
+use super::Call;
+use crate::app;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::options::{Drill, Gateway, InviteUrl, Sandbox};
+
+/// `barnacle gateway`.
+pub(crate) fn gateway(call: &mut Call<'_>) -> Result<(), Failure> {
+    let port = call.parsed.number("port")?;
+    app::gateway(call.env, &Gateway { common: call.common.clone(), port })
+}
+
+/// `barnacle demo`.
+pub(crate) fn demo(call: &mut Call<'_>) -> Result<(), Failure> {
+    app::demo(&call.common, call.out)
+}
+
+/// `barnacle drill`.
+pub(crate) fn drill(call: &mut Call<'_>) -> Result<(), Failure> {
+    let name = call.parsed.word(0).map(str::to_owned);
+    let drill = Drill { common: call.common.clone(), name, list: call.parsed.has("list") };
+    app::drill(&drill, call.out)
+}
+
+/// `barnacle sandbox`.
+pub(crate) fn sandbox(call: &mut Call<'_>) -> Result<(), Failure> {
+    let parsed = call.parsed;
+    let tls = match (parsed.path("cert"), parsed.path("key")) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => return Err(Failure::new(Exit::Usage, "--cert and --key need each other", "")),
+    };
+    let sandbox = Sandbox {
+        common: call.common.clone(),
+        port: parsed.number("port")?.unwrap_or(0),
+        gateway_port: parsed.number("gateway-port")?.unwrap_or(0),
+        host: parsed.text("host"),
+        heartbeat: parsed.number("heartbeat")?.map(Duration::from_millis),
+        tls,
+    };
+    app::sandbox(call.env, &sandbox, call.out)
+}
+
+/// `barnacle invite-url`.
+pub(crate) fn invite_url(call: &mut Call<'_>) -> Result<(), Failure> {
+    let options = InviteUrl {
+        common: call.common.clone(),
+        permissions: call.parsed.number("permissions")?,
+        application: call.parsed.number("application")?,
+    };
+    let link = app::invite_url(call.env, &options)?;
+    call.out.line(link)
+}

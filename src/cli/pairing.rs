@@ -1,0 +1,24 @@
+//! Who may write to the bot directly.
+
+use super::Call;
+use crate::ops::exit::{Exit, Failure};
+
+/// See the table.
+pub(crate) fn list(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+/// See the table.
+pub(crate) fn approve(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+/// See the table.
+pub(crate) fn revoke(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+fn later(call: &Call<'_>) -> Failure {
+    let name = call.parsed.command.map_or("", |command| command.name);
+    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+}

@@ -1,0 +1,19 @@
+//! Messages to chats and to the agent.
+
+use super::Call;
+use crate::ops::exit::{Exit, Failure};
+
+/// See the table.
+pub(crate) fn send(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+/// See the table.
+pub(crate) fn agent(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+fn later(call: &Call<'_>) -> Failure {
+    let name = call.parsed.command.map_or("", |command| command.name);
+    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+}

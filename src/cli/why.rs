@@ -1,0 +1,14 @@
+//! What became of messages.
+
+use super::Call;
+use crate::ops::exit::{Exit, Failure};
+
+/// See the table.
+pub(crate) fn why(call: &mut Call<'_>) -> Result<(), Failure> {
+    Err(later(call))
+}
+
+fn later(call: &Call<'_>) -> Failure {
+    let name = call.parsed.command.map_or("", |command| command.name);
+    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+}
