@@ -17,6 +17,7 @@ mod harness;
 mod health;
 mod logs;
 mod peers;
+mod proxy;
 mod recover;
 mod replies;
 mod restart;
