@@ -5,6 +5,9 @@ mod account;
 mod demo;
 mod drill;
 mod engine;
+mod fleet;
+mod history;
+mod house;
 mod invite;
 mod sandbox;
 mod stage;
@@ -17,9 +20,9 @@ use crate::ops::options;
 use crate::ops::state;
 use crate::rt::executor;
 use crate::rt::log::{self as logging, Form, Lines};
-use crate::rt::net::proxy::Proxy;
 
-use self::engine::{Engine, Source};
+use self::engine::Engine;
+use self::house::{Ending, Source, Standing};
 
 pub(crate) use self::demo::demo;
 pub(crate) use self::drill::drill;
@@ -49,11 +52,35 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
         remember(&dirs, &loaded);
     }
     let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
-    let mut config = loaded.config;
+    let Loaded { mut config, file, mistakes, .. } = loaded;
     config.gateway.port = options.port.unwrap_or(config.gateway.port);
-    executor::run(
-        |spawner| async move { Engine::new(&spawner, source, config, lines)?.run().await },
-    )
+    let standing = Standing { config, file, mistakes, broken };
+    let ending = executor::run(|spawner| async move {
+        Engine::new(&spawner, source, standing, lines)?.run().await
+    })?;
+    match ending {
+        Ending::Restart { .. } if !env.is_managed() => Err(begin_again()),
+        // The service manager starts us again.
+        Ending::Restart { .. } | Ending::Stop => Ok(()),
+    }
+}
+
+/// Puts a fresh image of the program in our place: the same process id, the same arguments, and
+/// all sockets and files closed. It returns only if that failed.
+fn begin_again() -> Failure {
+    let program = std::env::current_exe().map(|path| {
+        // What stands at our path now is what is to run, be it newer than we are.
+        let name = path.to_string_lossy();
+        name.strip_suffix(" (deleted)").map_or_else(|| path.clone(), std::path::PathBuf::from)
+    });
+    let error = match program {
+        Ok(program) => {
+            let mut command = std::process::Command::new(program);
+            std::os::unix::process::CommandExt::exec(command.args(config::arguments()))
+        }
+        Err(error) => error,
+    };
+    Failure::new(Exit::Software, format!("the program cannot be started again: {error}"), "")
 }
 
 /// The configuration, or the last good one and what is wrong with this one.
@@ -86,12 +113,7 @@ fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lin
     let level = common.log_level.as_deref().unwrap_or(&config.log_level);
     let lines =
         logging::start(level, log_form(env)).map_err(|text| Failure::new(Exit::Usage, text, ""))?;
-    for secret in [&config.accounts[0].token, &config.gateway.token].into_iter().flatten() {
-        lines.hide(secret);
-    }
-    for secret in config.accounts.iter().filter_map(|a| a.proxy.as_ref()).flat_map(Proxy::secrets) {
-        lines.hide(&secret);
-    }
+    config.secrets().iter().for_each(|secret| lines.hide(secret));
     Ok(lines)
 }
 

@@ -1,6 +1,7 @@
 //! One account, put together from the configuration: its lock, its network, its channel and the
 //! agent behind it.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use smol::Task;
 use smol::channel::{Sender, bounded};
 
 use crate::agent::{self, Agent, echo::Echo};
-use crate::base::limits;
+use crate::base::{Secret, limits};
 use crate::channels::discord::{Account, Cells, Settings, Setup, stem};
 use crate::core::health::Status;
 use crate::core::supervise::Ended;
-use crate::ops::config::{AgentKind, Config, Dirs, Discord, Intents, Keepalive};
+use crate::ops::config::{self, AgentKind, Binding, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
 use crate::rt::clock;
@@ -23,6 +24,59 @@ use crate::rt::net::{Endpoint, Net, NetOptions, tcp::TcpOptions};
 
 /// Discord's REST API, when the environment names no other.
 const API_URL: &str = "https://discord.com/api/v10";
+
+/// All of the configuration that one account is made of.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Plan {
+    pub(super) discord: Discord,
+    pub(super) agents: Vec<config::Agent>,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) ca_file: Option<PathBuf>,
+    /// Whether there are others, so that each is told by its name.
+    is_one_of_many: bool,
+}
+
+impl Plan {
+    /// One for each account.
+    pub(super) fn all(config: &Config) -> Vec<Plan> {
+        let plan = |discord: &Discord| Plan {
+            discord: discord.clone(),
+            agents: config.agents.clone(),
+            bindings: config.bindings.clone(),
+            ca_file: config.ca_file.clone(),
+            is_one_of_many: config.accounts.len() > 1,
+        };
+        config.accounts.iter().map(plan).collect()
+    }
+
+    /// What stands before what is said of it in the log.
+    pub(super) fn prefix(&self) -> String {
+        if self.is_one_of_many { format!("{}: ", self.discord.id) } else { String::new() }
+    }
+
+    /// Whether a connection that was made by this one serves `other` as well.
+    pub(super) fn keeps_connection(&self, other: &Plan) -> bool {
+        // What is applied while the connection stays is taken from the other, and the rest must
+        // be the same.
+        let live = |plan: &Plan| Plan {
+            discord: Discord {
+                access: other.discord.access.clone(),
+                dedup: other.discord.dedup,
+                outbox: other.discord.outbox,
+                reply_to: other.discord.reply_to,
+                chunk_chars: other.discord.chunk_chars,
+                catch_up: other.discord.catch_up,
+                slash_commands: other.discord.slash_commands,
+                health_monitor: other.discord.health_monitor,
+                token_from: other.discord.token_from.clone(),
+                ..plan.discord.clone()
+            },
+            is_one_of_many: other.is_one_of_many,
+            ..plan.clone()
+        };
+        live(self) == *other
+    }
+}
 
 /// An account that runs.
 pub(super) struct Started {
@@ -40,6 +94,11 @@ pub(super) struct Refused {
 }
 
 impl Started {
+    /// Lets what of `plan` can change while the connection stays hold from here on.
+    pub(super) fn apply(&self, plan: &Plan) {
+        self.account.apply(settings(&plan.discord));
+    }
+
     /// Leaves the connection, lets what is being answered be answered, within `patience`.
     pub(super) async fn leave(self, ask: Ask, patience: Duration) {
         let Started { account, agent, _lock } = self;
@@ -56,14 +115,14 @@ impl Started {
     }
 }
 
-/// Starts the account that `config` describes.
+/// Starts the account that `plan` describes.
 pub(super) fn start(
     spawner: &Spawner,
     dirs: &Dirs,
-    config: &Config,
+    plan: &Plan,
     changed: &Sender<()>,
 ) -> Result<Started, Refused> {
-    let discord = &config.accounts[0];
+    let discord = &plan.discord;
     let Some(token) = discord.token.clone() else {
         return Err(Refused {
             ended: Ended::TokenMissing,
@@ -76,17 +135,17 @@ pub(super) fn start(
         });
     };
     let lock = lock::take("discord", &token).map_err(locked)?;
-    let net = network(spawner, config)?;
-    tell_proxy(&net, &api(config));
+    let net = network(spawner, discord, plan.ca_file.as_deref())?;
+    tell_proxy(&net, &api(discord));
     let (requests, asked) = bounded(limits::INFLIGHT_MAX);
     let (tell, told) = bounded(limits::INFLIGHT_MAX);
     let stem = stem(&discord.id);
     let cells = Cells::new(dirs.hot.as_deref(), &dirs.state, &stem, &token);
     let setup = Setup {
-        gateway: gateway_config(config, token),
+        gateway: gateway_config(discord, token),
         // What the portal allows of these is found out first.
         only_allowed_intents: discord.intents == Intents::AgentRecommended,
-        api: api(config),
+        api: api(discord),
         name: discord.id.as_str().into(),
         settings: settings(discord),
         net,
@@ -101,12 +160,12 @@ pub(super) fn start(
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
-    let burn = match config.agents[0].kind {
+    let burn = match plan.agents[0].kind {
         AgentKind::Echo { cpu } => cpu,
         AgentKind::Exec { .. } | AgentKind::Http { .. } => Duration::ZERO,
     };
     let agent = Rc::new(Agent::Echo(Echo { burn }));
-    let turns = agent::run(agent, config.agents[0].deadline, asked, tell, spawner.clone());
+    let turns = agent::run(agent, plan.agents[0].deadline, asked, tell, spawner.clone());
     let agent = spawner.spawn(Tier::Work, "agent", turns);
     Ok(Started { account, agent, _lock: lock })
 }
@@ -139,9 +198,13 @@ fn locked(refused: lock::Refused) -> Refused {
     Refused { ended, status: Status::Error, text }
 }
 
-pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused> {
+pub(super) fn network(
+    spawner: &Spawner,
+    discord: &Discord,
+    ca_file: Option<&Path>,
+) -> Result<Net, Refused> {
     let usual = TcpOptions::default();
-    let tcp = match config.accounts[0].keepalive {
+    let tcp = match discord.keepalive {
         Some(Keepalive { idle, interval, probes }) => TcpOptions {
             keepalive_idle: idle,
             keepalive_interval: interval,
@@ -150,8 +213,8 @@ pub(super) fn network(spawner: &Spawner, config: &Config) -> Result<Net, Refused
         },
         None => TcpOptions { keepalive_probes: 0, ..usual },
     };
-    let proxy = config.accounts[0].proxy.clone();
-    let options = NetOptions { tcp, extra_ca: config.ca_file.clone(), proxy };
+    let extra_ca = ca_file.map(Path::to_owned);
+    let options = NetOptions { tcp, extra_ca, proxy: discord.proxy.clone() };
     Net::new(spawner, &options).map_err(|error| Refused {
         ended: Ended::Unusable,
         status: Status::Error,
@@ -175,12 +238,11 @@ fn tell_proxy(net: &Net, api: &str) {
 }
 
 /// The base of Discord's REST API.
-pub(super) fn api(config: &Config) -> String {
-    config.accounts[0].api_url.clone().unwrap_or_else(|| API_URL.to_owned())
+pub(super) fn api(discord: &Discord) -> String {
+    discord.api_url.clone().unwrap_or_else(|| API_URL.to_owned())
 }
 
-fn gateway_config(config: &Config, token: crate::base::Secret) -> gateway::Config {
-    let discord = &config.accounts[0];
+fn gateway_config(discord: &Discord, token: Secret) -> gateway::Config {
     let reconnect = &discord.reconnect;
     let usual = gateway::Config::new(token);
     gateway::Config {

@@ -39,9 +39,9 @@ fn ask(env: &Env, options: &options::InviteUrl) -> Result<u64, Failure> {
 }
 
 async fn application(spawner: &Spawner, config: &Config, token: &Secret) -> Result<u64, Failure> {
-    let net = super::account::network(spawner, config)
+    let net = super::account::network(spawner, &config.accounts[0], config.ca_file.as_deref())
         .map_err(|refused| Failure::new(Exit::Config, refused.text, ""))?;
-    let api = super::account::api(config);
+    let api = super::account::api(&config.accounts[0]);
     let request = crate::channels::discord::authorized(
         Request::new(Method::GET, format!("{api}/applications/@me")),
         token,

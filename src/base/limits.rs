@@ -320,6 +320,18 @@ pub const BLOCKING_STACK_BYTES: usize = 512 * 1024;
 
 /// The port of the control API; OpenClaw's, so that its clients find us.
 pub const CONTROL_PORT: u16 = 18_789;
+/// Accounts of one process.
+pub const ACCOUNTS_MAX: usize = 32;
+/// Changes of an account's connection that are kept for `channels history`.
+pub const HISTORY_ENTRIES_MAX: usize = 128;
+/// How often the health monitor looks whether an account keeps its own schedule …
+pub const MONITOR_LOOK: Duration = Duration::from_secs(60);
+/// … for how long it must not have, before it is restarted …
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(60);
+/// … and the wait before it is restarted once more, doubling …
+pub const MONITOR_WAIT: Duration = Duration::from_secs(300);
+/// … up to this.
+pub const MONITOR_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// How long `demo` and `drill` wait for their bot to connect …
 pub const STAGE_DEADLINE: Duration = Duration::from_secs(30);
 /// … and how often they look.
@@ -385,5 +397,7 @@ const _: () = assert!(REST_RETRY_MAX.as_secs() * 4 < OUTBOX_TTL.as_secs());
 const _: () = assert!(OUTBOX_PER_CHAT_MAX < OUTBOX_PARTS_MAX);
 const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
+const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());
+const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
 const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::print::Printer;
+use super::print::{Printer, Shade};
 use super::show;
 use crate::base::text::Plain;
 
@@ -20,8 +20,17 @@ pub(crate) fn lines(printer: &Printer, status: &Value) -> String {
         span(status["uptime"].as_f64()),
         word(printer, &status["status"]),
     );
+    if status["config"]["usingLastGood"] == true {
+        let why = status["config"]["why"].as_str().unwrap_or("it cannot be used");
+        let text = format!("an earlier configuration holds: {why}");
+        let _ = writeln!(out, "config  {}", printer.shade(Some(Shade::Bad), &text));
+    }
     for (name, channel) in status["channels"].as_object().into_iter().flatten() {
-        self::channel(&mut out, printer, name, channel);
+        let accounts: Vec<_> = channel["accounts"].as_object().into_iter().flatten().collect();
+        for (id, account) in &accounts {
+            let name = if accounts.len() > 1 { &format!("{name}/{id}") } else { name };
+            self::channel(&mut out, printer, name, account);
+        }
     }
     thread(&mut out, &status["thread"]);
     out.truncate(out.trim_end().len());
@@ -145,7 +154,7 @@ mod tests {
     fn the_lines_name_what_a_person_looks_for() {
         let status = json!({
             "version": "1.2.3 (abc)", "pid": 7, "uptime": 60, "status": "ok",
-            "channels": { "discord": {
+            "channels": { "discord": { "accounts": { "default": {
                 "status": "connected", "since": 5.0, "lastProofAge": 1.0,
                 "heartbeat": { "rttMs": 31.4 },
                 "identifies": 1, "identifyBudget": { "remaining": 999, "total": 1000 },
@@ -154,7 +163,7 @@ mod tests {
                 "lastEnd": "code 1006: cut", "recoveredIn": 0.25,
                 "messages": { "delivered": 4, "inFlight": 0, "queued": 0,
                     "notAnswered": { "not_mentioned": 9 } },
-            } },
+            } } } },
             "thread": { "heartbeatLateness": { "maxMs": 0.5 },
                 "tasks": [{ "name": "turn", "longestMs": 0.9 }] },
         });

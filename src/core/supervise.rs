@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use crate::base::Instant;
-use crate::base::limits::PARKED_LOOK;
+use crate::base::limits::{
+    MONITOR_LOOK, MONITOR_PATIENCE, MONITOR_WAIT, MONITOR_WAIT_MAX, PARKED_LOOK,
+};
 
 /// Why an account ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +129,54 @@ impl Account {
     }
 }
 
+/// The health monitor of one account: when to restart it, since it no longer keeps its own
+/// schedule. A connection mends itself, so this is for faults of ours that nobody has thought of.
+/// Each further restart waits twice as long, so that a fault which a restart cannot cure costs
+/// next to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Monitor {
+    looked: Option<Instant>,
+    ill_since: Option<Instant>,
+    /// When it was last restarted, and how often in a row.
+    last: Option<(Instant, u32)>,
+}
+
+impl Monitor {
+    /// The account was started: what was before says nothing of it.
+    pub fn begin(&mut self) {
+        (self.looked, self.ill_since) = (None, None);
+    }
+
+    /// Takes in whether the account is well. For how long it has not been, if it is to be
+    /// restarted now.
+    pub fn look(&mut self, now: Instant, is_well: bool) -> Option<Duration> {
+        self.looked = Some(now);
+        if is_well {
+            self.ill_since = None;
+            if self.last.is_some_and(|(last, _)| now.since(last) > MONITOR_WAIT_MAX) {
+                self.last = None;
+            }
+            return None;
+        }
+        let ill = now.since(*self.ill_since.get_or_insert(now));
+        let (waited, times) =
+            self.last.map_or((Duration::MAX, 0), |(last, times)| (now.since(last), times));
+        let wait = (MONITOR_WAIT * 2_u32.saturating_pow(times.saturating_sub(1).min(16)))
+            .min(MONITOR_WAIT_MAX);
+        if ill < MONITOR_PATIENCE || waited < wait {
+            return None;
+        }
+        self.last = Some((now, times.saturating_add(1)));
+        Some(ill)
+    }
+
+    /// When to look next; at once if nobody has looked since the start.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.looked.map(|looked| looked + MONITOR_LOOK).or(Some(Instant(0)))
+    }
+}
+
 /// Whether the whole process has nothing to do here: there are accounts, and other processes run
 /// them all.
 #[must_use]
@@ -175,6 +225,39 @@ mod tests {
             assert_eq!((account.deadline(), account.poll(Instant(u64::MAX))), (None, None));
         }
         assert_eq!(down(Ended::Restart).poll(NOW), Some(Act::Start));
+    }
+
+    #[test]
+    fn the_monitor_restarts_what_stays_ill_and_ever_more_rarely() {
+        let (mut monitor, mut now) = (Monitor::default(), NOW);
+        monitor.begin();
+        assert_eq!(monitor.look(now, false), None, "one look is no proof");
+        let mut restarts = Vec::new();
+        let day = NOW + Duration::from_hours(24);
+        while now < day {
+            now += MONITOR_LOOK;
+            if monitor.look(now, false).is_some() {
+                restarts.push(now);
+                monitor.begin();
+            }
+        }
+        let waits: Vec<_> = restarts.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+        assert!(waits.iter().all(|&wait| wait >= MONITOR_WAIT));
+        assert!(waits.is_sorted() && waits.last().is_some_and(|&wait| wait >= MONITOR_WAIT_MAX));
+        assert!(restarts.len() <= 30, "{} in a day", restarts.len());
+    }
+
+    #[test]
+    fn the_monitor_leaves_alone_what_is_well_or_ill_for_a_moment_only() {
+        let mut monitor = Monitor::default();
+        for look in 0_u32..100_000 {
+            let now = NOW + MONITOR_LOOK * look;
+            assert_eq!(monitor.look(now, !look.is_multiple_of(2)), None);
+        }
+        let healed = NOW + MONITOR_LOOK * 100_000;
+        assert_eq!(monitor.look(healed, true), None);
+        assert_eq!(monitor.look(healed + MONITOR_PATIENCE, false), None);
+        assert!(monitor.look(healed + MONITOR_PATIENCE * 2, false).is_some());
     }
 
     #[test]

@@ -119,8 +119,16 @@ impl Lines {
     pub(crate) fn hide(&self, secret: &Secret) {
         // A short one would blot out ordinary words, and guards nothing.
         if secret.expose().len() >= limits::SECRET_BYTES_MIN {
-            self.lock().secrets.push(secret.clone());
+            let mut kept = self.lock();
+            if !kept.secrets.contains(secret) {
+                kept.secrets.push(secret.clone());
+            }
         }
+    }
+
+    /// `text` without the secrets that no line shows: for what is told by other ways than lines.
+    pub(crate) fn blot(&self, text: String) -> String {
+        self.lock().blot(text)
     }
 
     /// The lines after number `after`, at most `limit` of the newest.
@@ -140,12 +148,7 @@ impl Lines {
 
     fn push(&self, level: Level, target: &str, text: &str) -> Line {
         let mut kept = self.lock();
-        let mut text = Plain(text).to_string();
-        for secret in &kept.secrets {
-            if text.contains(secret.expose()) {
-                text = text.replace(secret.expose(), "***");
-            }
-        }
+        let text = kept.blot(Plain(text).to_string());
         kept.total += 1;
         let line = Line {
             seq: kept.total,
@@ -166,6 +169,17 @@ impl Lines {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // A panic while the lock was held cannot leave the ring in a state that matters.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn blot(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), "***");
+            }
+        }
+        text
     }
 }
 

@@ -653,7 +653,7 @@ impl Gateway {
     pub(crate) fn status(&self) -> Value {
         let bearer = format!("Bearer {}", self.token());
         let status = self.get("/api/status", &[("Authorization", &bearer)]).json();
-        status["channels"]["discord"].clone()
+        status["channels"]["discord"]["accounts"]["default"].clone()
     }
 
     /// Runs a command beside it, and waits for its end.

@@ -159,7 +159,7 @@ fn status_and_health_tell_people_and_programs() {
     assert_eq!(status.code(), 0);
     let told: Value = serde_json::from_str(&status.stdout()).unwrap();
     assert_eq!(told["pid"], gateway.run.pid());
-    let discord = &told["channels"]["discord"];
+    let discord = &told["channels"]["discord"]["accounts"]["default"];
     assert_eq!((&discord["status"], &discord["identifies"]), (&json!("connected"), &json!(1)));
     assert_eq!(discord["heartbeat"]["intervalMs"], 4000.0);
     assert!(told["thread"]["tasks"].as_array().is_some_and(|tasks| !tasks.is_empty()));

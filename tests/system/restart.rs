@@ -203,7 +203,7 @@ fn identifys_keep_their_distance_over_restarts() {
 }
 
 #[test]
-fn sighup_reads_the_configuration_again_and_resumes() {
+fn sighup_applies_what_it_can_without_a_new_connection_and_resumes_for_the_rest() {
     let sandbox = Sandbox::start();
     let gateway = Gateway::configured(&sandbox.api, "{}");
     gateway.await_channel("connected");
@@ -211,11 +211,17 @@ fn sighup_reads_the_configuration_again_and_resumes() {
     gateway.run.line("it does not name us");
     gateway.dir.file("b.json5", "{channels: {discord: {groupPolicy: \"open\"}}}");
     gateway.run.signal(Signal::HUP);
-    resumed(&sandbox, 1);
+    gateway.run.line("going on with it: default");
     let again = sandbox.say(&json!({"text": "and now?"}));
     assert_eq!(sandbox.answer(&again), "and now?");
     let state = sandbox.state();
     assert_eq!((state.answers(&id).len(), state.number("/identifies")), (0, 1));
+    assert_eq!(state.connects(0), 1, "the socket had nothing to do with it");
+    let other = "{channels: {discord: {groupPolicy: \"open\", compress: false}}}";
+    gateway.dir.file("b.json5", other);
+    gateway.run.signal(Signal::HUP);
+    gateway.run.line("starting anew with it: default");
+    resumed(&sandbox, 1);
     // What cannot be read changes nothing.
     gateway.dir.file("b.json5", "{channels: ");
     gateway.run.signal(Signal::HUP);

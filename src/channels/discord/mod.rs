@@ -32,7 +32,7 @@ use crate::core::inflight::Inflight;
 use crate::core::outbox::Outbox;
 use crate::core::trace::Trace;
 use crate::core::turn::Told;
-use crate::proto::discord::gateway::{Ask, Config, Gateway, Input, State, Status};
+use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, State, Status};
 use crate::proto::discord::intents::Intents;
 use crate::proto::discord::rest::Rest;
 use crate::rt::executor::{Spawner, Tier};
@@ -105,6 +105,20 @@ pub(crate) struct View {
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
     net: Net,
+}
+
+/// What changes when a connection comes and goes.
+pub(crate) struct Facts {
+    /// How it is.
+    pub(crate) status: health::Status,
+    /// Connections that were lost since the start.
+    pub(crate) losses: u64,
+    /// How the last one ended, or the last try.
+    pub(crate) cause: Option<String>,
+    /// The close code of that.
+    pub(crate) code: Option<u16>,
+    /// How long the last outage lasted.
+    pub(crate) recovered_in: Option<Duration>,
 }
 
 impl Account {
@@ -237,6 +251,33 @@ impl View {
     /// elsewhere does not change the answer.
     pub(crate) fn keeps_schedule(&self, now: Instant) -> bool {
         self.due.get().is_none_or(|due| now.since(due) < limits::SCHEDULE_SLACK)
+    }
+
+    /// Whether it does what it should, as far as that can be seen from outside: it keeps its
+    /// schedule, and does not take itself for connected without proof.
+    pub(crate) fn is_well(&self, now: Instant) -> bool {
+        let vital = self.vital();
+        let is_deluded = vital.status == health::Status::Connected
+            && vital.status(now) != health::Status::Connected;
+        self.keeps_schedule(now) && !is_deluded
+    }
+
+    /// What changes when a connection comes and goes.
+    pub(crate) fn facts(&self, now: Instant) -> Facts {
+        let vital = self.vital();
+        let status = self.status.borrow();
+        Facts {
+            status: vital.status(now),
+            losses: status.counters.closes.total(),
+            cause: status.last_end.map(|end| end.to_string()),
+            code: status.last_end.map(Cause::code),
+            recovered_in: status.recovered_in,
+        }
+    }
+
+    /// Ends by close code, since the start.
+    pub(crate) fn closes(&self) -> Vec<(u16, u64)> {
+        self.status.borrow().counters.closes.iter().collect()
     }
 
     /// All that `status` shows of it.

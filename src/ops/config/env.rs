@@ -104,6 +104,11 @@ impl Env {
         Some(Duration::from_micros(micros)).filter(|interval| !interval.is_zero())
     }
 
+    /// Whether a service manager waits for word from us, and so starts us again when we end.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.get("NOTIFY_SOCKET").is_some()
+    }
+
     /// The device and inode that standard error has if it goes to the journal
     /// (`systemd.exec(5)`, `$JOURNAL_STREAM`).
     pub(crate) fn journal_stream(&self) -> Option<(u64, u64)> {

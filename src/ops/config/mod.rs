@@ -50,6 +50,25 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// All that must never be shown.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let mut all = Vec::new();
+        all.extend(self.gateway.token.clone());
+        for account in &self.accounts {
+            all.extend(account.token.clone());
+            all.extend(account.proxy.iter().flat_map(Proxy::secrets));
+        }
+        for agent in &self.agents {
+            match &agent.kind {
+                AgentKind::Echo { .. } => {}
+                AgentKind::Exec { env: pairs, .. } | AgentKind::Http { headers: pairs, .. } => {
+                    all.extend(pairs.iter().map(|(_, secret)| secret.clone()));
+                }
+            }
+        }
+        all
+    }
+
     /// What holds when nobody has said anything.
     pub(crate) fn usual() -> Config {
         check::check("", raw::Node::Null, &Env::default(), (None, String::new())).0

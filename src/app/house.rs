@@ -1,0 +1,233 @@
+//! What the loop, the signals and the callers of the control port act on: the configuration, the
+//! accounts, and whether the process is to end. Everything here happens at once; what takes time
+//! is a task of somebody's.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use smol::channel::{Receiver, Sender, bounded};
+
+use super::account;
+use super::fleet::{Changes, Fleet, Seat};
+use crate::base::Instant;
+use crate::control::Facts;
+use crate::core::health::Report;
+use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake};
+use crate::rt::clock;
+use crate::rt::executor::Spawner;
+use crate::rt::log::Lines;
+
+/// Where the configuration comes from, to read it again.
+pub(super) struct Source {
+    pub(super) env: Env,
+    /// `--config`.
+    pub(super) file: Option<PathBuf>,
+    pub(super) dirs: Dirs,
+}
+
+/// The configuration that holds, and what is to be said about it.
+pub(super) struct Standing {
+    pub(super) config: Config,
+    /// The file it came from.
+    pub(super) file: Option<PathBuf>,
+    pub(super) mistakes: Vec<Mistake>,
+    /// What is wrong with the file: then an earlier one holds.
+    pub(super) broken: Option<Broken>,
+}
+
+/// How the process is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// For good.
+    Stop,
+    /// And begin again, by RESUME unless `fresh`.
+    Restart {
+        /// By IDENTIFY.
+        fresh: bool,
+    },
+}
+
+/// See the module.
+pub(super) struct House {
+    pub(super) source: Source,
+    pub(super) lines: Lines,
+    pub(super) started: Instant,
+    pub(super) draining: Cell<bool>,
+    pub(super) ending: Cell<Option<Ending>>,
+    /// Wakes the loop, without a word.
+    pub(super) changed: (Sender<()>, Receiver<()>),
+    standing: RefCell<Standing>,
+    pub(super) fleet: RefCell<Fleet>,
+    spawner: Spawner,
+}
+
+impl House {
+    pub(super) fn new(
+        spawner: &Spawner,
+        source: Source,
+        standing: Standing,
+        lines: Lines,
+    ) -> Rc<House> {
+        let changed = bounded(1);
+        let dirs = source.dirs.clone();
+        let fleet = Fleet::new(spawner, dirs, &standing.config, changed.0.clone());
+        Rc::new(House {
+            source,
+            lines,
+            started: clock::now(),
+            draining: Cell::new(false),
+            ending: Cell::new(None),
+            changed,
+            standing: RefCell::new(standing),
+            fleet: RefCell::new(fleet),
+            spawner: spawner.clone(),
+        })
+    }
+
+    /// Wakes the loop, so that it looks at what has changed.
+    pub(super) fn nudge(&self) {
+        // One nudge that waits is enough.
+        let _ = self.changed.0.try_send(());
+    }
+
+    /// Asks the process to end, once it has answered what it is being asked.
+    pub(super) fn end(&self, ending: Ending) {
+        self.ending.set(Some(ending));
+        self.nudge();
+    }
+
+    /// The configuration that holds.
+    pub(super) fn config(&self) -> std::cell::Ref<'_, Config> {
+        std::cell::Ref::map(self.standing.borrow(), |standing| &standing.config)
+    }
+
+    /// Reads the configuration and the token files again, and lets them hold as far as they have
+    /// changed.
+    ///
+    /// # Errors
+    /// The file cannot be used; what held before still holds.
+    pub(super) fn reload(&self) -> Result<(Changes, Vec<Mistake>), Broken> {
+        let loaded = match config::load(&self.source.env, self.source.file.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(broken) => {
+                let mut standing = self.standing.borrow_mut();
+                // It is looked at every few seconds while an account is parked: said once.
+                if standing.broken.as_ref() != Some(&broken) {
+                    log::warn!(target: "config", "{broken}; nothing was changed");
+                    standing.broken = Some(broken.clone());
+                }
+                return Err(broken);
+            }
+        };
+        let is_news = {
+            let standing = self.standing.borrow();
+            let ours = |config: &Config| {
+                // The control port stays as it is until the next start.
+                Config { gateway: standing.config.gateway.clone(), ..config.clone() }
+            };
+            ours(&loaded.config) != standing.config || standing.broken.is_some()
+        };
+        if !is_news {
+            return Ok((Changes::default(), loaded.mistakes));
+        }
+        log::info!(target: "config", "the configuration has changed");
+        super::tell_mistakes(&loaded.mistakes);
+        super::remember(&self.source.dirs, &loaded);
+        let mistakes = loaded.mistakes.clone();
+        let changes = self.take_in(loaded);
+        for (list, what) in [
+            (&changes.added, "started"),
+            (&changes.restarted, "starting anew with it"),
+            (&changes.applied, "going on with it"),
+            (&changes.removed, "leaving"),
+        ] {
+            if !list.is_empty() {
+                log::info!(target: "config", "{what}: {}", list.join(", "));
+            }
+        }
+        self.nudge();
+        Ok((changes, mistakes))
+    }
+
+    fn take_in(&self, loaded: Loaded) -> Changes {
+        let mut standing = self.standing.borrow_mut();
+        loaded.config.secrets().iter().for_each(|secret| self.lines.hide(secret));
+        let gateway = standing.config.gateway.clone();
+        *standing = Standing {
+            config: Config { gateway, ..loaded.config },
+            file: loaded.file,
+            mistakes: loaded.mistakes,
+            broken: None,
+        };
+        self.fleet.borrow_mut().reconcile(&standing.config)
+    }
+
+    /// What monitors and `status` are told.
+    pub(super) fn facts(&self) -> Facts {
+        let now = clock::now();
+        let fleet = self.fleet.borrow();
+        let report = Report::of(fleet.vitals(), self.started, now);
+        let accounts: serde_json::Map<String, Value> =
+            fleet.seats().map(|seat| (seat.name.to_owned(), seat_json(&seat, now))).collect();
+        let meter = self.spawner.meter().snapshot();
+        let status = json!({
+            "status": report.status.to_string(),
+            "version": crate::ops::version(),
+            "pid": std::process::id(),
+            "uptime": now.since(self.started).as_secs(),
+            "config": self.config_json(),
+            "channels": {
+                "discord": {
+                    "status": report.channels.get("discord").map(|status| status.name()),
+                    "accounts": accounts,
+                },
+            },
+            "thread": account::thread_json(&meter),
+        });
+        Facts { report, uptime: now.since(self.started), status }
+    }
+
+    fn config_json(&self) -> Value {
+        let standing = self.standing.borrow();
+        // A token in the place of a key is told by its path.
+        let blotted = |text: String| self.lines.blot(text);
+        let mistakes: Vec<String> =
+            standing.mistakes.iter().map(|mistake| blotted(mistake.to_string())).collect();
+        json!({
+            "file": standing.file.as_ref().map(|file| file.display().to_string()),
+            "usingLastGood": standing.broken.is_some(),
+            "why": standing.broken.as_ref().map(|broken| blotted(broken.to_string())),
+            "mistakes": mistakes,
+        })
+    }
+
+    /// One line for `systemctl status`.
+    pub(super) fn line(&self) -> String {
+        let report = Report::of(self.fleet.borrow().vitals(), self.started, clock::now());
+        let mut line = report.status.to_string();
+        for (channel, status) in &report.channels {
+            let _ = write!(line, "; {channel} {status}");
+        }
+        if self.standing.borrow().broken.is_some() {
+            line.push_str("; the configuration cannot be used, an earlier one holds");
+        }
+        line
+    }
+
+    /// How long the process has run.
+    pub(super) fn uptime(&self) -> Duration {
+        clock::now().since(self.started)
+    }
+}
+
+/// All that `status` shows of an account.
+fn seat_json(seat: &Seat<'_>, now: Instant) -> Value {
+    match &seat.view {
+        Some(view) => view.status(now),
+        None => json!({ "status": seat.status.name(), "enabled": seat.enabled, "why": seat.why }),
+    }
+}

@@ -1,0 +1,40 @@
+//! What of an account's configuration can change while its connection stays.
+
+use std::time::Duration;
+
+use crate::base::limits;
+use crate::core::access::Access;
+use crate::core::outbox::{Policy, ReplyTo};
+
+/// Read by doors and replies at each message, so that a change holds from the next one on.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Settings {
+    /// Who is answered.
+    pub(crate) access: Access,
+    /// The same words of the same person in the same chat within this span are one message.
+    pub(crate) dedup: Duration,
+    /// How replies wait.
+    pub(crate) outbox: Policy,
+    /// Whether answers point at the message that they answer.
+    pub(crate) reply_to: ReplyTo,
+    /// Characters of one message.
+    pub(crate) chunk_chars: usize,
+    /// How far back messages are fetched after a session was lost, and how many of each chat.
+    pub(crate) catch_up: (Duration, usize),
+    /// Whether slash commands are deployed.
+    pub(crate) slash_commands: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            access: Access::default(),
+            dedup: limits::DEDUP_WINDOW,
+            outbox: Policy::default(),
+            reply_to: ReplyTo::default(),
+            chunk_chars: limits::DISCORD_MESSAGE_CHARS_MAX,
+            catch_up: (limits::CATCH_UP_SPAN, limits::CATCH_UP_PER_CHAT_MAX),
+            slash_commands: true,
+        }
+    }
+}
