@@ -53,6 +53,7 @@ impl History {
 
     /// The latest `limit` entries, the newest first.
     pub(super) fn latest(&self, account: &str, limit: usize) -> Vec<Value> {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let shown = |entry: &Entry| {
             json!({
                 "atMs": entry.at.0,
@@ -61,7 +62,7 @@ impl History {
                 "state": entry.state.name(),
                 "cause": entry.cause,
                 "code": entry.code,
-                "downMs": entry.down.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+                "downMs": entry.down.map(millis),
             })
         };
         self.entries.iter().rev().take(limit).map(shown).collect()
