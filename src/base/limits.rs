@@ -152,6 +152,14 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const ACCOUNT_NAME_BYTES_MAX: usize = 48;
 /// Roles kept of an author; a server has at most 250, a person seldom a dozen.
 pub const ROLES_MAX: usize = 64;
+/// Bytes of a file that Discord takes from a bot ("Uploading Files"), …
+pub const DISCORD_FILE_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// … and of a request that carries some, …
+pub const DISCORD_BODY_BYTES_MAX: usize = 25 * 1024 * 1024;
+/// … and how many of them.
+pub const DISCORD_FILES_MAX: usize = 10;
+/// Characters of a thread's name ("Start Thread from Message").
+pub const THREAD_NAME_CHARS_MAX: usize = 100;
 /// Characters of a nonce that Discord compares ("Create Message").
 pub const NONCE_CHARS_MAX: usize = 25;
 
@@ -214,8 +222,20 @@ pub const REST_BUCKETS_MAX: usize = 2 * REST_JOBS_MAX;
 pub const TYPING_AGAIN: Duration = Duration::from_secs(8);
 /// How long one call for "is typing" may take; the sign itself lasts 10 s.
 pub const REST_TYPING_DEADLINE: Duration = Duration::from_secs(5);
-/// Connections kept to one host, so that a hanging call blocks no other chat.
-pub const HTTP_CONNECTIONS_PER_HOST_MAX: usize = 4;
+/// Calls under way at once, so that a hanging call blocks no other chat; …
+pub const REST_LANES: usize = 4;
+/// … and one more for interactions, which want their answer within 3 s whatever else hangs.
+pub const REST_LANES_INTERACTION: usize = 1;
+/// Connections kept to one host.
+pub const HTTP_CONNECTIONS_PER_HOST_MAX: usize = REST_LANES + REST_LANES_INTERACTION;
+/// How long a chat is left alone that answered "gone" or "forbidden", the first time …
+pub const REST_CLOSED_FIRST: Duration = Duration::from_secs(5);
+/// … and at most, doubling each time: 500 such chats cost a tenth of what Discord allows.
+pub const REST_CLOSED_MAX: Duration = Duration::from_secs(600);
+/// Chats of which we remember that; an outbox has as many.
+pub const REST_CLOSED_PLACES: usize = 256;
+/// The slowest way up that a message with files is sent over: its deadline grows by its size.
+pub const REST_UPLOAD_BYTES_PER_SECOND: usize = 128 * 1024;
 /// A REST answer that is larger is cut off and treated as an error.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The head of an HTTP answer.

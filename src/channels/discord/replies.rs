@@ -217,9 +217,9 @@ impl Replies {
 
 fn why(failure: Failure) -> Why {
     match failure {
-        Failure::Gone => Why::Gone,
-        Failure::Forbidden => Why::Forbidden,
-        Failure::Bad(_) => Why::Rejected,
+        Failure::Gone(_) => Why::Gone,
+        Failure::Forbidden(_) => Why::Forbidden,
+        Failure::Bad { .. } => Why::Rejected,
         Failure::Unauthorized => Why::Unauthorized,
         Failure::Expired | Failure::TooManyInvalid => Why::Expired,
         Failure::Lost => Why::Lost,
@@ -308,7 +308,7 @@ mod tests {
             assert_eq!(route, Route::CreateMessage { channel: 2 });
             drop(tell);
             two.try_send(Ok(Vec::new())).unwrap();
-            one.try_send(Err(Failure::Forbidden)).unwrap();
+            one.try_send(Err(Failure::Forbidden(0))).unwrap();
             assert!(waiting.take().await.is_none());
             assert!(ledger.borrow().inflight.is_empty());
         });

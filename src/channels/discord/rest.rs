@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
 use smol::stream::Stream as _;
 
 use crate::base::{Instant, Secret, limits};
 use crate::channels::Port;
-use crate::proto::discord::rest::{Failure, Input, Output, RateHead, Rest, Route, Tell};
-use crate::rt::net::http::{Client, HttpError, Method, Request, Response};
+use crate::proto::discord::rest::{
+    Complaint, Failure, Form, Input, Output, RateHead, Rest, Route, Tell,
+};
+use crate::rt::net::http::{Bytes, Client, Deadlines, HttpError, Method, Request, Response};
 
 /// Discord asks for this form, a URL and a version ("User Agent"); without it Cloudflare may refuse
 /// us.
@@ -21,10 +24,39 @@ const USER_AGENT: &str =
 /// What came of a call: the body of a 2xx answer, or why there is none.
 pub(super) type Answer = Result<Vec<u8>, Failure>;
 
+/// What goes with a call: nothing, JSON, or a form with files. Cheap to clone, since a call may be
+/// made many times.
+#[derive(Clone, Default)]
+pub(super) struct Content {
+    /// Its type; `None` for JSON.
+    form: Option<Box<str>>,
+    bytes: Bytes,
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(json: Vec<u8>) -> Content {
+        Content { form: None, bytes: json.into() }
+    }
+}
+
+impl From<String> for Content {
+    fn from(json: String) -> Content {
+        json.into_bytes().into()
+    }
+}
+
+impl From<Form> for Content {
+    fn from(form: Form) -> Content {
+        Content { form: Some(form.content_type.into()), bytes: form.bytes.into() }
+    }
+}
+
 /// A call that is wanted.
 struct Call {
     route: Route,
-    body: Vec<u8>,
+    /// The emoji or the interaction's token that its path has in it.
+    word: Secret,
+    content: Content,
     exempt: bool,
     deadline: Instant,
     answer: Sender<Answer>,
@@ -43,28 +75,46 @@ impl Calls {
 
     /// Makes the call when its turn comes, and waits for what comes of it. Dropping the future
     /// gives it up, unless it is on its way already.
-    pub(super) async fn call(&self, route: Route, body: Vec<u8>, deadline: Instant) -> Answer {
-        self.ask(route, body, deadline, false).await
+    pub(super) async fn call(
+        &self,
+        route: Route,
+        content: impl Into<Content>,
+        deadline: Instant,
+    ) -> Answer {
+        self.call_with(route, Secret::new(""), content, deadline).await
+    }
+
+    /// The same for a call with `word` in its path: the emoji of a reaction, or the token of an
+    /// interaction.
+    pub(super) async fn call_with(
+        &self,
+        route: Route,
+        word: Secret,
+        content: impl Into<Content>,
+        deadline: Instant,
+    ) -> Answer {
+        let content = content.into();
+        self.ask(|answer| Call { route, word, content, exempt: false, deadline, answer }).await
     }
 
     /// The same for a call that must be made although the token was refused: it finds out whether
     /// it still is.
     pub(super) async fn probe(&self, route: Route, deadline: Instant) -> Answer {
-        self.ask(route, Vec::new(), deadline, true).await
+        let (word, content, exempt) = (Secret::new(""), Content::default(), true);
+        self.ask(|answer| Call { route, word, content, exempt, deadline, answer }).await
     }
 
     /// Makes the call if there is room for it now; nobody waits for what comes of it.
     pub(super) fn spare(&self, route: Route, deadline: Instant) {
         let (answer, _) = bounded(1);
-        let call = Call { route, body: Vec::new(), exempt: false, deadline, answer };
+        let (word, content, exempt) = (Secret::new(""), Content::default(), false);
         // What is asked for by courtesy may fall under the table.
-        let _ = self.0.try_send(call);
+        let _ = self.0.try_send(Call { route, word, content, exempt, deadline, answer });
     }
 
-    async fn ask(&self, route: Route, body: Vec<u8>, deadline: Instant, exempt: bool) -> Answer {
+    async fn ask(&self, call: impl FnOnce(Sender<Answer>) -> Call) -> Answer {
         let (answer, answered) = bounded(1);
-        let call = Call { route, body, exempt, deadline, answer };
-        if self.0.send(call).await.is_err() {
+        if self.0.send(call(answer)).await.is_err() {
             return Err(Failure::Lost);
         }
         answered.recv().await.unwrap_or(Err(Failure::Lost))
@@ -118,14 +168,28 @@ impl RestPort {
     }
 
     fn request(&self, call: &Call) -> Request {
-        let method = if call.route.method() == "GET" { Method::GET } else { Method::POST };
-        let url = format!("{}{}", self.base, call.route.path());
-        let request = authorized(Request::new(method, url), &self.token);
+        let Call { route, content, .. } = call;
+        let method = match route.method() {
+            "GET" => Method::GET,
+            "PATCH" => Method::PATCH,
+            "PUT" => Method::PUT,
+            "DELETE" => Method::DELETE,
+            _ => Method::POST,
+        };
+        let is_post = method == Method::POST;
+        let url = format!("{}{}", self.base, route.path_with(call.word.expose()));
+        let request = Request::new(method, url);
+        // An interaction is answered by a token in its path; ours has no business there.
+        let request = match route.is_interaction() {
+            true => request.header("user-agent", USER_AGENT),
+            false => authorized(request, &self.token),
+        };
         // A POST without a body still names its type: Discord answers 50035 otherwise.
-        match call.route.method() {
-            "GET" => request,
-            _ => request.body("application/json", call.body.clone()),
+        if content.bytes.is_empty() && !is_post {
+            return request;
         }
+        let kind = content.form.as_deref().unwrap_or("application/json");
+        request.body(kind, content.bytes.clone()).deadlines(deadlines(content.bytes.len()))
     }
 
     fn finish(&mut self, id: u64, answer: impl FnOnce(Vec<u8>) -> Answer) {
@@ -153,10 +217,16 @@ impl RestPort {
             html |= name == "content-type" && value.starts_with("text/html");
         }
         let status = response.status.as_u16();
+        let mut code = 0;
+        if status >= 400 {
+            let complaint = Complaint::read(&response.body);
+            head.complain(&complaint);
+            code = complaint.code;
+        }
         if let Some(job) = self.jobs.get_mut(&id) {
             job.body = response.body;
         }
-        Input::Answer { job: id, status, head, html }
+        Input::Answer { job: id, status, head, code, html }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
@@ -220,13 +290,20 @@ pub(crate) fn authorized(request: Request, token: &Secret) -> Request {
         .header("user-agent", USER_AGENT)
 }
 
+/// A large body may take as long as a slow line needs for it.
+fn deadlines(bytes: usize) -> Deadlines {
+    let usual = Deadlines::default();
+    let more = Duration::from_secs((bytes / limits::REST_UPLOAD_BYTES_PER_SECOND) as u64);
+    Deadlines { head: usual.head + more, ..usual }
+}
+
 fn level(tell: &Tell) -> log::Level {
     match tell {
         Tell::Banned { .. } | Tell::TooManyInvalid { .. } => log::Level::Error,
         // That the way there is cut, or the token refused, is told by the gateway's own line.
         Tell::Retry { route: Route::GatewayBot | Route::ApplicationMe, status: None, .. }
         | Tell::Unauthorized => log::Level::Debug,
-        Tell::Limited { .. } | Tell::Retry { .. } => log::Level::Warn,
+        Tell::Limited { .. } | Tell::Retry { .. } | Tell::Closed { .. } => log::Level::Warn,
         Tell::Unblocked => log::Level::Info,
     }
 }
@@ -245,7 +322,7 @@ pub(super) mod tests {
             &self,
         ) -> Option<(Route, String, Sender<Answer>)> {
             let call = self.0.recv().await.ok()?;
-            Some((call.route, String::from_utf8(call.body).unwrap(), call.answer))
+            Some((call.route, String::from_utf8(call.content.bytes.to_vec()).unwrap(), call.answer))
         }
     }
 

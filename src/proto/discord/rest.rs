@@ -10,7 +10,10 @@
 //! message carries a nonce which Discord enforces; only a copy that comes later than the few
 //! minutes for which it remembers the nonce would be shown twice, and that is the lesser evil.
 
+mod body;
 mod bucket;
+mod closed;
+pub mod failure;
 mod head;
 mod route;
 #[cfg(test)]
@@ -20,15 +23,21 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+pub use body::{
+    Complaint, Form, TooLarge, defer_body, direct_body, edit_body, flags_body, message_body,
+    thread_body,
+};
+pub use failure::Failure;
 pub use head::{RateHead, Scope};
-pub use route::{Route, message_body};
+pub use route::{Page, Route};
 
 use self::bucket::Buckets;
+use self::closed::Closed;
 use crate::base::backoff::{Backoff, Policy};
 use crate::base::limit::SlidingWindow;
 use crate::base::limits::{
-    HTTP_CONNECTIONS_PER_HOST_MAX, REST_BAN_WAIT, REST_GLOBAL_PER_SECOND, REST_INVALID_MAX,
-    REST_INVALID_PERIOD, REST_JOBS_MAX, REST_RETRY_FIRST, REST_RETRY_MAX, REST_TRIES_MAX,
+    REST_BAN_WAIT, REST_GLOBAL_PER_SECOND, REST_INVALID_MAX, REST_INVALID_PERIOD, REST_JOBS_MAX,
+    REST_LANES, REST_LANES_INTERACTION, REST_RETRY_FIRST, REST_RETRY_MAX, REST_TRIES_MAX,
 };
 use crate::base::{Instant, Machine, Rng};
 
@@ -54,6 +63,8 @@ pub enum Input {
         status: u16,
         /// What the headers said about limits.
         head: RateHead,
+        /// Discord's own word for an error ("JSON Error Codes"); 0 if there was none.
+        code: u32,
         /// Whether the body was HTML: then Cloudflare spoke, not Discord.
         html: bool,
     },
@@ -81,7 +92,8 @@ pub enum Output {
         /// Which call.
         job: u64,
     },
-    /// It succeeded (2xx).
+    /// It succeeded (2xx), or what was wanted is the case already: then the answer's body is the
+    /// server's word for that.
     Done {
         /// Which call.
         job: u64,
@@ -95,27 +107,6 @@ pub enum Output {
     },
     /// A line of the story.
     Tell(Tell),
-}
-
-/// Why a call failed for good.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// 404: the channel or message is gone; forget it.
-    Gone,
-    /// 403: we lack a permission there, or the person accepts no DMs.
-    Forbidden,
-    /// Another 4xx: the call itself was wrong, and would be again.
-    Bad(u16),
-    /// 401: the token is refused. A pre-flight hears it at once, others when their time is up.
-    Unauthorized,
-    /// Its deadline went by, or its tries were used up.
-    Expired,
-    /// Its deadline went by while we kept quiet for having made too many invalid calls.
-    TooManyInvalid,
-    /// No answer, or none that says whether it was done, and the call is not one to make twice.
-    Lost,
-    /// Too many calls are waiting.
-    Full,
 }
 
 /// What a person may want to read about it.
@@ -144,6 +135,15 @@ pub enum Tell {
     Unauthorized,
     /// Calls go out again.
     Unblocked,
+    /// Nothing can be said in a chat, and it is left alone for a while.
+    Closed {
+        /// The channel, thread or DM.
+        channel: u64,
+        /// What the server said.
+        why: Failure,
+        /// For how long.
+        wait: Duration,
+    },
     /// A call failed and will be made again.
     Retry {
         /// What was called.
@@ -181,8 +181,11 @@ pub struct Rest {
     buckets: Buckets,
     second: Box<SlidingWindow<{ REST_GLOBAL_PER_SECOND as usize }>>,
     invalid: Box<SlidingWindow<REST_INVALID_MAX>>,
-    /// No call goes out before this: a global 429, or Cloudflare.
+    closed: Closed,
+    /// No call goes out before this, for Cloudflare refused our address …
     quiet_until: Instant,
+    /// … nor before this, except to interactions: a global 429.
+    global_until: Instant,
     /// Whether the token was refused.
     is_refused: bool,
     outputs: VecDeque<Output>,
@@ -202,6 +205,37 @@ struct Job {
     backoff: Backoff,
 }
 
+/// What the server said.
+struct Answer {
+    status: u16,
+    head: RateHead,
+    code: u32,
+    is_html: bool,
+}
+
+/// The connections that calls take.
+#[derive(Clone, Copy, Default)]
+struct Lanes {
+    all: usize,
+    but_interactions: usize,
+}
+
+impl Lanes {
+    fn take(&mut self, route: Route) {
+        self.all += 1;
+        self.but_interactions += usize::from(!route.is_interaction());
+    }
+
+    /// A courtesy leaves half of the connections to what matters, and everything leaves one to
+    /// those whom we owe an answer within 3 s.
+    fn have_room(self, route: Route) -> bool {
+        if route.is_interaction() {
+            return self.all < REST_LANES + REST_LANES_INTERACTION;
+        }
+        self.but_interactions < if route.is_courtesy() { REST_LANES / 2 } else { REST_LANES }
+    }
+}
+
 const RETRY: Policy = Policy {
     first: REST_RETRY_FIRST,
     second: Duration::from_secs(1),
@@ -219,7 +253,9 @@ impl Rest {
             buckets: Buckets::default(),
             second: Box::new(SlidingWindow::new(Duration::from_secs(1))),
             invalid: Box::new(SlidingWindow::new(REST_INVALID_PERIOD)),
+            closed: Closed::default(),
             quiet_until: Instant(0),
+            global_until: Instant(0),
             is_refused: false,
             outputs: VecDeque::new(),
             deadline: None,
@@ -249,6 +285,9 @@ impl Rest {
         if self.jobs.len() >= REST_JOBS_MAX {
             return self.tell_failed(id, Failure::Full);
         }
+        if let Some(why) = route.channel().and_then(|channel| self.closed.why(now, channel)) {
+            return self.tell_failed(id, why);
+        }
         self.jobs.push(Job {
             id,
             route,
@@ -260,9 +299,10 @@ impl Rest {
         });
     }
 
-    fn answer(&mut self, now: Instant, id: u64, status: u16, head: &RateHead, is_html: bool) {
+    fn answer(&mut self, now: Instant, id: u64, answer: &Answer) {
         let Some(at) = self.land(id) else { return };
-        let Job { route, is_exempt, .. } = self.jobs[at];
+        let Answer { status, ref head, code, is_html } = *answer;
+        let route = self.jobs[at].route;
         if status != 429 {
             self.buckets.learn(now, route, head);
         }
@@ -270,23 +310,41 @@ impl Rest {
             self.count_invalid(now);
         }
         match status {
-            200..=299 => {
-                if is_exempt {
-                    // Proof that the token is good, whatever was answered before.
-                    self.unblock();
-                }
-                self.counts.done += 1;
-                self.jobs.remove(at);
-                self.outputs.push_back(Output::Done { job: id });
-            }
+            200..=299 => self.done(at),
             // A page of Cloudflare's, not a word of Discord's: it is our address that is unwanted.
             403 | 429 if is_html => self.banned(now, head),
-            401 => self.refused(at),
-            403 => self.fail(at, Failure::Forbidden),
-            404 => self.fail(at, Failure::Gone),
+            // An interaction is answered with its own token; that it is stale says nothing of ours.
+            401 if !route.is_interaction() => self.refused(at),
             429 => self.limited(now, at, head),
             408 | 500..=599 => self.retry(now, at, Some(status)),
-            _ => self.fail(at, Failure::Bad(status)),
+            _ if route.is_done_already(code) => self.done(at),
+            _ => self.failed(now, at, Failure::of(route, status, code)),
+        }
+    }
+
+    fn done(&mut self, at: usize) {
+        let job = self.jobs.remove(at);
+        if job.is_exempt {
+            // Proof that the token is good, whatever was answered before.
+            self.unblock();
+        }
+        if let Some(channel) = job.route.channel() {
+            self.closed.open(channel);
+        }
+        self.counts.done += 1;
+        self.outputs.push_back(Output::Done { job: job.id });
+    }
+
+    /// The call was refused. If its chat is closed to us, so are those that wait to go there.
+    fn failed(&mut self, now: Instant, at: usize, why: Failure) {
+        let route = self.jobs[at].route;
+        self.fail(at, why);
+        let Some(channel) = route.channel().filter(|_| why.is_of_chat()) else { return };
+        let wait = self.closed.close(now, channel, why);
+        self.outputs.push_back(Output::Tell(Tell::Closed { channel, why, wait }));
+        let waits = |job: &Job| !job.is_under_way && job.route.channel() == Some(channel);
+        while let Some(at) = self.jobs.iter().position(waits) {
+            self.fail(at, why);
         }
     }
 
@@ -347,7 +405,7 @@ impl Rest {
         let Job { route, ref mut not_before, .. } = self.jobs[at];
         *not_before = now + wait.max(own);
         if head.global {
-            self.quiet_until = self.quiet_until.max(now + wait);
+            self.global_until = self.global_until.max(now + wait);
         } else {
             self.buckets.block(now, route, head, wait);
         }
@@ -392,38 +450,50 @@ impl Rest {
     fn advance(&mut self, now: Instant) {
         self.give_up_stale(now);
         self.deadline = None;
-        let quiet_until = self.invalid.full_until(now, 0).unwrap_or(now).max(self.quiet_until);
-        let mut under_way = self.jobs.iter().filter(|job| job.is_under_way).count();
         self.buckets.begin_round();
+        let mut busy = Lanes::default();
         for job in self.jobs.iter().filter(|job| job.is_under_way) {
+            busy.take(job.route);
             self.buckets.claim(now, job.route);
         }
-        for job in &mut self.jobs {
-            if job.is_under_way {
+        for at in 0..self.jobs.len() {
+            let Job { id, route, deadline, is_under_way, .. } = self.jobs[at];
+            if is_under_way {
                 continue;
             }
-            // A courtesy leaves half of the connections to what matters.
-            let lanes = HTTP_CONNECTIONS_PER_HOST_MAX / if job.route.is_courtesy() { 2 } else { 1 };
-            let mut look_at = job.deadline;
-            if under_way < lanes
-                && (job.is_exempt || !self.is_refused)
-                && self.buckets.claim(now, job.route)
+            let mut look_at = deadline;
+            if busy.have_room(route)
+                && (self.jobs[at].is_exempt || route.is_interaction() || !self.is_refused)
+                && self.buckets.claim(now, route)
             {
-                let free_at = self.buckets.free_at(now, job.route);
-                let room_at = self.second.full_until(now, 0).unwrap_or(now);
-                let go_at = free_at.max(room_at).max(job.not_before).max(quiet_until);
-                if go_at <= now && self.second.take(now, 0).is_ok() {
-                    self.buckets.draw(now, job.route);
-                    job.is_under_way = true;
-                    under_way += 1;
+                let go_at = self.go_at(now, at, busy.all);
+                let is_free = route.is_interaction();
+                if go_at <= now && (is_free || self.second.take(now, 0).is_ok()) {
+                    self.buckets.draw(now, route);
+                    self.jobs[at].is_under_way = true;
+                    busy.take(route);
                     self.counts.calls += 1;
-                    self.outputs.push_back(Output::Go { job: job.id });
+                    self.outputs.push_back(Output::Go { job: id });
                     continue;
                 }
                 look_at = look_at.min(go_at);
             }
             self.deadline = Some(self.deadline.map_or(look_at, |other| other.min(look_at)));
         }
+    }
+
+    /// From when on a job may go, while `busy` calls are under way. Each of those may turn out to
+    /// be invalid, so that there must be room for all of them.
+    fn go_at(&mut self, now: Instant, at: usize, busy: usize) -> Instant {
+        let Job { route, not_before, .. } = self.jobs[at];
+        let sound_at = self.invalid.full_until(now, busy).unwrap_or(now);
+        let go_at = self.buckets.free_at(now, route).max(not_before).max(self.quiet_until);
+        let go_at = go_at.max(sound_at);
+        if route.is_interaction() {
+            return go_at;
+        }
+        let room_at = self.second.full_until(now, 0).unwrap_or(now);
+        go_at.max(room_at).max(self.global_until)
     }
 
     fn give_up_stale(&mut self, now: Instant) {
@@ -450,7 +520,9 @@ impl Machine for Rest {
             Input::Ask { job, route, exempt, deadline } => {
                 self.ask(now, job, route, exempt, deadline);
             }
-            Input::Answer { job, status, head, html } => self.answer(now, job, status, &head, html),
+            Input::Answer { job, status, head, code, html } => {
+                self.answer(now, job, &Answer { status, head, code, is_html: html });
+            }
             Input::Lost { job, maybe_processed } => self.lost(now, job, maybe_processed),
             Input::Cancel { job } => self.cancel(now, job),
             Input::Unblock => self.unblock(),
@@ -500,6 +572,9 @@ impl fmt::Display for Tell {
             ),
             Tell::Unauthorized => f.write_str("the token was refused (401): REST calls wait"),
             Tell::Unblocked => f.write_str("REST calls go out again"),
+            Tell::Closed { channel, why, wait } => {
+                write!(f, "channel {channel}: {why}: not tried again for {} s", wait.as_secs())
+            }
             Tell::Retry { route, status: Some(status), wait } => {
                 write!(f, "{route} answered {status}: again in {} ms", wait.as_millis())
             }
@@ -552,11 +627,16 @@ mod tests {
         }
 
         fn answer(&mut self, job: u64, status: u16, head: RateHead) -> Vec<Output> {
-            self.feed(Input::Answer { job, status, head, html: false })
+            self.feed(Input::Answer { job, status, head, code: 0, html: false })
         }
 
         fn plain(&mut self, job: u64, status: u16) -> Vec<Output> {
             self.answer(job, status, RateHead::default())
+        }
+
+        fn refused(&mut self, job: u64, status: u16, code: u32) -> Vec<Output> {
+            let head = RateHead::default();
+            self.feed(Input::Answer { job, status, head, code, html: false })
         }
 
         fn wait(&mut self, span: Duration) -> Vec<Output> {
@@ -588,14 +668,14 @@ mod tests {
     #[test]
     fn a_final_answer_says_what_to_do() {
         for (status, why) in [
-            (404, Failure::Gone),
-            (403, Failure::Forbidden),
-            (400, Failure::Bad(400)),
-            (302, Failure::Bad(302)),
+            (404, Failure::Gone(0)),
+            (403, Failure::Forbidden(0)),
+            (400, Failure::Bad { status: 400, code: 0 }),
+            (302, Failure::Bad { status: 302, code: 0 }),
         ] {
             let mut rig = Rig::new();
             assert_eq!(rig.message(1, 7), [go(1)]);
-            assert_eq!(rig.plain(1, status), [failed(1, why)]);
+            assert_eq!(rig.plain(1, status).first(), Some(&failed(1, why)));
             assert!(rig.rest.is_empty());
             assert_eq!(rig.plain(1, 200), [], "late words about a call that is over");
         }
@@ -666,12 +746,93 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_closed_chat_fails_without_a_call_and_others_go_on() {
+        let why = Failure::Forbidden(50_013);
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        assert_eq!((rig.message(2, 7), rig.message(3, 8)), (vec![], vec![go(3)]));
+        let wait = crate::base::limits::REST_CLOSED_FIRST;
+        let told = Output::Tell(Tell::Closed { channel: 7, why, wait });
+        assert_eq!(rig.refused(1, 403, 50_013), [failed(1, why), told, failed(2, why)]);
+        assert_eq!(rig.message(4, 7), [failed(4, why)], "for a while");
+        assert_eq!(rig.rest.counts().invalid, 1);
+        rig.wait(wait);
+        assert_eq!(rig.message(5, 7), [go(5)], "then it is tried");
+        let again = Output::Tell(Tell::Closed { channel: 7, why, wait: wait * 2 });
+        assert_eq!(rig.refused(5, 403, 50_013), [failed(5, why), again]);
+        rig.wait(wait * 2);
+        rig.message(6, 7);
+        assert_eq!(rig.plain(6, 200), [Output::Done { job: 6 }]);
+        assert_eq!(rig.message(7, 7), [go(7)]);
+    }
+
+    #[test]
+    fn a_refusal_of_one_message_does_not_close_its_chat() {
+        let mut rig = Rig::new();
+        rig.message(1, 7);
+        rig.message(2, 7);
+        let why = Failure::Bad { status: 400, code: 50_035 };
+        assert_eq!(rig.refused(1, 400, 50_035), [failed(1, why), go(2)]);
+        let (channel, message) = (7, 9);
+        rig.ask(3, Route::React { channel, message });
+        let why = Failure::Bad { status: 403, code: 50_013 };
+        assert_eq!(rig.refused(3, 403, 50_013), [failed(3, why)]);
+        rig.plain(2, 200);
+        assert_eq!(rig.message(4, 7), [go(4)]);
+    }
+
+    #[test]
+    fn what_is_the_case_already_is_done() {
+        let (channel, message) = (7, 9);
+        for (route, status, code) in [
+            (Route::OpenThread { channel, message }, 400, failure::THREAD_EXISTS),
+            (Route::DeleteMessage { channel, message }, 404, failure::UNKNOWN_MESSAGE),
+            (Route::AnswerInteraction { interaction: 5 }, 400, failure::ALREADY_ANSWERED),
+        ] {
+            let mut rig = Rig::new();
+            rig.ask(1, route);
+            assert_eq!(rig.refused(1, status, code), [Output::Done { job: 1 }]);
+        }
+    }
+
+    #[test]
+    fn an_interaction_waits_for_neither_hanging_calls_nor_the_global_limit_nor_a_token() {
+        let mut rig = Rig::new();
+        for channel in 1..=REST_LANES as u64 {
+            rig.message(channel, channel);
+        }
+        assert_eq!(rig.message(90, 90), [], "all lanes but one are busy");
+        let answer = Route::AnswerInteraction { interaction: 5 };
+        assert_eq!(rig.ask(91, answer), [go(91)]);
+        assert_eq!(rig.plain(91, 204), [Output::Done { job: 91 }]);
+        rig.answer(1, 429, head(Scope::Global, Duration::from_secs(60)));
+        let edit = Route::EditAnswer { application: 3, interaction: 5 };
+        assert_eq!(rig.ask(92, edit), [go(92)]);
+        let why = Failure::Bad { status: 401, code: 0 };
+        assert_eq!(rig.plain(92, 401), [failed(92, why)], "it says nothing of our token");
+        rig.plain(2, 401);
+        assert_eq!(rig.ask(93, edit), [go(93)]);
+    }
+
+    #[test]
+    fn a_page_of_a_broken_proxy_is_only_tried_again() {
+        for status in [500, 502, 503, 520, 530] {
+            let mut rig = Rig::new();
+            rig.message(1, 7);
+            let head = RateHead::default();
+            let told = rig.feed(Input::Answer { job: 1, status, head, code: 0, html: true });
+            assert!(matches!(told[..], [Output::Tell(Tell::Retry { .. })]), "{told:?}");
+            assert_eq!(rig.message(2, 8), [go(2)], "others go on");
+        }
+    }
+
+    #[test]
     fn cloudflares_page_silences_everything() {
         for status in [403, 429] {
             let mut rig = Rig::new();
             rig.message(1, 7);
             let head = RateHead::default();
-            let told = rig.feed(Input::Answer { job: 1, status, head, html: true });
+            let told = rig.feed(Input::Answer { job: 1, status, head, code: 0, html: true });
             assert_eq!(told, [Output::Tell(Tell::Banned { wait: REST_BAN_WAIT })]);
             assert_eq!(rig.message(2, 8), []);
             assert_eq!(rig.pre_flight(3), []);

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Bytes, Incoming};
+pub use hyper::body::Bytes;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{HOST, HeaderValue};
 use smol::Task;
@@ -57,7 +58,7 @@ pub struct Request {
     method: Method,
     url: String,
     headers: Vec<(&'static str, Secret)>,
-    body: Vec<u8>,
+    body: Bytes,
     deadlines: Deadlines,
     body_bytes_max: usize,
     plain_anywhere: bool,
@@ -71,7 +72,7 @@ impl Request {
             method,
             url: url.into(),
             headers: Vec::new(),
-            body: Vec::new(),
+            body: Bytes::new(),
             deadlines: Deadlines::default(),
             body_bytes_max: HTTP_BODY_BYTES_MAX,
             plain_anywhere: false,
@@ -87,14 +88,13 @@ impl Request {
 
     /// Sets the body and its type.
     #[must_use]
-    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Request {
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Request {
         self.body = body.into();
         self.header("content-type", content_type)
     }
 
     /// Other deadlines than the usual.
     #[must_use]
-    #[cfg(test)]
     pub fn deadlines(mut self, deadlines: Deadlines) -> Request {
         self.deadlines = deadlines;
         self
@@ -133,7 +133,7 @@ impl Request {
             value.set_sensitive(true);
             message = message.header(*name, value);
         }
-        let body = Full::new(Bytes::from(std::mem::take(&mut self.body)));
+        let body = Full::new(std::mem::take(&mut self.body));
         Ok((endpoint, message.body(body).map_err(|_| DialFault::Forbidden)?))
     }
 }

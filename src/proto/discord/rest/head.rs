@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::body::Complaint;
 use crate::base::hash::fnv1a;
 use crate::base::limits::REST_WAIT_MAX;
 
@@ -63,13 +64,25 @@ impl RateHead {
             self.global |= self.scope == Scope::Global;
         }
     }
+
+    /// Takes in what the body of a 429 says, where the headers said nothing: a wait of its own is
+    /// the server's word too.
+    pub fn complain(&mut self, complaint: &Complaint) {
+        let wait = complaint.retry_after.filter(|seconds| seconds.is_finite());
+        self.retry_after = self.retry_after.or(wait.map(within_reason));
+        self.global |= complaint.global;
+    }
 }
 
 /// Whole or broken seconds, brought below what a server may impose.
 fn seconds(value: &str) -> Option<Duration> {
     let seconds: f64 = value.parse().ok()?;
-    let span = seconds.is_finite().then(|| seconds.clamp(0.0, REST_WAIT_MAX.as_secs_f64()))?;
-    Duration::try_from_secs_f64(span).ok()
+    seconds.is_finite().then(|| within_reason(seconds))
+}
+
+fn within_reason(seconds: f64) -> Duration {
+    let span = seconds.clamp(0.0, REST_WAIT_MAX.as_secs_f64());
+    Duration::try_from_secs_f64(span).unwrap_or(REST_WAIT_MAX)
 }
 
 #[cfg(test)]
@@ -106,6 +119,17 @@ mod tests {
         assert!(head(&[("x-ratelimit-scope", "global")]).global);
         let shared = head(&[("x-ratelimit-scope", "shared")]);
         assert_eq!((shared.scope, shared.global), (Scope::Shared, false));
+    }
+
+    #[test]
+    fn a_wait_that_only_the_body_names_counts_too() {
+        let complaint = Complaint { retry_after: Some(1.5), global: true, code: 0 };
+        let mut bare = RateHead::default();
+        bare.complain(&complaint);
+        assert_eq!((bare.retry_after, bare.global), (Some(Duration::from_millis(1500)), true));
+        let mut said = head(&[("retry-after", "3")]);
+        said.complain(&Complaint { retry_after: Some(f64::NAN), ..complaint });
+        assert_eq!(said.retry_after, Some(Duration::from_secs(3)), "the header comes first");
     }
 
     #[test]

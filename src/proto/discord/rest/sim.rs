@@ -242,7 +242,7 @@ impl Run {
         let html = is_html && self.bug != Some(Bug::BlindToBans);
         let status =
             if self.bug == Some(Bug::TrustsErrors) && status >= 500 { 200 } else { status };
-        self.rest.handle(self.now, Input::Answer { job, status, head, html });
+        self.rest.handle(self.now, Input::Answer { job, status, head, code: 0, html });
     }
 
     /// Does what the machine says.
@@ -266,7 +266,7 @@ impl Run {
             return Err(format!("two calls {} under way at once", route(job)));
         }
         self.under_way.push(job);
-        if self.under_way.len() > HTTP_CONNECTIONS_PER_HOST_MAX {
+        if self.under_way.len() > REST_LANES {
             return Err("more calls under way than connections".into());
         }
         if route(job).is_courtesy() && self.lost.contains(&job) {
