@@ -379,6 +379,14 @@ pub const SECRET_BYTES_MIN: usize = 8;
 /// How long a log line waits for whoever reads standard error, once; while nobody does, lines are
 /// only kept in memory.
 pub const LOG_PATIENCE: Duration = Duration::from_millis(50);
+/// Lines that wait for the thread that writes the log file; a disk that hangs costs those after.
+pub const LOG_FILE_QUEUE_MAX: usize = 512;
+/// Stack of that thread, which formats and writes.
+pub const LOG_FILE_STACK_BYTES: usize = 128 * 1024;
+/// A log file that cannot be opened is tried again this often.
+pub const LOG_FILE_RETRY: Duration = Duration::from_secs(10);
+/// How long the end of the process waits for the last lines to be in the log file.
+pub const LOG_FILE_FLUSH: Duration = Duration::from_millis(500);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 

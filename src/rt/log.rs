@@ -5,9 +5,12 @@
 //! every line: what could fool a terminal is escaped, and a known secret is blotted out even if a
 //! library should print it.
 
+mod file;
+
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use self::file::Sink;
 use super::clock;
 use crate::base::text::Plain;
 use crate::base::{Secret, Wall, limits};
@@ -46,6 +50,9 @@ pub(crate) enum Form {
     Journal,
 }
 
+/// How lines are shown in a file.
+const PLAIN: Form = Form::Person { colours: false };
+
 /// The log's memory; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines(Arc<Mutex<Kept>>);
@@ -56,6 +63,8 @@ struct Kept {
     bytes: usize,
     total: u64,
     secrets: Vec<Secret>,
+    /// The file that lines also go to.
+    file: Option<Sink>,
 }
 
 struct Logger {
@@ -112,7 +121,38 @@ impl Lines {
             bytes: 0,
             total: 0,
             secrets: Vec::new(),
+            file: None,
         })))
+    }
+
+    /// From now on lines also go to the file at `path`, which begins anew now and whenever it is
+    /// `bytes_max` long; what was there before is kept beside it. The first file is also given the
+    /// lines before it. Without a path there is no file any more.
+    ///
+    /// # Errors
+    /// There can be no thread for it.
+    pub(crate) fn also_into(&self, place: Option<(&Path, u64)>) -> std::io::Result<()> {
+        let mut kept = self.lock();
+        let is_there = |sink: &Sink| place == Some((&*sink.path, sink.bytes_max));
+        if kept.file.as_ref().is_some_and(is_there) {
+            return Ok(());
+        }
+        let old = kept.file.take();
+        let Some((path, bytes_max)) = place else { return Ok(()) };
+        let sink = Sink::start(path, bytes_max)?;
+        if old.is_none() {
+            kept.lines.iter().for_each(|line| sink.write(&line.show(PLAIN)));
+        }
+        kept.file = Some(sink);
+        Ok(())
+    }
+
+    /// Waits until the file, if there is one, has every line so far, but not for long.
+    pub(crate) fn flush(&self) {
+        let sink = self.lock().file.clone();
+        if let Some(sink) = sink {
+            sink.flush();
+        }
     }
 
     /// From now on no line shows `secret`.
@@ -157,6 +197,9 @@ impl Lines {
             target: target.into(),
             text: text.into(),
         };
+        if let Some(sink) = &kept.file {
+            sink.write(&line.show(PLAIN));
+        }
         kept.bytes += line.cost();
         kept.lines.push_back(line.clone());
         while kept.bytes > limits::LOG_RING_BYTES {
@@ -230,7 +273,9 @@ impl Log for Logger {
         write(&mut std::io::stderr().lock(), &line.show(self.form), &self.unread);
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.lines.flush();
+    }
 }
 
 /// Writes `line`, unless nobody reads: a journal that waits for its disk, or a pager that somebody
