@@ -49,9 +49,14 @@ impl Plan {
         config.accounts.iter().map(plan).collect()
     }
 
+    /// What tells it from others, if there are others.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.is_one_of_many.then_some(self.discord.id.as_str())
+    }
+
     /// What stands before what is said of it in the log.
     pub(super) fn prefix(&self) -> String {
-        if self.is_one_of_many { format!("{}: ", self.discord.id) } else { String::new() }
+        self.label().map_or_else(String::new, |label| format!("{label}: "))
     }
 
     /// Whether a connection that was made by this one serves `other` as well.

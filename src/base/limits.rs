@@ -344,6 +344,8 @@ pub const CONTROL_PORT: u16 = 18_789;
 pub const ACCOUNTS_MAX: usize = 32;
 /// Changes of an account's connection that are kept for `channels history`.
 pub const HISTORY_ENTRIES_MAX: usize = 128;
+/// And the bytes that these take as they are kept.
+pub const HISTORY_BYTES_MAX: u32 = 64 * 1024;
 /// How often the health monitor looks whether an account keeps its own schedule …
 pub const MONITOR_LOOK: Duration = Duration::from_secs(60);
 /// … for how long it must not have, before it is restarted …

@@ -7,10 +7,13 @@
 
 mod file;
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,6 +68,27 @@ struct Kept {
     secrets: Vec<Secret>,
     /// The file that lines also go to.
     file: Option<Sink>,
+}
+
+thread_local! {
+    /// For which of several alike the thread is at work.
+    static LABEL: RefCell<Option<Rc<str>>> = const { RefCell::new(None) };
+}
+
+/// Does `work`; what is logged meanwhile has `label` behind its target.
+pub(super) fn speak_for<T>(label: &Rc<str>, work: impl FnOnce() -> T) -> T {
+    let before = LABEL.replace(Some(label.clone()));
+    let done = work();
+    LABEL.replace(before);
+    done
+}
+
+/// `target` as a line shows it.
+fn labelled(target: &str) -> Cow<'_, str> {
+    LABEL.with_borrow(|label| match label {
+        Some(label) => format!("{target}/{label}").into(),
+        None => target.into(),
+    })
 }
 
 struct Logger {
@@ -269,7 +293,8 @@ impl Log for Logger {
         if !self.filter.matches(record) {
             return;
         }
-        let line = self.lines.push(record.level(), record.target(), &record.args().to_string());
+        let target = labelled(record.target());
+        let line = self.lines.push(record.level(), &target, &record.args().to_string());
         write(&mut std::io::stderr().lock(), &line.show(self.form), &self.unread);
     }
 
@@ -318,6 +343,13 @@ mod tests {
         lines.hide(&Secret::new(""));
         let said = line(&lines, "token MTk4.secret\u{1b}[2J\nnext");
         assert_eq!(&*said.text, "token ***\\u{1b}[2J\\nnext");
+    }
+
+    #[test]
+    fn what_is_said_for_one_of_several_says_for_which() {
+        let label: Rc<str> = "work".into();
+        assert_eq!(speak_for(&label, || labelled("discord").into_owned()), "discord/work");
+        assert_eq!(labelled("discord"), "discord");
     }
 
     #[test]
