@@ -10,6 +10,7 @@ mod history;
 mod house;
 mod invite;
 mod sandbox;
+mod staff;
 mod stage;
 
 use std::io::IsTerminal as _;

@@ -186,6 +186,11 @@ pub const TRACE_LINES_MAX: usize = 512;
 pub const TURNS_RUNNING_MAX: usize = 16;
 /// Messages of one chat that wait for its turn.
 pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
+/// Chats that are remembered to have begun another conversation; the one that did so longest ago
+/// is forgotten.
+pub const SESSIONS_MAX: usize = 4096;
+/// The file that they are kept in.
+pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
 /// Parts of replies that wait in one chat (`max_queue_size`).
 pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 /// Parts of replies that wait in all chats together, of up to 8 KB each.
