@@ -13,7 +13,8 @@ use crate::rt::net::proxy::{BadProxy, Proxy};
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("DISCORD_BOT_TOKEN", "the bot's token, if the file has none"),
     ("DISCORD_BOT_TOKEN_FILE", "a file that holds it"),
-    ("CREDENTIALS_DIRECTORY", "systemd's; the credential discord-bot-token in it is the token"),
+    ("DISCORD_BOT_TOKEN_<NAME>", "the token of the account NAME; so is the same with _FILE"),
+    ("CREDENTIALS_DIRECTORY", "systemd's; discord-bot-token in it, or discord-bot-token-NAME"),
     ("DISCORD_API_URL", "another server that speaks Discord's REST API"),
     ("HTTPS_PROXY", "an HTTP proxy to Discord, if channels.discord.proxy names none"),
     ("ALL_PROXY", "the same"),

@@ -5,9 +5,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::check::{self, Token};
+use super::check::{self, Sources, Token};
 use super::env::Env;
-use super::{Broken, Config, Mistake, raw};
+use super::{Broken, Config, Mistake, accounts, raw};
 use crate::base::limits;
 
 /// The copy of the last file that could be read, below the state directory.
@@ -46,7 +46,7 @@ pub(crate) fn load(env: &Env, asked: Option<&Path>) -> Result<Loaded, Broken> {
             }
         }
     }
-    let (config, mistakes) = check::check("", raw::Node::Null, env, token(env));
+    let (config, mistakes) = check_with_files("", &raw::Node::Null, env);
     Ok(Loaded { config, mistakes, file: None, text: String::new() })
 }
 
@@ -101,25 +101,48 @@ fn parse_file(file: PathBuf, bytes: Vec<u8>, env: &Env) -> Result<Loaded, Broken
         broken(Some((lines.count(), column)), "is not UTF-8 text".into())
     })?;
     let root = raw::parse(&text).map_err(|fault| broken(fault.at, fault.text))?;
-    let (config, mistakes) = check::check(&text, root, env, token(env));
+    let (config, mistakes) = check_with_files(&text, &root, env);
+    drop(root);
     Ok(Loaded { config, mistakes, file: Some(file), text })
 }
 
-/// The bot's token from the environment, and where it was found or looked for.
-fn token(env: &Env) -> Token {
-    if let Some(token) = env.get("DISCORD_BOT_TOKEN").and_then(check::bot_token) {
-        return (Some(token), "DISCORD_BOT_TOKEN".into());
+/// Checks with the tokens that the environment and its files offer.
+fn check_with_files(text: &str, root: &raw::Node<'_>, env: &Env) -> (Config, Vec<Mistake>) {
+    let sources = Sources { env, token: &|account| token(env, account), file: &small_file };
+    check::check(text, root, &sources)
+}
+
+/// A file that holds a token and nothing else.
+fn small_file(file: &Path) -> Result<String, String> {
+    let bytes = read_bounded(file, limits::TOKEN_FILE_BYTES_MAX).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// The token of `account` from the environment, and where it was found or looked for. The default
+/// account's variables have plain names; `work`'s end in `_WORK`.
+fn token(env: &Env, account: &str) -> Token {
+    let is_default = account == "default";
+    let key = account.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
+    let (variable, secret) = if is_default {
+        ("DISCORD_BOT_TOKEN".to_owned(), "discord-bot-token".to_owned())
+    } else {
+        (format!("DISCORD_BOT_TOKEN_{key}"), format!("discord-bot-token-{account}"))
+    };
+    if let Some(token) = env.get(&variable).and_then(accounts::bot_token) {
+        return (Some(token), variable);
     }
-    let credential = env.path("CREDENTIALS_DIRECTORY").map(|d| d.join("discord-bot-token"));
+    let is_file_name = !account.contains(['/', '\0']);
+    let credential = env.path("CREDENTIALS_DIRECTORY").filter(|_| is_file_name);
+    let variable_file = format!("{variable}_FILE");
     let files = [
-        ("DISCORD_BOT_TOKEN_FILE", env.get("DISCORD_BOT_TOKEN_FILE").map(PathBuf::from), true),
-        ("the credential discord-bot-token", credential, false),
+        (env.get(&variable_file).map(PathBuf::from), true, variable_file.clone()),
+        (credential.map(|d| d.join(&secret)), false, format!("the credential {secret}")),
     ];
-    for (name, file, must_exist) in files {
+    for (file, must_exist, name) in files {
         let Some(file) = file else { continue };
         let why = match read_bounded(&file, limits::TOKEN_FILE_BYTES_MAX) {
-            Ok(bytes) => match std::str::from_utf8(&bytes).ok().and_then(check::bot_token) {
-                Some(token) => return (Some(token), name.into()),
+            Ok(bytes) => match std::str::from_utf8(&bytes).ok().and_then(accounts::bot_token) {
+                Some(token) => return (Some(token), name),
                 None => "it holds no token".into(),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => continue,
@@ -127,7 +150,8 @@ fn token(env: &Env) -> Token {
         };
         return (None, format!("{name} ({}): {why}", file.display()));
     }
-    (None, "channels.discord.token, DISCORD_BOT_TOKEN and DISCORD_BOT_TOKEN_FILE are unset".into())
+    let key = if is_default { "" } else { &format!("accounts.{account}.") };
+    (None, format!("channels.discord.{key}token, {variable} and {variable_file} are unset"))
 }
 
 /// Reads a file of at most `bytes_max`; anything but a file that ends (a pipe, `/dev/zero`) is
@@ -290,13 +314,14 @@ mod tests {
             ("CREDENTIALS_DIRECTORY", home),
         ];
         for (from, expected) in [(0, "from.env"), (1, "from.file"), (2, "from.credential")] {
-            let (found, _) = token(&Env::of(&all[from..]));
+            let (found, _) = token(&Env::of(&all[from..]), "default");
             assert_eq!(found, Some(Secret::new(expected)));
         }
         let missing = Env::of(&[("DISCORD_BOT_TOKEN_FILE", "/nonexistent/token")]);
-        let (found, from) = token(&missing);
+        let (found, from) = token(&missing, "default");
         assert!(found.is_none() && from.contains("/nonexistent/token"), "{from}");
-        let (found, from) = token(&Env::of(&[("CREDENTIALS_DIRECTORY", "/nonexistent")]));
+        let (found, from) =
+            token(&Env::of(&[("CREDENTIALS_DIRECTORY", "/nonexistent")]), "default");
         assert!(found.is_none() && from.contains("unset"), "{from}");
     }
 

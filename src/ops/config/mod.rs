@@ -2,17 +2,22 @@
 //!
 //! Parse, don't validate: what leaves this room needs no further checking. Nothing in a file is
 //! fatal but its syntax: an unknown key or a wrong type is a [`Mistake`], every one is reported at
-//! once with its line and its cure, and the default stands in. A file whose syntax is broken is
+//! once with its place and its cure, and the default stands in. A file whose syntax is broken is
 //! answered with the last good one (see [`files`]).
 //!
 //! The keys are OpenClaw's wherever it has one, so that its files work here.
 
+mod accounts;
+mod agents;
 mod check;
+mod doors;
 mod env;
 mod files;
 mod keys;
+mod path;
 mod raw;
 mod read;
+mod table;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -71,7 +76,7 @@ impl Config {
 
     /// What holds when nobody has said anything.
     pub(crate) fn usual() -> Config {
-        check::check("", raw::Node::Null, &Env::default(), (None, String::new())).0
+        check::check("", &raw::Node::Null, &check::Sources::bare(&Env::default())).0
     }
 }
 
@@ -245,8 +250,8 @@ pub(crate) struct Mistake {
     pub(crate) weight: Weight,
     /// The key, with its parents: `channels.discord.intents`.
     pub(crate) path: String,
-    /// Its line, counted from 1, if it is known.
-    pub(crate) line: Option<usize>,
+    /// Its line and column, counted from 1, if they are known.
+    pub(crate) at: Option<(usize, usize)>,
     /// What is wrong.
     pub(crate) text: String,
     /// What to write instead.
@@ -267,8 +272,8 @@ pub(crate) struct Broken {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path)?;
-        if let Some(line) = self.line {
-            write!(f, " (line {line})")?;
+        if let Some((line, column)) = self.at {
+            write!(f, " (line {line}, column {column})")?;
         }
         write!(f, ": {}", self.text)?;
         if self.cure.is_empty() { Ok(()) } else { write!(f, "; {}", self.cure) }

@@ -3,7 +3,7 @@
 //! The parser recurses without a bound, so the nesting is measured first, by a scan that knows
 //! strings and comments. The tree keeps numbers whole (a user id does not fit into an `f64`),
 //! keys in order (one may be written twice), and each key as a slice of the text where it can:
-//! such a key knows its own line.
+//! such a key knows its own place.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,11 +71,15 @@ impl Name<'_> {
         &self.0
     }
 
-    /// Its line in `text`, counted from 1, if it is a slice of it.
-    pub(crate) fn line(&self, text: &str) -> Option<usize> {
+    /// Its line and column in `text`, counted from 1, if it is a slice of it.
+    pub(crate) fn place(&self, text: &str) -> Option<(usize, usize)> {
         let Cow::Borrowed(name) = self.0 else { return None };
         let offset = name.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-        Some(text.get(..offset)?.matches('\n').count() + 1)
+        let before = text.get(..offset)?;
+        // An editor shows a quoted key from its quote on.
+        let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        Some((before.matches('\n').count() + 1, line.chars().count() + 1))
     }
 }
 
@@ -265,8 +269,9 @@ mod tests {
     fn keys_know_their_lines_and_ids_stay_whole() {
         let text = "// a comment\n{\n  a: 1,\n  'b': 9223372036854775808,\n \"\\u0063\": null}";
         let Ok(Node::Map(map)) = parse(text) else { panic!("an object") };
-        let lines: Vec<_> = map.iter().map(|(name, _)| (name.as_str(), name.line(text))).collect();
-        assert_eq!(lines, [("a", Some(3)), ("b", Some(4)), ("c", None)]);
+        let places: Vec<_> =
+            map.iter().map(|(name, _)| (name.as_str(), name.place(text))).collect();
+        assert_eq!(places, [("a", Some((3, 3))), ("b", Some((4, 3))), ("c", None)]);
         assert_eq!(map[1].1, Node::Large(9_223_372_036_854_775_808));
         assert_eq!(parse(" \n\u{feff}"), Ok(Node::Map(Vec::new())));
     }

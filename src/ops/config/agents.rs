@@ -1,0 +1,263 @@
+//! Who answers, and where.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::check::{Sources, first, id};
+use super::raw::Node;
+use super::read::Reader;
+use super::{Agent, AgentKind, Binding, Discord, Weight};
+use crate::base::{Secret, limits, spell};
+
+const ENTRIES: &str = "agents.entries";
+const ENTRY: &str = "agents.entries.*";
+const LIST: &str = "agents.list";
+const ITEM: &str = "agents.list.#";
+const COMMAND: &str = "agents.defaults.command";
+const URL: &str = "agents.defaults.url";
+const ENV: &str = "agents.defaults.env";
+const HEADERS: &str = "agents.defaults.headers";
+/// The agent that needs no name.
+const MAIN: &str = "main";
+
+/// Every agent: those of `entries` and `list`, or `main` with the defaults alone. The first is the
+/// one that answers where no binding fits.
+pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Agent> {
+    let mut agents: Vec<Agent> = Vec::new();
+    let mut chosen = None;
+    let entries = read.entries(ENTRIES).into_iter().map(|entry| (ENTRY, entry));
+    let all: Vec<_> = entries.chain(read.entries(LIST).into_iter().map(|e| (ITEM, e))).collect();
+    for (pattern, entry) in &all {
+        if !matches!(entry.value, Node::Map(_)) {
+            continue;
+        }
+        let (agent, is_default) = read.within(pattern, entry, |read| match *pattern {
+            ENTRY => {
+                let is_default = read.flag("agents.entries.*.default");
+                (Some(agent(read, sources, entry.key().trim())), is_default)
+            }
+            _ => {
+                let id = read.text("agents.list.#.id");
+                let is_default = read.flag("agents.list.#.default");
+                (id.map(|id| agent(read, sources, &id)), is_default)
+            }
+        });
+        let Some(agent) = agent.filter(|agent| !agent.id.is_empty()) else {
+            read.note_at(Weight::Warning, entry, "an agent without a name is left out", "add id");
+            continue;
+        };
+        if agents.iter().any(|other| spell::same(&other.id, &agent.id)) {
+            let text = "another agent has this name, so this one is left out";
+            read.note_at(Weight::Warning, entry, text, "give it a name of its own");
+            continue;
+        }
+        if is_default == Some(true) {
+            chosen = chosen.or(Some(agents.len()));
+        }
+        agents.push(agent);
+    }
+    if agents.is_empty() {
+        return vec![agent(read, sources, MAIN)];
+    }
+    if let Some(chosen) = chosen {
+        agents[..=chosen].rotate_right(1);
+    }
+    agents
+}
+
+fn agent(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Agent {
+    let deadline = [read.span("agents.defaults.timeout"), read.span("agents.asyncToolTimeout")];
+    Agent {
+        id: id.to_owned(),
+        kind: kind(read, sources),
+        deadline: first(deadline).unwrap_or(limits::TURN_DEADLINE),
+    }
+}
+
+fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> AgentKind {
+    let command = read.own(COMMAND, command).filter(|command| !command.is_empty());
+    let url = url(read);
+    let workspace = read.text("agents.defaults.workspace").map(|path| sources.home(&path));
+    let env = pairs(read, ENV, "agents.defaults.env.*", is_variable);
+    let headers = pairs(read, HEADERS, "agents.defaults.headers.*", is_header);
+    let cpu = Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0));
+    let written = read.word("agents.defaults.kind");
+    let kind = written.or(match (&command, &url) {
+        (Some(_), _) => Some("exec"),
+        (None, Some(_)) => Some("http"),
+        (None, None) => None,
+    });
+    match (kind, command, url) {
+        (Some("exec"), Some(command), _) => AgentKind::Exec { command, workspace, env },
+        (Some("http"), _, Some(url)) => AgentKind::Http { url, headers },
+        (Some("exec"), None, _) => {
+            let text = "there is no command, so the agent only says back what was said";
+            read.note(Weight::Warning, COMMAND, text, "write command: [\"/path/to/program\"]");
+            AgentKind::Echo { cpu }
+        }
+        (Some("http"), _, None) => {
+            let text = "there is no url, so the agent only says back what was said";
+            read.note(Weight::Warning, URL, text, "write url: \"http://…\"");
+            AgentKind::Echo { cpu }
+        }
+        _ => AgentKind::Echo { cpu },
+    }
+}
+
+/// A program and its arguments: a list, or one text, which is cut at its spaces as no shell reads
+/// it.
+fn command(value: &Node<'_>) -> Option<Vec<String>> {
+    match value {
+        Node::Text(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        Node::List(list) => {
+            let words = list.iter().map(|item| match item {
+                Node::Text(text) if !text.contains('\0') => Some(text.clone().into_owned()),
+                Node::Whole(number) => Some(number.to_string()),
+                _ => None,
+            });
+            words
+                .collect::<Option<Vec<String>>>()
+                .filter(|words| words.first().is_some_and(|program| !program.trim().is_empty()))
+        }
+        _ => None,
+    }
+}
+
+fn url(read: &mut Reader<'_, '_>) -> Option<String> {
+    let url = read.text(URL)?;
+    let is_http = ["http://", "https://"].iter().any(|scheme| {
+        let rest = url.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme));
+        rest.is_some()
+            && url.get(scheme.len()..).is_some_and(|rest| {
+                rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '[' | '_'))
+            })
+    });
+    if !is_http || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        read.note(Weight::Warning, URL, "this is no web address", "write http://… or https://…");
+        return None;
+    }
+    Some(url)
+}
+
+/// The names and secret values below `path`; what cannot be used is said and left out.
+fn pairs(
+    read: &mut Reader<'_, '_>,
+    path: &'static str,
+    pattern: &'static str,
+    is_good: fn(&str, &str) -> bool,
+) -> Vec<(String, Secret)> {
+    let mut pairs = Vec::new();
+    let entries = read.entries(path);
+    for entry in &entries {
+        let value = read.within(pattern, entry, |read| read.text(pattern));
+        let Some(value) = value else { continue };
+        let name = entry.key();
+        if is_good(name, &value) {
+            pairs.push((name.to_owned(), Secret::new(&value)));
+        } else {
+            let text = "the name or the value holds characters that cannot be passed on";
+            read.note_at(Weight::Warning, entry, text, "");
+        }
+    }
+    pairs
+}
+
+fn is_variable(name: &str, value: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+}
+
+fn is_header(name: &str, value: &str) -> bool {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let is_text = |b: u8| b == b'\t' || (b' '..=b'~').contains(&b);
+    !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_text)
+}
+
+/// Reads true, false and OpenClaw's `auto`, which is true where commands are no burden: here.
+pub(super) fn switch(value: &Node<'_>) -> Option<bool> {
+    match value {
+        Node::Flag(flag) => Some(*flag),
+        Node::Text(word) if word.trim() == "auto" => Some(true),
+        Node::Text(word) => word.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The bindings that can be understood: one that is not must not send messages to an agent that
+/// they are not for.
+pub(super) fn bindings(
+    read: &mut Reader<'_, '_>,
+    agents: &[Agent],
+    accounts: &[Discord],
+) -> Vec<Binding> {
+    let mut bindings = Vec::new();
+    let entries = read.entries("bindings");
+    for entry in &entries {
+        if !matches!(entry.value, Node::Map(_)) {
+            continue;
+        }
+        match read.within("bindings.#", entry, |read| binding(read, agents, accounts)) {
+            Ok(binding) => bindings.extend(binding),
+            Err((text, cure)) => read.note_at(Weight::Warning, entry, &text, &cure),
+        }
+    }
+    bindings
+}
+
+/// One binding; `None` if it is for another channel.
+fn binding(
+    read: &mut Reader<'_, '_>,
+    agents: &[Agent],
+    accounts: &[Discord],
+) -> Result<Option<Binding>, (String, String)> {
+    const PEER: &str = "bindings.#.match.peer.id";
+    const GUILD: &str = "bindings.#.match.guildId";
+    const ROLES: &str = "bindings.#.match.roles";
+    let agent = read.text("bindings.#.agentId");
+    let channel = read.text("bindings.#.match.channel");
+    if channel.as_deref().is_some_and(|name| !spell::same(name, "discord") && name != "*") {
+        return Ok(None);
+    }
+    let account = read.text("bindings.#.match.accountId");
+    let _ = read.word("bindings.#.match.peer.kind");
+    let (peer, guild) = (read.own(PEER, id), read.own(GUILD, id));
+    let roles = read.own(ROLES, |value| match value {
+        Node::List(list) => list.iter().map(id).collect::<Option<Vec<u64>>>(),
+        single => id(single).map(|id| vec![id]),
+    });
+    let left_out = |what: &str| {
+        (format!("{what}, so the binding is left out"), "correct it, or remove it".to_owned())
+    };
+    let agent = agent.ok_or_else(|| left_out("it names no agent"))?;
+    let names: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
+    let Some(known) = names.iter().find(|name| spell::same(name, &agent)) else {
+        let cure = spell::nearest(&agent, names.iter().copied());
+        let cure = cure.map_or_else(
+            || "add it to agents.entries".to_owned(),
+            |name| format!("did you mean \"{name}\"?"),
+        );
+        return Err(("there is no agent of that name, so the binding is left out".into(), cure));
+    };
+    let is_whole = [(PEER, peer.is_some()), (GUILD, guild.is_some()), (ROLES, roles.is_some())]
+        .into_iter()
+        .all(|(path, is_read)| is_read || !read.has(path));
+    if !is_whole || roles.as_ref().is_some_and(Vec::is_empty) {
+        return Err(left_out("an id in it cannot be read"));
+    }
+    let account = match account.as_deref() {
+        Some("*") => None,
+        // As in OpenClaw: who names no account means the one that needs no name.
+        None => accounts.iter().find(|account| account.id == "default").map(|a| a.id.clone()),
+        Some(name) => match accounts.iter().find(|account| spell::same(&account.id, name)) {
+            Some(account) => Some(account.id.clone()),
+            None => return Err(left_out("there is no account of that name")),
+        },
+    };
+    let account = account.filter(|_| accounts.len() > 1);
+    Ok(Some(Binding {
+        agent: (*known).to_owned(),
+        account,
+        peer,
+        guild,
+        roles: roles.unwrap_or_default(),
+    }))
+}

@@ -1,0 +1,190 @@
+//! Who is answered: policies, people and places, as the file lists them.
+
+use super::Weight;
+use super::check::id;
+use super::raw::Node;
+use super::read::{Entry, Reader};
+use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
+
+const GUILDS: &str = "channels.discord.guilds";
+const GUILD: &str = "channels.discord.guilds.*";
+const CHANNELS: &str = "channels.discord.guilds.*.channels";
+const CHANNEL: &str = "channels.discord.guilds.*.channels.*";
+
+/// Who is answered. Without any word about it: direct messages, and mentions in servers. With one,
+/// what the file leaves open is as closed as in OpenClaw (strangers' direct messages need pairing,
+/// servers need listing): whoever closes one door must not find the other wide open.
+pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
+    const KEYS: [&str; 8] = [
+        "channels.discord.dmPolicy",
+        "channels.discord.dm.policy",
+        "channels.discord.dm.enabled",
+        "channels.discord.groupPolicy",
+        "channels.defaults.groupPolicy",
+        "channels.discord.allowFrom",
+        "channels.discord.dm.allowFrom",
+        GUILDS,
+    ];
+    let [dm, old_dm, old_enabled, group, all_groups, from, old_from, _] = KEYS;
+    let is_configured = KEYS.iter().any(|key| read.has(key));
+    let (older, newer) = (people(read, old_from), people(read, from));
+    let mut dms = policy(read, &[dm, old_dm], is_configured.then_some(Policy::Pairing));
+    if read.flag(old_enabled) == Some(false) {
+        dms = Policy::Disabled;
+    }
+    let guilds = guilds(read);
+    let groups = policy(read, &[group, all_groups], is_configured.then_some(Policy::Allowlist));
+    if groups == Policy::Allowlist && guilds.is_empty() {
+        let text = "no server is listed, so nothing said in servers is answered";
+        let cure = "list servers in guilds, or write \"open\" here to answer in all of them";
+        read.note(Weight::Warning, group, text, cure);
+    }
+    Access {
+        dms,
+        groups,
+        allow_from: newer.or(older).unwrap_or_default(),
+        guilds,
+        require_mention: read.flag("channels.discord.requireMention"),
+        bots: bots(read),
+    }
+}
+
+/// The policy that the first of `keys` names; `unset` if none does, where anything is configured.
+fn policy(read: &mut Reader<'_, '_>, keys: &[&'static str; 2], unset: Option<Policy>) -> Policy {
+    let words = keys.map(|key| read.word(key));
+    let Some(at) = keys.iter().position(|key| read.has(key)) else {
+        return unset.unwrap_or_default();
+    };
+    match words[at] {
+        Some("open") => Policy::Open,
+        Some("disabled") => Policy::Disabled,
+        Some("pairing") => Policy::Pairing,
+        // What cannot be read was reported, and must not open a door.
+        _ => Policy::Allowlist,
+    }
+}
+
+fn bots(read: &mut Reader<'_, '_>) -> Bots {
+    let bots = read.own("channels.discord.allowBots", |value| match value {
+        Node::Flag(true) => Some(Bots::Always),
+        Node::Flag(false) => Some(Bots::Never),
+        Node::Text(word) => match word.trim() {
+            "mentions" => Some(Bots::Mentions),
+            "true" => Some(Bots::Always),
+            "false" => Some(Bots::Never),
+            _ => None,
+        },
+        _ => None,
+    });
+    bots.unwrap_or_default()
+}
+
+/// The people that are listed; `None` if there is no list. A list that cannot be read is one of
+/// nobody.
+fn people(read: &mut Reader<'_, '_>, path: &'static str) -> Option<People> {
+    let (entries, everybody) = ids(read, path, "user")?;
+    Some(People { everybody, ids: entries })
+}
+
+/// The numbers that are listed, and whether `"*"` is among them.
+fn ids(read: &mut Reader<'_, '_>, path: &'static str, what: &str) -> Option<(Vec<u64>, bool)> {
+    let mut strangers = 0;
+    let listed = read.own(path, |value| {
+        let entries = match value {
+            Node::List(entries) => entries.as_slice(),
+            single @ (Node::Text(_) | Node::Whole(_) | Node::Large(_)) => {
+                std::slice::from_ref(single)
+            }
+            _ => return None,
+        };
+        let everybody = entries.iter().any(|entry| matches!(entry, Node::Text(t) if t == "*"));
+        let ids: Vec<u64> = entries.iter().filter_map(id).collect();
+        let stars = entries.iter().filter(|entry| matches!(entry, Node::Text(t) if t == "*"));
+        strangers = entries.len() - ids.len() - stars.count();
+        Some((ids, everybody))
+    });
+    if strangers > 0 {
+        let text = format!("{strangers} of the entries are no {what} ids and admit nobody");
+        let cure = "use the numbers that Discord's developer mode copies";
+        read.note(Weight::Warning, path, &text, cure);
+    }
+    listed.or_else(|| read.has(path).then(Default::default))
+}
+
+fn guilds(read: &mut Reader<'_, '_>) -> Vec<GuildRule> {
+    let mut rules = Vec::new();
+    let mut strangers = 0;
+    for entry in read.entries(GUILDS) {
+        let name = entry.key().trim();
+        let place = match name.parse() {
+            Ok(id) => Place::Id(id),
+            Err(_) if name == "*" => Place::Any,
+            Err(_) => {
+                strangers += 1;
+                continue;
+            }
+        };
+        // What is no object was meant to say something that nobody understands.
+        if matches!(entry.value, Node::Map(_)) {
+            rules.push(read.within(GUILD, &entry, |read| guild(read, place)));
+        }
+    }
+    if strangers > 0 {
+        let text = format!("{strangers} of the entries are no server ids and admit nobody");
+        read.note(Weight::Warning, GUILDS, &text, "use the numbers that developer mode copies");
+    }
+    rules
+}
+
+fn guild(read: &mut Reader<'_, '_>, place: Place) -> GuildRule {
+    let entries = read.entries(CHANNELS);
+    let channels = entries.iter().map(|entry| read.within(CHANNEL, entry, |r| channel(r, entry)));
+    let channels = channels.collect();
+    GuildRule {
+        place,
+        require_mention: read.flag("channels.discord.guilds.*.requireMention"),
+        who: who(read, "channels.discord.guilds.*.users", "channels.discord.guilds.*.roles"),
+        channels: read.has(CHANNELS).then_some(channels),
+    }
+}
+
+fn channel(read: &mut Reader<'_, '_>, entry: &Entry<'_, '_>) -> ChannelRule {
+    const USERS: &str = "channels.discord.guilds.*.channels.*.users";
+    const ROLES: &str = "channels.discord.guilds.*.channels.*.roles";
+    const SWITCHES: [&str; 2] = [
+        "channels.discord.guilds.*.channels.*.enabled",
+        "channels.discord.guilds.*.channels.*.allow",
+    ];
+    let name = entry.key().trim().trim_start_matches('#');
+    let place = match name.parse() {
+        Ok(id) => Place::Id(id),
+        Err(_) if name == "*" => Place::Any,
+        Err(_) => Place::Name(name.into()),
+    };
+    // What cannot be read closes: it was meant to say something.
+    let switches = SWITCHES.map(|key| (read.has(key), read.flag(key)));
+    let is_on = switches.into_iter().all(|(is_there, flag)| !is_there || flag == Some(true));
+    ChannelRule {
+        place,
+        enabled: is_on && matches!(entry.value, Node::Map(_)),
+        require_mention: read.flag("channels.discord.guilds.*.channels.*.requireMention"),
+        who: who(read, USERS, ROLES),
+    }
+}
+
+/// Who is answered in one place; `None` if the place does not say.
+fn who(read: &mut Reader<'_, '_>, users: &'static str, roles: &'static str) -> Option<Who> {
+    let (listed, with_roles) = (people(read, users), ids(read, roles, "role"));
+    if listed.is_none() && with_roles.is_none() {
+        return None;
+    }
+    let (roles_listed, anybody) = with_roles.unwrap_or_default();
+    let mut users_listed = listed.unwrap_or_default();
+    users_listed.everybody |= anybody;
+    if users_listed == People::default() && roles_listed.is_empty() {
+        let at = if read.has(users) { users } else { roles };
+        let text = "nobody is listed, so nobody is answered here";
+        read.note(Weight::Warning, at, text, "list somebody, or remove the key");
+    }
+    Some(Who { users: users_listed, roles: roles_listed })
+}
