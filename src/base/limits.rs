@@ -408,8 +408,6 @@ pub const CONFIG_MISTAKES_MAX: usize = 100;
 /// Entries of one object or list in it whose names are the writer's own (servers, channels,
 /// agents): the largest bots list a few hundred, and each is looked up several times.
 pub const CONFIG_ENTRIES_MAX: usize = 1000;
-/// Accounts of one channel: each has a socket, a session and files of its own.
-pub const ACCOUNTS_MAX: usize = 32;
 /// The length of the log file, unless `logging.maxFileBytes` says otherwise.
 pub const LOG_FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// A file that holds a token: anything longer is not one.
