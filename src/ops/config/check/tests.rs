@@ -489,12 +489,12 @@ fn agents_are_laid_over_their_defaults() {
                 three: {kind: 'echo', command: 'ignored'},
             },
             list: [{id: 'four', command: '/bin/four -a  b', env: {B: '2'}}, {id: 'ONE'}, {}]}}",
-        &[("V", "value"), ("HOME", "/home/ann")],
+        &[("V", "value"), ("HOME", "/h")],
     );
     let pair = |name: &str, value: &str| (name.to_owned(), Secret::new(value));
     let exec = |command: &[&str], env| AgentKind::Exec {
         command: command.iter().map(|&word| word.to_owned()).collect(),
-        workspace: Some("/home/ann/w".into()),
+        workspace: Some("/h/w".into()),
         env,
     };
     let headers = vec![pair("Authorization", "Bearer value")];
