@@ -2,19 +2,20 @@
 //! agent behind it.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Sender, bounded};
 
-use super::staff;
-use crate::agent::{Desk, sessions::Sessions};
+use crate::agent::{self, Agent, echo::Echo};
 use crate::base::{Secret, limits};
-use crate::channels::discord::{Account, Cells, Settings, Setup, stem};
+use crate::channels::discord::{Account, Cells, Settings, Setup, Trail, stem};
 use crate::core::health::Status;
+use crate::core::route::{self, Routes};
 use crate::core::supervise::Ended;
-use crate::ops::config::{self, Binding, Config, Dirs, Discord, Intents, Keepalive};
+use crate::ops::config::{self, AgentKind, Binding, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
 use crate::rt::clock;
@@ -49,14 +50,9 @@ impl Plan {
         config.accounts.iter().map(plan).collect()
     }
 
-    /// What tells it from others, if there are others.
-    pub(super) fn label(&self) -> Option<&str> {
-        self.is_one_of_many.then_some(self.discord.id.as_str())
-    }
-
     /// What stands before what is said of it in the log.
     pub(super) fn prefix(&self) -> String {
-        self.label().map_or_else(String::new, |label| format!("{label}: "))
+        if self.is_one_of_many { format!("{}: ", self.discord.id) } else { String::new() }
     }
 
     /// Whether a connection that was made by this one serves `other` as well.
@@ -101,7 +97,7 @@ pub(super) struct Refused {
 impl Started {
     /// Lets what of `plan` can change while the connection stays hold from here on.
     pub(super) fn apply(&self, plan: &Plan) {
-        self.account.apply(settings(&plan.discord));
+        self.account.apply(settings(plan));
     }
 
     /// Leaves the connection, lets what is being answered be answered, within `patience`.
@@ -152,8 +148,9 @@ pub(super) fn start(
         only_allowed_intents: discord.intents == Intents::AgentRecommended,
         api: api(discord),
         name: discord.id.as_str().into(),
-        settings: settings(discord),
+        settings: settings(plan),
         net,
+        trail: Trail::new(dirs.hot.as_deref(), &dirs.state, &stem),
         cells,
         state: dirs.state.clone(),
         requests,
@@ -165,15 +162,30 @@ pub(super) fn start(
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
-    let desk = Desk::new(spawner, staff::of(&plan.agents), Sessions::open(&dirs.state));
-    let agent = spawner.spawn(Tier::Work, "agent", async move { desk.serve(asked, tell).await });
+    let burn = match plan.agents[0].kind {
+        AgentKind::Echo { cpu } => cpu,
+        AgentKind::Exec { .. } | AgentKind::Http { .. } => Duration::ZERO,
+    };
+    let agent = Rc::new(Agent::Echo(Echo { burn }));
+    let turns = agent::run(agent, plan.agents[0].deadline, asked, tell, spawner.clone());
+    let agent = spawner.spawn(Tier::Work, "agent", turns);
     Ok(Started { account, agent, _lock: lock })
 }
 
 /// What of `discord` can change while the connection stays.
-pub(super) fn settings(discord: &Discord) -> Settings {
+pub(super) fn settings(plan: &Plan) -> Settings {
+    let discord = &plan.discord;
+    let agents = plan.agents.iter().map(|agent| agent.id.as_str());
+    let bindings = plan.bindings.iter().map(|binding| route::Binding {
+        agent: binding.agent.as_str().into(),
+        account: binding.account.as_deref().map(Into::into),
+        peer: binding.peer,
+        guild: binding.guild,
+        roles: binding.roles.clone(),
+    });
     Settings {
         access: discord.access.clone(),
+        routes: Routes::new(agents, bindings),
         dedup: discord.dedup,
         outbox: discord.outbox,
         reply_to: discord.reply_to,

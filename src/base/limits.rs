@@ -177,8 +177,49 @@ pub const CATCH_UP_PER_CHAT_MAX: usize = 100;
 pub const ANSWERED_CHATS_MAX: usize = 1024;
 /// Messages taken in and not dealt with yet, over all chats of an account.
 pub const INFLIGHT_MAX: usize = 256;
-/// Door lines kept in memory for `why`.
+/// Messages remembered to know their words again within [`DEDUP_WINDOW`]: far more than people say
+/// to a bot in it.
+pub const DEDUP_REMEMBERED_MAX: usize = 256;
+/// Steps of admitted messages kept for `why`: some four of each.
 pub const TRACE_LINES_MAX: usize = 512;
+/// Admitted messages kept for `why`. They have room of their own, lest the talk of a busy server,
+/// which is not for us, push them out.
+pub const TRACE_ADMITTED_MAX: usize = 128;
+/// Messages kept for `why` that were turned away.
+pub const TRACE_TURNED_MAX: usize = 256;
+/// Bytes kept of an author's name in the trail; it is only there to be recognised.
+pub const TRACE_NAME_BYTES_MAX: usize = 40;
+/// Names of agents that the trail tells apart.
+pub const TRACE_AGENTS_MAX: usize = 64;
+/// The trail as it is kept: all of the above, full.
+pub const TRACE_BYTES_MAX: u32 = 128 * 1024;
+/// How often the trail goes to the runtime directory, if something has happened: what is lost of
+/// it in a crash is this much.
+pub const TRACE_SAVE: Duration = Duration::from_secs(3);
+/// Messages that one `why` tells of.
+pub const WHY_STORIES_MAX: usize = 100;
+
+// ---- Pairing ---------------------------------------------------------------------------------
+
+/// Characters of a code: of an alphabet of 32 they make 40 bits, which nobody guesses in an hour.
+pub const PAIRING_CODE_CHARS: usize = 8;
+/// How long a code can be approved.
+pub const PAIRING_TTL: Duration = Duration::from_secs(3600);
+/// Codes that wait in one account: strangers must not fill the disk, nor the owner's screen.
+pub const PAIRING_PENDING_MAX: usize = 3;
+/// A stranger who goes on writing is told the code again after this long at the earliest; and that
+/// too many are waiting is told at most as often.
+pub const PAIRING_AGAIN: Duration = Duration::from_secs(60);
+/// Wrong codes in [`PAIRING_GUESSES_PERIOD`] after which none is looked at.
+pub const PAIRING_GUESSES_MAX: u32 = 10;
+/// See [`PAIRING_GUESSES_MAX`].
+pub const PAIRING_GUESSES_PERIOD: Duration = Duration::from_secs(600);
+/// People that can be paired with one account.
+pub const PAIRED_MAX: usize = 1024;
+/// Bytes of one line in the list of the paired: a name and some numbers.
+pub const PAIRED_RECORD_BYTES_MAX: u32 = 512;
+/// The list is made short again at this length.
+pub const PAIRED_LOG_BYTES_MAX: u64 = 512 * 1024;
 
 // ---- Turns and replies -----------------------------------------------------------------------
 
@@ -186,11 +227,6 @@ pub const TRACE_LINES_MAX: usize = 512;
 pub const TURNS_RUNNING_MAX: usize = 16;
 /// Messages of one chat that wait for its turn.
 pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
-/// Chats that are remembered to have begun another conversation; the one that did so longest ago
-/// is forgotten.
-pub const SESSIONS_MAX: usize = 4096;
-/// The file that they are kept in.
-pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
 /// Parts of replies that wait in one chat (`max_queue_size`).
 pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 /// Parts of replies that wait in all chats together, of up to 8 KB each.
@@ -349,8 +385,6 @@ pub const CONTROL_PORT: u16 = 18_789;
 pub const ACCOUNTS_MAX: usize = 32;
 /// Changes of an account's connection that are kept for `channels history`.
 pub const HISTORY_ENTRIES_MAX: usize = 128;
-/// And the bytes that these take as they are kept.
-pub const HISTORY_BYTES_MAX: u32 = 64 * 1024;
 /// How often the health monitor looks whether an account keeps its own schedule …
 pub const MONITOR_LOOK: Duration = Duration::from_secs(60);
 /// … for how long it must not have, before it is restarted …
@@ -386,14 +420,6 @@ pub const SECRET_BYTES_MIN: usize = 8;
 /// How long a log line waits for whoever reads standard error, once; while nobody does, lines are
 /// only kept in memory.
 pub const LOG_PATIENCE: Duration = Duration::from_millis(50);
-/// Lines that wait for the thread that writes the log file; a disk that hangs costs those after.
-pub const LOG_FILE_QUEUE_MAX: usize = 512;
-/// Stack of that thread, which formats and writes.
-pub const LOG_FILE_STACK_BYTES: usize = 128 * 1024;
-/// A log file that cannot be opened is tried again this often.
-pub const LOG_FILE_RETRY: Duration = Duration::from_secs(10);
-/// How long the end of the process waits for the last lines to be in the log file.
-pub const LOG_FILE_FLUSH: Duration = Duration::from_millis(500);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 
@@ -435,6 +461,9 @@ const _: () = assert!(REST_BUCKETS_MAX > REST_JOBS_MAX);
 const _: () = assert!(REST_BUCKETS_MAX > REST_GLOBAL_PER_SECOND as usize * 5 + 1);
 const _: () = assert!(REST_RETRY_MAX.as_secs() * 4 < OUTBOX_TTL.as_secs());
 const _: () = assert!(OUTBOX_PER_CHAT_MAX < OUTBOX_PARTS_MAX);
+const _: () = assert!(TRACE_LINES_MAX >= 4 * TRACE_ADMITTED_MAX);
+const _: () = assert!(TRACE_AGENTS_MAX < u8::MAX as usize);
+const _: () = assert!(PAIRING_AGAIN.as_secs() < PAIRING_TTL.as_secs());
 const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());

@@ -1,4 +1,4 @@
-//! Who is answered. Every refusal has a name, a sentence and the line that would change it.
+#![doc = include_str!("access.md")]
 
 use std::fmt;
 
@@ -114,6 +114,37 @@ pub struct Access {
     pub bots: Bots,
 }
 
+/// What is known about a message that it does not say itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Known<'a> {
+    /// The name of the channel, or of that around the thread; `None` if it is not known.
+    pub chat_name: Option<&'a str>,
+    /// Whether its author asked with a code, and was approved.
+    pub is_approved: bool,
+}
+
+/// Which of several rules for one thing it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// The one with its number.
+    Own,
+    /// The one with its name.
+    Named,
+    /// The one with `"*"`.
+    Any,
+}
+
+/// The rule that decided: the account's own, a server's, or that of a channel in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spot {
+    /// What holds for the whole account.
+    Account,
+    /// `guilds.<id>`
+    Guild(Found),
+    /// `guilds.<id>.channels.<id>`
+    Channel(Found, Found),
+}
+
 /// Why a message is not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -121,22 +152,32 @@ pub enum Refusal {
     Own,
     /// Another program said it.
     Bot,
+    /// Another program said it, and those are answered only if they name us.
+    BotNotMentioning,
     /// It is a DM, and those are switched off.
-    DmsDisabled,
+    DmsDisabled {
+        /// Whether its author is on the list.
+        is_listed: bool,
+    },
     /// It was said in a group, and those are switched off.
-    GroupsDisabled,
+    GroupsDisabled {
+        /// Whether the group is on the list.
+        is_listed: bool,
+    },
     /// It is a DM of somebody who is not listed.
-    PersonNotListed {
-        /// Who said it.
-        author: u64,
-    },
+    PersonNotListed,
+    /// It is a DM of somebody who is neither listed nor approved.
+    NotPaired,
     /// It was said in a group that is not listed.
-    GroupNotListed {
-        /// The server around the chat.
-        group: u64,
-    },
+    GroupNotListed,
+    /// It was said in a channel that is not among those listed for its server.
+    ChannelNotListed(Found),
+    /// It was said in a channel that is switched off.
+    ChannelDisabled(Found, Found),
+    /// Its author is not among the people of this rule, nor has one of its roles.
+    AuthorNotListed(Spot),
     /// It was said in a group and does not name us.
-    NotMentioned,
+    NotMentioned(Spot),
     /// It came without text.
     Empty,
     /// It came from a group without text: most likely the intent for it is off.
@@ -147,87 +188,276 @@ pub enum Refusal {
 ///
 /// # Errors
 /// The first reason against it.
-pub fn judge(access: &Access, inbound: &Inbound<'_>) -> Result<(), Refusal> {
+pub fn judge(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> Result<(), Refusal> {
     if inbound.from_self {
         return Err(Refusal::Own);
     }
-    if inbound.from_bot {
-        return Err(Refusal::Bot);
+    match (inbound.from_bot, access.bots) {
+        (false, _) | (true, Bots::Always) => {}
+        (true, Bots::Never) => return Err(Refusal::Bot),
+        (true, Bots::Mentions) if inbound.mentions_us => {}
+        (true, Bots::Mentions) => return Err(Refusal::BotNotMentioning),
     }
     match inbound.guild {
-        None => judge_dm(access, inbound.author)?,
-        Some(guild) => judge_group(access, guild, inbound)?,
+        None => judge_dm(access, inbound.author, known)?,
+        Some(guild) => judge_group(access, guild, inbound, known)?,
     }
-    match (inbound.text.trim().is_empty(), inbound.guild) {
-        (false, _) => Ok(()),
-        // A message that names us comes with its text whatever the intents are.
-        (true, Some(_)) if !inbound.mentions_us => Err(Refusal::ContentHidden),
-        (true, _) => Err(Refusal::Empty),
+    if !inbound.text.trim().is_empty() {
+        return Ok(());
     }
+    // A DM, a message that names us and one with a picture come as they are, whatever the intents
+    // are: that they have no text is their author's will.
+    let is_odd = inbound.guild.is_some() && !inbound.mentions_us && !inbound.has_more;
+    Err(if is_odd { Refusal::ContentHidden } else { Refusal::Empty })
 }
 
-fn judge_dm(access: &Access, author: u64) -> Result<(), Refusal> {
+fn judge_dm(access: &Access, author: u64, known: Known<'_>) -> Result<(), Refusal> {
     let is_listed = access.allow_from.has(author);
     match access.dms {
-        Policy::Disabled => Err(Refusal::DmsDisabled),
+        Policy::Disabled => Err(Refusal::DmsDisabled { is_listed }),
         Policy::Open => Ok(()),
         Policy::Default if access.allow_from == People::default() => Ok(()),
-        Policy::Default | Policy::Allowlist | Policy::Pairing if is_listed => Ok(()),
-        Policy::Default | Policy::Allowlist | Policy::Pairing => {
-            Err(Refusal::PersonNotListed { author })
-        }
+        Policy::Pairing if is_listed || known.is_approved => Ok(()),
+        Policy::Pairing => Err(Refusal::NotPaired),
+        Policy::Default | Policy::Allowlist if is_listed => Ok(()),
+        Policy::Default | Policy::Allowlist => Err(Refusal::PersonNotListed),
     }
 }
 
-fn judge_group(access: &Access, guild: u64, inbound: &Inbound<'_>) -> Result<(), Refusal> {
-    let is_listed = access.guilds.iter().any(|rule| rule.place == Place::Id(guild));
+fn judge_group(
+    access: &Access,
+    guild: u64,
+    inbound: &Inbound<'_>,
+    known: Known<'_>,
+) -> Result<(), Refusal> {
+    let server = find(&access.guilds, |rule| &rule.place, guild, None);
     match access.groups {
-        Policy::Disabled => return Err(Refusal::GroupsDisabled),
+        Policy::Disabled => {
+            return Err(Refusal::GroupsDisabled { is_listed: server.is_some() });
+        }
         Policy::Open => {}
         Policy::Default if access.guilds.is_empty() => {}
-        Policy::Default | Policy::Allowlist | Policy::Pairing if is_listed => {}
+        Policy::Default | Policy::Allowlist | Policy::Pairing if server.is_some() => {}
         Policy::Default | Policy::Allowlist | Policy::Pairing => {
-            return Err(Refusal::GroupNotListed { group: guild });
+            return Err(Refusal::GroupNotListed);
         }
     }
-    let must_mention = access.require_mention.unwrap_or(access.groups != Policy::Open);
-    if must_mention && !inbound.mentions_us { Err(Refusal::NotMentioned) } else { Ok(()) }
+    let mut spot = Spot::Account;
+    let mut must_mention = access.require_mention.unwrap_or(access.groups != Policy::Open);
+    let mut who = None;
+    if let Some((server, which)) = server {
+        spot = Spot::Guild(which);
+        must_mention = server.require_mention.unwrap_or(must_mention);
+        who = server.who.as_ref().map(|who| (who, spot));
+        if let Some(channels) = &server.channels {
+            let chat = ruled_by(inbound.chat.id, inbound.parent);
+            let found = find(channels, |rule| &rule.place, chat, known.chat_name);
+            let (channel, own) = found.ok_or(Refusal::ChannelNotListed(which))?;
+            if !channel.enabled {
+                return Err(Refusal::ChannelDisabled(which, own));
+            }
+            spot = Spot::Channel(which, own);
+            must_mention = channel.require_mention.unwrap_or(must_mention);
+            who = channel.who.as_ref().map(|who| (who, spot)).or(who);
+        }
+    }
+    if let Some((_, spot)) = who.filter(|(who, _)| !who.has(inbound)) {
+        return Err(Refusal::AuthorNotListed(spot));
+    }
+    if must_mention && !inbound.mentions_us {
+        return Err(Refusal::NotMentioned(spot));
+    }
+    Ok(())
+}
+
+/// The channel whose rule holds in `chat`: a thread's is that of the channel around it.
+#[must_use]
+pub fn ruled_by(chat: u64, parent: Option<u64>) -> u64 {
+    parent.unwrap_or(chat)
+}
+
+/// The rule for the thing with this number and name, and which of several it is.
+fn find<'a, T>(
+    rules: &'a [T],
+    place: impl Fn(&T) -> &Place,
+    id: u64,
+    name: Option<&str>,
+) -> Option<(&'a T, Found)> {
+    let by = |fits: &dyn Fn(&Place) -> bool| rules.iter().find(|rule| fits(place(rule)));
+    let own = by(&|place| *place == Place::Id(id)).map(|rule| (rule, Found::Own));
+    let named = || {
+        let fits = |place: &Place| matches!(place, Place::Name(word) if is_name(word, name));
+        by(&fits).map(|rule| (rule, Found::Named))
+    };
+    let any = || by(&|place| *place == Place::Any).map(|rule| (rule, Found::Any));
+    own.or_else(named).or_else(any)
+}
+
+fn is_name(word: &str, name: Option<&str>) -> bool {
+    name.is_some_and(|name| name.eq_ignore_ascii_case(word.trim_start_matches('#')))
+}
+
+impl Who {
+    /// Whether the author of `inbound` is among them, or has one of the roles.
+    fn has(&self, inbound: &Inbound<'_>) -> bool {
+        self.users.has(inbound.author) || inbound.roles.iter().any(|role| self.roles.contains(role))
+    }
+}
+
+/// What a refusal is about, as far as the line that would change it needs that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct About<'a> {
+    /// The account's place in the configuration: `channels.discord`, or
+    /// `channels.discord.accounts.work`.
+    pub path: &'a str,
+    /// The server.
+    pub guild: Option<u64>,
+    /// The channel whose rule held: see [`ruled_by`].
+    pub channel: u64,
+    /// Its name, if it is known.
+    pub channel_name: Option<&'a str>,
+    /// Who wrote the message.
+    pub author: u64,
+}
+
+impl About<'_> {
+    /// The path of a rule.
+    fn rule(&self, spot: Spot) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| {
+            f.write_str(self.path)?;
+            let (guild, channel) = match spot {
+                Spot::Account => return Ok(()),
+                Spot::Guild(guild) => (guild, None),
+                Spot::Channel(guild, channel) => (guild, Some(channel)),
+            };
+            match self.guild {
+                Some(id) if guild != Found::Any => write!(f, ".guilds.\"{id}\"")?,
+                _ => f.write_str(".guilds.\"*\"")?,
+            }
+            match (channel, self.channel_name) {
+                (None, _) => Ok(()),
+                (Some(Found::Any), _) => f.write_str(".channels.\"*\""),
+                (Some(Found::Named), Some(name)) => write!(f, ".channels.{name:?}"),
+                (Some(_), _) => write!(f, ".channels.\"{}\"", self.channel),
+            }
+        })
+    }
 }
 
 impl Refusal {
+    /// Every one there is.
+    pub fn all() -> impl Iterator<Item = Refusal> {
+        const FOUND: [Found; 3] = [Found::Own, Found::Named, Found::Any];
+        let channels = || FOUND.into_iter().flat_map(|a| FOUND.map(|b| (a, b)));
+        let spots = move || {
+            std::iter::once(Spot::Account)
+                .chain(FOUND.map(Spot::Guild))
+                .chain(channels().map(|(a, b)| Spot::Channel(a, b)))
+        };
+        let plain = [
+            Refusal::Own,
+            Refusal::Bot,
+            Refusal::BotNotMentioning,
+            Refusal::DmsDisabled { is_listed: false },
+            Refusal::DmsDisabled { is_listed: true },
+            Refusal::GroupsDisabled { is_listed: false },
+            Refusal::GroupsDisabled { is_listed: true },
+            Refusal::PersonNotListed,
+            Refusal::NotPaired,
+            Refusal::GroupNotListed,
+            Refusal::Empty,
+            Refusal::ContentHidden,
+        ];
+        plain
+            .into_iter()
+            .chain(FOUND.map(Refusal::ChannelNotListed))
+            .chain(channels().map(|(a, b)| Refusal::ChannelDisabled(a, b)))
+            .chain(spots().map(Refusal::AuthorNotListed))
+            .chain(spots().map(Refusal::NotMentioned))
+    }
+
     /// The word for counters and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Refusal::Own => "own",
             Refusal::Bot => "bot",
-            Refusal::DmsDisabled => "dms_disabled",
-            Refusal::GroupsDisabled => "groups_disabled",
-            Refusal::PersonNotListed { .. } => "person_not_listed",
-            Refusal::GroupNotListed { .. } => "group_not_listed",
-            Refusal::NotMentioned => "not_mentioned",
+            Refusal::BotNotMentioning => "bot_not_mentioning",
+            Refusal::DmsDisabled { .. } => "dms_disabled",
+            Refusal::GroupsDisabled { .. } => "groups_disabled",
+            Refusal::PersonNotListed => "person_not_listed",
+            Refusal::NotPaired => "not_paired",
+            Refusal::GroupNotListed => "group_not_listed",
+            Refusal::ChannelNotListed(_) => "channel_not_listed",
+            Refusal::ChannelDisabled(..) => "channel_disabled",
+            Refusal::AuthorNotListed(_) => "author_not_listed",
+            Refusal::NotMentioned(_) => "not_mentioned",
             Refusal::Empty => "empty",
             Refusal::ContentHidden => "content_hidden",
         }
     }
 
-    /// What would change it: a line of configuration below `channels.discord`, or an act.
-    /// `None` where nothing should.
+    /// The door at which it was spoken.
     #[must_use]
-    pub fn cure(self) -> Option<impl fmt::Display> {
-        if matches!(self, Refusal::Own | Refusal::Bot | Refusal::Empty) {
+    pub fn door(self) -> &'static str {
+        match self {
+            Refusal::NotMentioned(_) | Refusal::BotNotMentioning => "mention",
+            Refusal::Empty | Refusal::ContentHidden => "content",
+            _ => "access",
+        }
+    }
+
+    /// What would change it: lines of configuration, each with its full path, or an act. `None`
+    /// where nothing should.
+    #[must_use]
+    pub fn cure<'a>(self, about: &'a About<'_>) -> Option<impl fmt::Display + use<'a>> {
+        if matches!(self, Refusal::Own | Refusal::Empty) {
             return None;
         }
-        Some(fmt::from_fn(move |f| match self {
-            Refusal::DmsDisabled => f.write_str("dmPolicy: \"open\""),
-            Refusal::GroupsDisabled => f.write_str("groupPolicy: \"open\""),
-            Refusal::PersonNotListed { author } => write!(f, "allowFrom: [\"{author}\"]"),
-            Refusal::GroupNotListed { group } => write!(f, "guilds: {{ \"{group}\": {{}} }}"),
-            Refusal::NotMentioned => f.write_str("requireMention: false"),
-            Refusal::ContentHidden => f.write_str(
-                "switch on MESSAGE CONTENT INTENT for the bot in Discord's developer portal",
-            ),
-            Refusal::Own | Refusal::Bot | Refusal::Empty => Ok(()),
+        Some(fmt::from_fn(move |f| {
+            let About { path, author, .. } = *about;
+            let guild = fmt::from_fn(|f| match about.guild {
+                Some(id) => write!(f, "{path}.guilds.\"{id}\": {{}}"),
+                None => write!(f, "{path}.guilds.\"*\": {{}}"),
+            });
+            match self {
+                Refusal::Own | Refusal::Empty => Ok(()),
+                Refusal::Bot => write!(f, "{path}.allowBots: \"mentions\""),
+                Refusal::BotNotMentioning => write!(f, "{path}.allowBots: true"),
+                Refusal::DmsDisabled { is_listed } => {
+                    write!(f, "{path}.dmPolicy: \"allowlist\"")?;
+                    if is_listed {
+                        return Ok(());
+                    }
+                    write!(f, " and add \"{author}\" to {path}.allowFrom")
+                }
+                Refusal::GroupsDisabled { is_listed } => {
+                    write!(f, "{path}.groupPolicy: \"allowlist\"")?;
+                    if is_listed { Ok(()) } else { write!(f, " and {guild}") }
+                }
+                Refusal::PersonNotListed | Refusal::NotPaired => {
+                    write!(f, "add \"{author}\" to {path}.allowFrom")
+                }
+                Refusal::GroupNotListed => write!(f, "{guild}"),
+                Refusal::ChannelNotListed(server)
+                | Refusal::ChannelDisabled(server, Found::Any) => {
+                    let own = Spot::Channel(server, Found::Own);
+                    write!(f, "{}.enabled: true", about.rule(own))
+                }
+                Refusal::ChannelDisabled(server, found) => {
+                    write!(f, "{}.enabled: true", about.rule(Spot::Channel(server, found)))
+                }
+                Refusal::AuthorNotListed(spot) => {
+                    write!(f, "add \"{author}\" to {}.users", about.rule(spot))
+                }
+                Refusal::NotMentioned(spot) => {
+                    write!(f, "{}.requireMention: false", about.rule(spot))
+                }
+                Refusal::ContentHidden => f.write_str(
+                    "MESSAGE CONTENT INTENT in Discord's developer portal, page \"Bot\": switch it \
+                     on",
+                ),
+            }
         }))
     }
 }
@@ -238,11 +468,18 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Own => "we said it ourselves",
             Refusal::Bot => "a bot or webhook said it, and two of them could go on for ever",
-            Refusal::DmsDisabled => "direct messages are switched off",
-            Refusal::GroupsDisabled => "messages in groups are switched off",
-            Refusal::PersonNotListed { .. } => "its author is not on the list",
-            Refusal::GroupNotListed { .. } => "it was said in a group that is not on the list",
-            Refusal::NotMentioned => "it does not name us",
+            Refusal::BotNotMentioning => "a bot or webhook said it, and it does not name us",
+            Refusal::DmsDisabled { .. } => "direct messages are switched off",
+            Refusal::GroupsDisabled { .. } => "messages in groups are switched off",
+            Refusal::PersonNotListed => "its author is not on the list",
+            Refusal::NotPaired => "its author is neither on the list nor paired",
+            Refusal::GroupNotListed => "it was said in a group that is not on the list",
+            Refusal::ChannelNotListed(_) => "it was said in a channel that is not on the list",
+            Refusal::ChannelDisabled(..) => "it was said in a channel that is switched off",
+            Refusal::AuthorNotListed(_) => {
+                "its author is not among the users there, nor has one of the roles"
+            }
+            Refusal::NotMentioned(_) => "it does not name us",
             Refusal::Empty => "it has no text",
             Refusal::ContentHidden => "its text was kept from us",
         })
@@ -250,106 +487,4 @@ impl fmt::Display for Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::chat::{ChannelKind, ChatId};
-
-    fn said(guild: Option<u64>) -> Inbound<'static> {
-        Inbound {
-            chat: ChatId { channel: ChannelKind::Discord, id: 5 },
-            id: 100,
-            seq: 1,
-            guild,
-            parent: None,
-            author: 7,
-            author_name: "ann",
-            roles: &[],
-            from_bot: false,
-            from_self: false,
-            mentions_us: false,
-            reply_to: None,
-            late: false,
-            text: "hello",
-            text_cut: false,
-            has_more: false,
-        }
-    }
-
-    fn mention(guild: u64) -> Inbound<'static> {
-        Inbound { mentions_us: true, ..said(Some(guild)) }
-    }
-
-    #[test]
-    fn without_configuration_dms_and_mentions_are_answered_and_nothing_else() {
-        let access = Access::default();
-        assert_eq!(judge(&access, &said(None)), Ok(()));
-        assert_eq!(judge(&access, &mention(9)), Ok(()));
-        assert_eq!(judge(&access, &said(Some(9))), Err(Refusal::NotMentioned));
-    }
-
-    #[test]
-    fn programs_are_never_answered_whatever_is_configured() {
-        let access = Access { dms: Policy::Open, groups: Policy::Open, ..Access::default() };
-        let bot = Inbound { from_bot: true, ..mention(9) };
-        assert_eq!(judge(&access, &bot), Err(Refusal::Bot));
-        let own = Inbound { from_self: true, ..bot };
-        assert_eq!(judge(&access, &own), Err(Refusal::Own));
-    }
-
-    #[test]
-    fn dm_policies_hold() {
-        let with = |dms, allow_from: &[u64]| {
-            let allow_from = People { everybody: false, ids: allow_from.to_vec() };
-            let access = Access { dms, allow_from, ..Access::default() };
-            judge(&access, &said(None))
-        };
-        let not_listed = Err(Refusal::PersonNotListed { author: 7 });
-        assert_eq!(with(Policy::Default, &[8]), not_listed, "a list is meant");
-        assert_eq!(with(Policy::Default, &[8, 7]), Ok(()));
-        assert_eq!(with(Policy::Allowlist, &[]), not_listed);
-        assert_eq!(with(Policy::Allowlist, &[7]), Ok(()));
-        assert_eq!(with(Policy::Open, &[8]), Ok(()));
-        assert_eq!(with(Policy::Disabled, &[7]), Err(Refusal::DmsDisabled));
-    }
-
-    #[test]
-    fn group_policies_hold() {
-        let with = |groups, require_mention, inbound: Inbound<'_>| {
-            let guilds = vec![GuildRule {
-                place: Place::Id(9),
-                require_mention: None,
-                who: None,
-                channels: None,
-            }];
-            let access = Access { groups, guilds, require_mention, ..Access::default() };
-            judge(&access, &inbound)
-        };
-        assert_eq!(with(Policy::Open, None, said(Some(1))), Ok(()));
-        assert_eq!(with(Policy::Open, Some(true), said(Some(1))), Err(Refusal::NotMentioned));
-        assert_eq!(with(Policy::Default, Some(false), said(Some(9))), Ok(()));
-        assert_eq!(with(Policy::Allowlist, None, mention(9)), Ok(()));
-        let not_listed = Err(Refusal::GroupNotListed { group: 1 });
-        assert_eq!(with(Policy::Allowlist, None, mention(1)), not_listed);
-        assert_eq!(with(Policy::Default, None, mention(1)), not_listed, "a list is meant");
-        assert_eq!(with(Policy::Disabled, None, mention(9)), Err(Refusal::GroupsDisabled));
-    }
-
-    #[test]
-    fn a_message_without_text_is_told_from_one_that_was_withheld() {
-        let access = Access { groups: Policy::Open, ..Access::default() };
-        let empty = |inbound| judge(&access, &Inbound { text: " \n", ..inbound });
-        assert_eq!(empty(said(None)), Err(Refusal::Empty));
-        assert_eq!(empty(mention(9)), Err(Refusal::Empty));
-        assert_eq!(empty(said(Some(9))), Err(Refusal::ContentHidden));
-    }
-
-    #[test]
-    fn a_cure_names_the_line_that_admits() {
-        let line = |refusal: Refusal| refusal.cure().map(|cure| cure.to_string());
-        let group = Refusal::GroupNotListed { group: 9 };
-        assert_eq!(line(group).as_deref(), Some("guilds: { \"9\": {} }"));
-        let person = Refusal::PersonNotListed { author: 7 };
-        assert_eq!(line(person).as_deref(), Some("allowFrom: [\"7\"]"));
-        assert!(line(Refusal::NotMentioned).is_some() && line(Refusal::Bot).is_none());
-    }
-}
+mod tests;

@@ -23,6 +23,15 @@ impl ChannelKind {
         }
     }
 
+    /// When message `id` was said, as far as its number tells: Discord's do (its documentation,
+    /// "Snowflakes": milliseconds since 2015, above 22 bits of other things).
+    #[must_use]
+    pub fn said_at(self, id: u64) -> Wall {
+        match self {
+            ChannelKind::Discord => Wall((id >> 22) + 1_420_070_400_000),
+        }
+    }
+
     /// The byte that stands for it on disk; never given to another service.
     #[must_use]
     pub fn code(self) -> u8 {

@@ -2,13 +2,17 @@
 //!
 //! [`Seen`] forgets at exit and guards against a server that repeats itself; [`Answered`] is kept
 //! on disk by its owner and guards against ourselves, who RESUME and are told again what was
-//! answered already. Ids grow with time, within a chat strictly, and one turn of a chat runs at a
+//! answered already. [`Spoken`] guards against people, and clients, that send the same words twice.
+//! Ids grow with time, within a chat strictly, and one turn of a chat runs at a
 //! time; so one number per chat tells it all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::chat::{ChannelKind, ChatId};
-use crate::base::limits::{ANSWERED_CHATS_MAX, SEEN_IDS_MAX};
+use super::chat::{ChannelKind, ChatId, Inbound};
+use crate::base::Wall;
+use crate::base::hash::fnv1a;
+use crate::base::limits::{ANSWERED_CHATS_MAX, DEDUP_REMEMBERED_MAX, SEEN_IDS_MAX};
 use crate::base::ring::Ring;
 
 /// The last message ids of one account.
@@ -28,6 +32,46 @@ impl Seen {
         self.newest = self.newest.max(id);
         self.ids.push(id);
         true
+    }
+}
+
+/// What was said last, to know it when it is said again a moment later.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken {
+    words: Box<Ring<Words, DEDUP_REMEMBERED_MAX>>,
+}
+
+/// Who said what where and when. The author and the chat are compared for themselves: nobody can
+/// choose words that make those of another look repeated.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    author: u64,
+    chat: ChatId,
+    hash: u64,
+    said: Wall,
+}
+
+impl Spoken {
+    /// Whether the same author said the same words in the same chat less than `window` before or
+    /// after, by the times at which they were said: messages that come late or come again are not
+    /// taken for others. Words that are new are remembered. A window of zero finds nothing.
+    ///
+    /// What has a picture, or no words at all, is never taken for another.
+    pub fn is_repeated(&mut self, window: Duration, inbound: &Inbound<'_>) -> bool {
+        let Inbound { author, chat, text, id, has_more, .. } = *inbound;
+        if window.is_zero() || has_more || text.trim().is_empty() {
+            return false;
+        }
+        let said = chat.channel.said_at(id);
+        let hash = fnv1a(text.trim().bytes());
+        let is_same =
+            |words: &&Words| (words.author, words.chat, words.hash) == (author, chat, hash);
+        let apart = |words: &Words| words.said.since(said).max(said.since(words.said));
+        if self.words.iter().rev().filter(is_same).any(|words| apart(words) < window) {
+            return true;
+        }
+        self.words.push(Words { author, chat, hash, said });
+        false
     }
 }
 
@@ -151,6 +195,72 @@ mod tests {
         assert!((1..=many).all(|id| seen.is_new(id)));
         assert!(!seen.is_new(2), "the oldest that is still remembered");
         assert!(seen.is_new(1), "forgotten");
+    }
+
+    const WINDOW: Duration = Duration::from_secs(5);
+
+    /// Said so many seconds after the beginning.
+    fn said(at: u64, author: u64, text: &str) -> Inbound<'_> {
+        Inbound {
+            chat: mark(1, 0).chat,
+            id: (at * 1000) << 22,
+            seq: 0,
+            guild: None,
+            parent: None,
+            author,
+            author_name: "ann",
+            roles: &[],
+            from_bot: false,
+            from_self: false,
+            mentions_us: false,
+            reply_to: None,
+            late: false,
+            text,
+            text_cut: false,
+            has_more: false,
+        }
+    }
+
+    #[test]
+    fn the_same_words_of_the_same_person_in_the_same_chat_are_one_message() {
+        let mut spoken = Spoken::default();
+        let mut again = |inbound: Inbound<'_>| spoken.is_repeated(WINDOW, &inbound);
+        assert!(!again(said(100, 7, "hi")));
+        assert!(again(said(104, 7, "hi ")));
+        assert!(!again(said(104, 8, "hi")) && !again(said(104, 7, "hi!")));
+        assert!(!again(Inbound { chat: mark(2, 0).chat, ..said(104, 7, "hi") }));
+        assert!(!again(said(105, 7, "hi")), "every five seconds is often, but no slip");
+        assert!(again(said(109, 7, "hi")), "the last that was let through counts");
+    }
+
+    #[test]
+    fn it_is_the_time_of_speaking_that_counts() {
+        let mut spoken = Spoken::default();
+        let mut again = |inbound: Inbound<'_>| spoken.is_repeated(WINDOW, &inbound);
+        // All of these arrive in one moment, after an outage.
+        assert!(!again(said(100, 7, "hi")) && !again(said(160, 7, "hi")));
+        assert!(!again(Inbound { late: true, ..said(40, 7, "hi") }), "fetched afterwards");
+        assert!(again(Inbound { late: true, ..said(158, 7, "hi") }), "in whatever order they come");
+    }
+
+    #[test]
+    fn pictures_silence_and_a_window_of_zero_are_no_repetition() {
+        let mut spoken = Spoken::default();
+        for _ in 0..2 {
+            assert!(!spoken.is_repeated(Duration::ZERO, &said(100, 7, "hi")));
+            assert!(!spoken.is_repeated(WINDOW, &said(100, 7, " ")));
+            let picture = Inbound { has_more: true, ..said(100, 7, "look") };
+            assert!(!spoken.is_repeated(WINDOW, &picture));
+        }
+    }
+
+    #[test]
+    fn the_memory_for_words_is_bounded() {
+        let mut spoken = Spoken::default();
+        for author in 0..10 * DEDUP_REMEMBERED_MAX as u64 {
+            assert!(!spoken.is_repeated(WINDOW, &said(100, author, "hi")));
+        }
+        assert_eq!(spoken.words.len(), DEDUP_REMEMBERED_MAX);
     }
 
     #[test]

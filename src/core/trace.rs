@@ -1,14 +1,22 @@
 //! The decision trail: which doors a message passed, and at which it was turned away.
+//!
+//! Of each message is kept who said it where and when, and how long it was, never a word of it. The
+//! admitted ones have room of their own, and so have their later steps; what `why` tells is put
+//! together from these when somebody asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::access::Refusal;
-use super::chat::{ChannelKind, ChatId};
-use super::outbox::Fate;
-use crate::base::Wall;
-use crate::base::limits::TRACE_LINES_MAX;
+use super::access::{self, About, Refusal};
+use super::chat::{ChannelKind, ChatId, Inbound};
+use super::outbox::{self, Fate};
+use crate::base::limits::{
+    TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX, TRACE_NAME_BYTES_MAX, TRACE_TURNED_MAX,
+};
 use crate::base::ring::Ring;
+use crate::base::{Wall, text};
+
+mod keep;
 
 /// One decision about one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,15 +31,44 @@ pub struct Line {
     pub step: Step,
 }
 
+/// A message that came to the doors, and what was decided there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Knock {
+    /// When it came, where it was said, its number, and what was decided.
+    pub line: Line,
+    /// The server around the chat.
+    pub guild: Option<u64>,
+    /// The channel whose rule held: the one around a thread.
+    pub ruled_by: u64,
+    /// Who said it.
+    pub author: u64,
+    /// What the author is called, or the beginning of it.
+    pub name: heapless::String<TRACE_NAME_BYTES_MAX>,
+    /// How many bytes the text had.
+    pub bytes: u32,
+    /// Whether it was said while we were away.
+    pub is_late: bool,
+    /// Which of the trail's agents was to answer; see [`Trace::agent`].
+    agent: u8,
+}
+
 /// What can be decided about a message, in the order of its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
+    /// Dropped: nobody wrote it; the service tells so of a pin, a boost, a new member.
+    Unwritten,
     /// Dropped: the server sent it a second time.
     Duplicate,
+    /// Dropped: the same person said the same words in the same chat a moment before.
+    Repeated,
     /// Dropped: an earlier life of ours answered it.
     AlreadyAnswered,
     /// Dropped: who may be answered is a matter of configuration.
     Refused(Refusal),
+    /// Its author was sent a code, by which to be let in.
+    CodeSent,
+    /// Its author was told that too many others wait to be let in.
+    CodesFull,
     /// Dropped: too many messages are being dealt with.
     Busy,
     /// It will be answered.
@@ -44,20 +81,67 @@ pub enum Step {
     TooSlow,
     /// The agent failed; an apology is sent.
     AgentFailed,
+    /// The reply waits to be sent.
+    Queued {
+        /// In how many messages.
+        parts: u16,
+    },
     /// The reply is over.
     Settled(Fate),
 }
 
 impl Step {
+    /// Every one there is; of numbers, 0.
+    pub fn all() -> impl Iterator<Item = Step> {
+        let plain = [
+            Step::Unwritten,
+            Step::Duplicate,
+            Step::Repeated,
+            Step::AlreadyAnswered,
+            Step::CodeSent,
+            Step::CodesFull,
+            Step::Busy,
+            Step::Admitted,
+            Step::Started,
+            Step::Answered,
+            Step::TooSlow,
+            Step::AgentFailed,
+            Step::Queued { parts: 0 },
+            Step::Settled(Fate::Delivered),
+            Step::Settled(Fate::Silent),
+        ];
+        let dropped = outbox::Why::ALL.into_iter().map(|why| Step::Settled(Fate::Dropped(why)));
+        plain.into_iter().chain(Refusal::all().map(Step::Refused)).chain(dropped)
+    }
+
     /// The door at which it was decided.
     #[must_use]
     pub fn door(self) -> &'static str {
         match self {
-            Step::Duplicate | Step::AlreadyAnswered => "dedup",
-            Step::Refused(_) => "access",
+            Step::Unwritten => "content",
+            Step::Duplicate | Step::Repeated | Step::AlreadyAnswered => "dedup",
+            Step::Refused(refusal) => refusal.door(),
+            Step::CodeSent | Step::CodesFull => "pairing",
             Step::Busy | Step::Admitted => "queue",
             Step::Started | Step::Answered | Step::TooSlow | Step::AgentFailed => "agent",
-            Step::Settled(_) => "outbox",
+            Step::Queued { .. } | Step::Settled(Fate::Dropped(_)) => "outbox",
+            Step::Settled(Fate::Delivered | Fate::Silent) => "delivery",
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::CodeSent => "code_sent",
+            Step::CodesFull => "codes_full",
+            Step::Admitted => "admitted",
+            Step::Started => "started",
+            Step::Answered => "answered",
+            Step::Queued { .. } => "queued",
+            Step::Settled(Fate::Delivered) => "delivered",
+            Step::Settled(Fate::Silent) => "silent",
+            dropped => dropped.drop_name().unwrap_or("?"),
         }
     }
 
@@ -65,34 +149,56 @@ impl Step {
     #[must_use]
     pub fn drop_name(self) -> Option<&'static str> {
         match self {
+            Step::Unwritten => Some("unwritten"),
             Step::Duplicate => Some("duplicate"),
+            Step::Repeated => Some("repeated"),
             Step::AlreadyAnswered => Some("already_answered"),
             Step::Refused(refusal) => Some(refusal.name()),
             Step::Busy => Some("busy"),
             Step::TooSlow => Some("agent_too_slow"),
             Step::AgentFailed => Some("agent_failed"),
             Step::Settled(Fate::Dropped(why)) => Some(why.name()),
-            Step::Admitted | Step::Started | Step::Answered | Step::Settled(_) => None,
+            Step::CodesFull => Some("codes_full"),
+            Step::CodeSent
+            | Step::Admitted
+            | Step::Started
+            | Step::Answered
+            | Step::Queued { .. }
+            | Step::Settled(_) => None,
         }
+    }
+
+    /// Whether a person who looks after the bot should hear of the first drop of this kind. That
+    /// we do not answer ourselves or nobody, and nothing twice, is as it should be.
+    #[must_use]
+    pub fn is_news(self) -> bool {
+        let is_usual = matches!(
+            self,
+            Step::Unwritten | Step::Duplicate | Step::AlreadyAnswered | Step::Refused(Refusal::Own)
+        );
+        self.drop_name().is_some() && !is_usual
     }
 }
 
-/// The sentence for people, with the cure where there is one.
+/// The sentence for people.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::Unwritten => f.write_str("nobody wrote it: it is a notice of the service"),
             Step::Duplicate => f.write_str("the service sent it before"),
+            Step::Repeated => f.write_str("its author said the same a moment before"),
             Step::AlreadyAnswered => f.write_str("it was answered before the last start"),
-            Step::Refused(refusal) => match refusal.cure() {
-                Some(cure) => write!(f, "{refusal}; to change that: {cure}"),
-                None => refusal.fmt(f),
-            },
+            Step::Refused(refusal) => refusal.fmt(f),
+            Step::CodeSent => f.write_str("its author was sent a code to be let in by"),
+            Step::CodesFull => f.write_str("too many others wait to be let in"),
             Step::Busy => f.write_str("too many messages are waiting to be answered"),
             Step::Admitted => f.write_str("it will be answered"),
             Step::Started => f.write_str("the agent is at work"),
             Step::Answered => f.write_str("the agent has answered"),
             Step::TooSlow => f.write_str("the agent took too long"),
             Step::AgentFailed => f.write_str("the agent failed"),
+            Step::Queued { parts: 1 } => f.write_str("the reply waits to be sent"),
+            Step::Queued { parts } => write!(f, "the reply waits to be sent, in {parts} messages"),
             Step::Settled(Fate::Delivered) => f.write_str("delivered"),
             Step::Settled(Fate::Silent) => f.write_str("the agent had nothing to say"),
             Step::Settled(Fate::Dropped(why)) => write!(f, "the reply was dropped: {why}"),
@@ -100,79 +206,167 @@ impl fmt::Display for Step {
     }
 }
 
-/// The last decisions, and how often each kind of drop was made since the start.
-#[derive(Clone, Debug, Default)]
+impl Knock {
+    /// Of `inbound`, which came at `at`: `step` was decided.
+    #[must_use]
+    pub fn of(inbound: &Inbound<'_>, at: Wall, step: Step) -> Knock {
+        let Inbound { chat, id, guild, parent, author, late, .. } = *inbound;
+        let name = text::truncate(inbound.author_name, TRACE_NAME_BYTES_MAX);
+        Knock {
+            line: Line { at, chat, id, step },
+            guild,
+            ruled_by: access::ruled_by(chat.id, parent),
+            author,
+            // It fits: it was cut for that.
+            name: name.try_into().unwrap_or_default(),
+            bytes: inbound.text.len().try_into().unwrap_or(u32::MAX),
+            is_late: late,
+            agent: 0,
+        }
+    }
+
+    /// What the line that would change it is about, in the account at `path`.
+    #[must_use]
+    pub fn about<'a>(&self, path: &'a str, channel_name: Option<&'a str>) -> About<'a> {
+        let Knock { guild, ruled_by: channel, author, .. } = *self;
+        About { path, guild, channel, channel_name, author }
+    }
+}
+
+/// The last decisions of one account, and how often each kind of drop was made.
+#[derive(Clone, Debug)]
 pub struct Trace {
+    /// The account's name …
+    account: Box<str>,
+    /// … and its place in the configuration.
+    path: Box<str>,
+    turned: Box<Ring<Knock, TRACE_TURNED_MAX>>,
+    admitted: Box<Ring<Knock, TRACE_ADMITTED_MAX>>,
     lines: Box<Ring<Line, TRACE_LINES_MAX>>,
+    /// The names of agents; what is kept of a message is the place in here.
+    agents: Vec<Box<str>>,
     drops: BTreeMap<(ChannelKind, &'static str), u64>,
+    /// The kinds of drop that were told since the start.
+    told: BTreeSet<(ChannelKind, &'static str)>,
+    /// How often something was taken in …
+    changes: u64,
+    /// … that is worth a write to an SD card.
+    weighty: u64,
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace::new("default", "channels.discord")
+    }
 }
 
 impl Trace {
-    /// Takes in a decision. True if it is the first drop of its kind in its channel, which a
-    /// person should read of.
-    pub fn record(&mut self, line: Line) -> bool {
-        self.lines.push(line);
-        let Some(name) = line.step.drop_name() else { return false };
-        let count = self.drops.entry((line.chat.channel, name)).or_insert(0);
-        *count = count.saturating_add(1);
-        *count == 1
+    /// The empty trail of the account with this name and place in the configuration.
+    #[must_use]
+    pub fn new(account: &str, path: &str) -> Trace {
+        Trace {
+            account: account.into(),
+            path: path.into(),
+            turned: Box::default(),
+            admitted: Box::default(),
+            lines: Box::default(),
+            agents: Vec::new(),
+            drops: BTreeMap::new(),
+            told: BTreeSet::new(),
+            changes: 0,
+            weighty: 0,
+        }
     }
 
-    /// The last decisions, the oldest first.
+    /// Takes in what was decided about a message that came; `agent` will answer it, if it was
+    /// admitted. True if it is the first drop of its kind, which a person should read of.
+    pub fn knock(&mut self, mut knock: Knock, agent: Option<&str>) -> bool {
+        let Line { chat, step, .. } = knock.line;
+        if let Some(agent) = agent {
+            knock.agent = self.intern(agent);
+        }
+        if step == Step::Admitted {
+            self.weighty += 1;
+            self.admitted.push(knock);
+        } else {
+            self.turned.push(knock);
+        }
+        self.count(chat.channel, step)
+    }
+
+    /// Takes in a later decision. True if it is the first drop of its kind.
+    pub fn record(&mut self, line: Line) -> bool {
+        self.weighty += 1;
+        self.lines.push(line);
+        self.count(line.chat.channel, line.step)
+    }
+
+    fn count(&mut self, channel: ChannelKind, step: Step) -> bool {
+        self.changes += 1;
+        let Some(name) = step.drop_name() else { return false };
+        let count = self.drops.entry((channel, name)).or_insert(0);
+        *count = count.saturating_add(1);
+        self.told.insert((channel, name)) && step.is_news()
+    }
+
+    fn intern(&mut self, agent: &str) -> u8 {
+        let known = self.agents.iter().position(|name| **name == *agent);
+        let place = known.unwrap_or_else(|| {
+            if self.agents.len() < TRACE_AGENTS_MAX {
+                self.agents.push(agent.into());
+            }
+            self.agents.len() - 1
+        });
+        u8::try_from(place + 1).unwrap_or(0)
+    }
+
+    /// The agent that was to answer.
+    #[must_use]
+    pub fn agent(&self, knock: &Knock) -> Option<&str> {
+        let place = usize::from(knock.agent).checked_sub(1)?;
+        self.agents.get(place).map(|name| &**name)
+    }
+
+    /// The account's name.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The account's place in the configuration.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The messages that came, those that were turned away first.
+    pub fn knocks(&self) -> impl Iterator<Item = &Knock> {
+        self.turned.iter().chain(self.admitted.iter())
+    }
+
+    /// The last decisions about admitted messages, the oldest first.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.lines.iter()
     }
 
-    /// What was decided about message `id`, as far as it is remembered.
-    pub fn about(&self, id: u64) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(move |line| line.id == id)
-    }
-
-    /// How often each kind of drop was made in each channel since the start.
+    /// How often each kind of drop was made in each channel.
     pub fn drops(&self) -> impl Iterator<Item = (ChannelKind, &'static str, u64)> {
         self.drops.iter().map(|(&(channel, name), &count)| (channel, name, count))
+    }
+
+    /// How often something was taken in since the start.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// How often it was about a message that is answered: refusals alone must not wear out an SD
+    /// card.
+    #[must_use]
+    pub fn weighty(&self) -> u64 {
+        self.weighty
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(id: u64, step: Step) -> Line {
-        let chat = ChatId { channel: ChannelKind::Discord, id: 1 };
-        Line { at: Wall(id), chat, id, step }
-    }
-
-    #[test]
-    fn the_first_drop_of_a_kind_stands_out_and_all_are_counted() {
-        let mut trace = Trace::default();
-        let refused = Step::Refused(Refusal::NotMentioned);
-        assert!(!trace.record(line(1, Step::Admitted)));
-        assert!(trace.record(line(2, refused)));
-        assert!(!trace.record(line(3, refused)));
-        assert!(trace.record(line(4, Step::Busy)));
-        let drops: Vec<_> = trace.drops().map(|(_, name, count)| (name, count)).collect();
-        assert_eq!(drops, [("busy", 1), ("not_mentioned", 2)]);
-    }
-
-    #[test]
-    fn a_message_can_be_asked_about_until_the_ring_has_gone_round() {
-        let mut trace = Trace::default();
-        for step in [Step::Admitted, Step::Started, Step::Settled(Fate::Delivered)] {
-            trace.record(line(7, step));
-        }
-        let story: Vec<String> = trace.about(7).map(|line| line.step.to_string()).collect();
-        assert_eq!(story, ["it will be answered", "the agent is at work", "delivered"]);
-        (0..TRACE_LINES_MAX).for_each(|_| assert!(!trace.record(line(8, Step::Admitted))));
-        assert_eq!(trace.about(7).count(), 0);
-        assert_eq!(trace.lines().count(), TRACE_LINES_MAX);
-    }
-
-    #[test]
-    fn a_refusal_prints_with_its_cure() {
-        let step = Step::Refused(Refusal::PersonNotListed { author: 7 });
-        let expected = "its author is not on the list; to change that: allowFrom: [\"7\"]";
-        assert_eq!(step.to_string(), expected);
-        assert_eq!(step.door(), "access");
-    }
-}
+pub(super) mod tests;

@@ -2,11 +2,13 @@
 
 mod doors;
 mod gateway;
+mod pairing;
 mod preflight;
 mod replies;
 mod rest;
 mod session;
 mod settings;
+mod trail;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -19,19 +21,21 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use self::doors::{Doors, Ledger};
 use self::gateway::{GatewayPort, Tools};
+use self::pairing::Desk;
 use self::replies::Replies;
 use self::rest::{Calls, RestPort};
 use self::session::Keeper;
 use super::drive;
 use crate::base::hash::fnv1a;
 use crate::base::{Instant, Machine as _, Rng, limits};
-use crate::core::chat::Request;
-use crate::core::dedup::{Answered, Seen};
+use crate::core::chat::{ChatId, Request};
+use crate::core::dedup::Answered;
 use crate::core::health::{self, Vital};
-use crate::core::inflight::Inflight;
 use crate::core::outbox::Outbox;
+use crate::core::pairing::{Paired, Wrong};
 use crate::core::trace::Trace;
 use crate::core::turn::Told;
+use crate::core::why::{self, Drops, Query, Story};
 use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, State, Status};
 use crate::proto::discord::intents::Intents;
 use crate::proto::discord::rest::Rest;
@@ -45,6 +49,7 @@ pub(crate) use self::rest::authorized;
 use self::session::AnsweredLog;
 pub(crate) use self::session::Cells;
 pub(crate) use self::settings::Settings;
+pub(crate) use self::trail::Trail;
 
 /// What the names of an account's files begin with. A name that a file cannot well have is
 /// told apart by its hash.
@@ -75,7 +80,9 @@ pub(crate) struct Setup {
     pub(crate) net: Net,
     /// Where the session is kept.
     pub(crate) cells: Cells,
-    /// The state directory, for the list of what was answered.
+    /// Where the decision trail is kept.
+    pub(crate) trail: Trail,
+    /// The state directory, for the lists of what was answered and of who is paired.
     pub(crate) state: std::path::PathBuf,
     /// Where messages that are to be answered go …
     pub(crate) requests: Sender<Request>,
@@ -94,6 +101,40 @@ pub(crate) struct Account {
     tasks: Vec<Task<()>>,
     /// The pre-flight, which nobody waits for.
     report: Task<()>,
+    /// What keeps the trail until the first of these is gone, which must be last.
+    trail: (Sender<()>, Task<()>),
+}
+
+/// What an account remembers of its earlier lives.
+struct Memory {
+    ledger: Rc<RefCell<Ledger>>,
+    log: AnsweredLog,
+    desk: Rc<Desk>,
+    trail: (Sender<()>, Task<()>),
+}
+
+/// Reads it, and begins to keep the trail.
+fn remember(spawner: &Spawner, setup: &Setup, calls: &Calls) -> Result<Memory, StoreError> {
+    let stem = stem(&setup.name);
+    let mut answered = Answered::default();
+    let log = AnsweredLog::open(&setup.state, &stem, &mut answered)?;
+    let desk = Rc::new(Desk::open(&setup.state, &stem, &setup.name, calls.clone())?);
+    let mut trace = Trace::new(&setup.name, &path(&setup.name));
+    setup.trail.read(&mut trace);
+    let (ledger, changed) = Ledger::new(answered, trace);
+    let ledger = Rc::new(RefCell::new(ledger));
+    let (open, over) = bounded(1);
+    let keep = setup.trail.clone().run(ledger.clone(), changed, over);
+    let trail = (open, spawner.spawn(Tier::Work, "discord trail", keep));
+    Ok(Memory { ledger, log, desk, trail })
+}
+
+/// The place of an account in the configuration.
+fn path(account: &str) -> String {
+    match account {
+        "default" => "channels.discord".to_owned(),
+        name => format!("channels.discord.accounts.{name}"),
+    }
 }
 
 /// What there is to see of an account. Cheap to clone.
@@ -101,6 +142,7 @@ pub(crate) struct Account {
 pub(crate) struct View {
     status: Rc<RefCell<Status>>,
     ledger: Rc<RefCell<Ledger>>,
+    desk: Rc<Desk>,
     outbox: Rc<RefCell<Outbox>>,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
@@ -128,20 +170,13 @@ impl Account {
     /// The state directory cannot be used.
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let kept = setup.cells.read();
-        let mut answered = Answered::default();
-        let log = AnsweredLog::open(&setup.state, &stem(&setup.name), &mut answered)?;
-        let ledger = Rc::new(RefCell::new(Ledger {
-            seen: Seen::default(),
-            answered,
-            inflight: Inflight::default(),
-            trace: Trace::default(),
-        }));
+        let (calls, waiting) = Calls::new();
+        let Memory { ledger, log, desk, trail } = remember(spawner, &setup, &calls)?;
         let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
         let status = Rc::new(RefCell::new(Status::default()));
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let net = setup.net.clone();
         let (asks, asked) = bounded(8);
-        let (calls, waiting) = Calls::new();
         let http = Client::new(&setup.net, Tier::Wire);
         let (doubt, doubts) = bounded(1);
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
@@ -149,6 +184,8 @@ impl Account {
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let settings = Rc::new(RefCell::new(setup.settings));
         let doors = Doors {
+            desk: desk.clone(),
+            spoken: RefCell::default(),
             account: setup.name,
             settings: settings.clone(),
             me: kept.me,
@@ -191,8 +228,8 @@ impl Account {
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
-        let view = View { status, ledger, outbox, due, interval, net };
-        Ok(Account { asks, settings, view, calls, tasks, report })
+        let view = View { status, ledger, desk, outbox, due, interval, net };
+        Ok(Account { asks, settings, view, calls, tasks, report, trail })
     }
 
     /// Asks the connection for something.
@@ -220,16 +257,52 @@ impl Account {
     /// What is dropped half-way is still answered after the next start.
     pub(crate) async fn leave(self, ask: Ask) {
         self.ask(ask);
-        let Account { tasks, asks, calls, report, .. } = self;
+        let Account { tasks, asks, calls, report, view, trail: (keeps, trail), .. } = self;
+        view.desk.close();
         // The REST side ends when nobody can ask it for anything any more.
         drop((asks, calls, report));
         for task in tasks {
             task.await;
         }
+        drop(keeps);
+        trail.await;
     }
 }
 
 impl View {
+    /// What became of messages, the newest first.
+    pub(crate) fn why(&self, query: Query) -> Vec<Story> {
+        self.ledger.borrow().trace.why(query, &|_| None)
+    }
+
+    /// How often messages were dropped, by reason.
+    pub(crate) fn drops(&self) -> Vec<Drops> {
+        self.ledger.borrow().trace.drops_told()
+    }
+
+    /// What `/why` says in `chat`.
+    pub(crate) fn why_here(&self, chat: ChatId) -> String {
+        why::sentence(&self.ledger.borrow().trace, chat, &|_| None)
+    }
+
+    /// Who is paired, and who waits to be.
+    pub(crate) fn pairing(&self) -> Value {
+        self.desk.list()
+    }
+
+    /// Lets in whoever has the code that somebody typed.
+    ///
+    /// # Errors
+    /// Nobody is let in.
+    pub(crate) async fn approve(&self, typed: &str) -> Result<Paired, Wrong> {
+        self.desk.approve(typed).await
+    }
+
+    /// Sends a paired person away. False if there is none with this number.
+    pub(crate) async fn revoke(&self, author: u64) -> bool {
+        self.desk.revoke(author).await
+    }
+
     /// How it is, with its proof.
     pub(crate) fn vital(&self) -> Vital {
         let status = self.status.borrow();

@@ -116,7 +116,7 @@ impl Replies {
                     match fault {
                         None => Step::Answered,
                         Some(Fault::TooSlow) => Step::TooSlow,
-                        Some(_) => Step::AgentFailed,
+                        Some(Fault::Busy) => Step::AgentFailed,
                     },
                 );
                 self.outbox.borrow_mut().reply(clock::now(), chat, id, &answer.words());
@@ -232,8 +232,7 @@ mod tests {
     use super::*;
     use crate::channels::discord::rest::Waiting;
     use crate::core::chat::ChannelKind;
-    use crate::core::dedup::{Answered, Seen};
-    use crate::core::inflight::Inflight;
+    use crate::core::dedup::Answered;
     use crate::core::trace::Trace;
     use crate::rt::executor::{self, Tier};
     use crate::rt::store::tests::Scratch;
@@ -256,12 +255,7 @@ mod tests {
         executor::run(move |spawner| async move {
             let mut marks = Answered::default();
             let log = AnsweredLog::open(state.path(), "discord", &mut marks).unwrap();
-            let ledger = Rc::new(RefCell::new(Ledger {
-                seen: Seen::default(),
-                answered: marks,
-                inflight: Inflight::default(),
-                trace: Trace::default(),
-            }));
+            let ledger = Rc::new(RefCell::new(Ledger::new(marks, Trace::default()).0));
             let outbox = Rc::new(RefCell::new(Outbox::new(10)));
             let (calls, waiting) = Calls::new();
             let (tell, told) = smol::channel::bounded(8);

@@ -106,8 +106,13 @@ impl Calls {
 
     /// Makes the call if there is room for it now; nobody waits for what comes of it.
     pub(super) fn spare(&self, route: Route, deadline: Instant) {
+        self.post(route, Content::default(), deadline);
+    }
+
+    /// The same with a body.
+    pub(super) fn post(&self, route: Route, content: Content, deadline: Instant) {
         let (answer, _) = bounded(1);
-        let (word, content, exempt) = (Secret::new(""), Content::default(), false);
+        let (word, exempt) = (Secret::new(""), false);
         // What is asked for by courtesy may fall under the table.
         let _ = self.0.try_send(Call { route, word, content, exempt, deadline, answer });
     }

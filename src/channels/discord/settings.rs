@@ -5,12 +5,15 @@ use std::time::Duration;
 use crate::base::limits;
 use crate::core::access::Access;
 use crate::core::outbox::{Policy, ReplyTo};
+use crate::core::route::Routes;
 
 /// Read by doors and replies at each message, so that a change holds from the next one on.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Settings {
     /// Who is answered.
     pub(crate) access: Access,
+    /// Which agent answers where.
+    pub(crate) routes: Routes,
     /// The same words of the same person in the same chat within this span are one message.
     pub(crate) dedup: Duration,
     /// How replies wait.
@@ -29,6 +32,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             access: Access::default(),
+            routes: Routes::default(),
             dedup: limits::DEDUP_WINDOW,
             outbox: Policy::default(),
             reply_to: ReplyTo::default(),
