@@ -511,3 +511,6 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
