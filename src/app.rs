@@ -10,6 +10,7 @@ mod history;
 mod house;
 mod invite;
 mod sandbox;
+mod staff;
 mod stage;
 
 use std::io::IsTerminal as _;
@@ -57,8 +58,9 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     let standing = Standing { config, file, mistakes, broken };
     let ending = executor::run(|spawner| async move {
         Engine::new(&spawner, source, standing, lines)?.run().await
-    })?;
-    match ending {
+    });
+    log::logger().flush();
+    match ending? {
         Ending::Restart { .. } if !env.is_managed() => Err(begin_again()),
         // The service manager starts us again.
         Ending::Restart { .. } | Ending::Stop => Ok(()),
@@ -114,7 +116,16 @@ fn start_log(env: &Env, common: &options::Common, config: &Config) -> Result<Lin
     let lines =
         logging::start(level, log_form(env)).map_err(|text| Failure::new(Exit::Usage, text, ""))?;
     config.secrets().iter().for_each(|secret| lines.hide(secret));
+    log_into_file(&lines, config);
     Ok(lines)
+}
+
+/// What cannot be written costs the file, and nothing else.
+fn log_into_file(lines: &Lines, config: &Config) {
+    let place = config.log_file.as_ref().map(|file| (file.path.as_path(), file.bytes_max));
+    if let Err(error) = lines.also_into(place) {
+        log::warn!(target: "gateway", "the log cannot go to its file: {error}");
+    }
 }
 
 /// systemd names the journal's device and inode; only if standard error still is that file does

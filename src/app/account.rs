@@ -2,20 +2,20 @@
 //! agent behind it.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Sender, bounded};
 
-use crate::agent::{self, Agent, echo::Echo};
+use super::staff;
+use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Secret, limits};
 use crate::channels::discord::{Account, Cells, Settings, Setup, Trail, stem};
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
 use crate::core::supervise::Ended;
-use crate::ops::config::{self, AgentKind, Binding, Config, Dirs, Discord, Intents, Keepalive};
+use crate::ops::config::{self, Binding, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
 use crate::rt::clock;
@@ -50,9 +50,14 @@ impl Plan {
         config.accounts.iter().map(plan).collect()
     }
 
+    /// What tells it from others, if there are others.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.is_one_of_many.then_some(self.discord.id.as_str())
+    }
+
     /// What stands before what is said of it in the log.
     pub(super) fn prefix(&self) -> String {
-        if self.is_one_of_many { format!("{}: ", self.discord.id) } else { String::new() }
+        self.label().map_or_else(String::new, |label| format!("{label}: "))
     }
 
     /// Whether a connection that was made by this one serves `other` as well.
@@ -162,13 +167,8 @@ pub(super) fn start(
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
-    let burn = match plan.agents[0].kind {
-        AgentKind::Echo { cpu } => cpu,
-        AgentKind::Exec { .. } | AgentKind::Http { .. } => Duration::ZERO,
-    };
-    let agent = Rc::new(Agent::Echo(Echo { burn }));
-    let turns = agent::run(agent, plan.agents[0].deadline, asked, tell, spawner.clone());
-    let agent = spawner.spawn(Tier::Work, "agent", turns);
+    let desk = Desk::new(spawner, staff::of(&plan.agents), Sessions::open(&dirs.state));
+    let agent = spawner.spawn(Tier::Work, "agent", async move { desk.serve(asked, tell).await });
     Ok(Started { account, agent, _lock: lock })
 }
 

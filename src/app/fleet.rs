@@ -12,7 +12,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use crate::base::{Instant, limits};
-use crate::channels::discord::View;
+use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
 use crate::core::supervise::{self, Act, Ended, Monitor};
@@ -106,7 +106,7 @@ impl Fleet {
         config: &Config,
         changed: Sender<()>,
     ) -> Fleet {
-        let slots = Plan::all(config).into_iter().map(Slot::new).collect();
+        let slots = Plan::all(config).into_iter().map(|plan| Slot::new(plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
         Fleet { spawner: spawner.clone(), dirs, changed, left, slots, is_closing: false }
     }
@@ -173,11 +173,16 @@ impl Fleet {
         if !matches!(slot.body, Body::Absent) || !slot.plan.discord.enabled || self.is_closing {
             return;
         }
-        match account::start(&self.spawner, &self.dirs, &slot.plan, &self.changed) {
+        let spawner = match slot.plan.label() {
+            Some(label) => self.spawner.labelled(label),
+            None => self.spawner.clone(),
+        };
+        match account::start(&spawner, &self.dirs, &slot.plan, &self.changed) {
             Ok(started) => {
                 slot.place.start();
                 slot.said = None;
                 slot.monitor.begin();
+                slot.history.begin();
                 slot.body = Body::Running(started);
             }
             Err(Refused { ended, status, text }) => {
@@ -203,7 +208,8 @@ impl Fleet {
             slot.body = body;
             return;
         };
-        slot.history.look(&started.account.view(), clock::now(), clock::wall());
+        slot.history.look(started.account.view().facts(clock::now()), clock::wall());
+        slot.history.end(clock::wall());
         let (name, left, changed) =
             (slot.plan.discord.id.as_str().into(), self.left.0.clone(), self.changed.clone());
         let task = self.spawner.spawn(Tier::Work, "leaving", async move {
@@ -268,7 +274,7 @@ impl Fleet {
             let is_meant = |slot: &Slot| slot.plan.discord.id == id;
             match self.slots.iter().position(is_meant) {
                 None => {
-                    self.slots.push(Slot::new(plan));
+                    self.slots.push(Slot::new(plan, &self.dirs));
                     self.start(self.slots.len() - 1);
                     changes.added.push(id);
                 }
@@ -428,14 +434,15 @@ impl Fleet {
 pub(super) struct NoSuchAccount;
 
 impl Slot {
-    fn new(plan: Plan) -> Slot {
+    fn new(plan: Plan, dirs: &Dirs) -> Slot {
+        let history = History::open(dirs, &stem(&plan.discord.id));
         Slot {
             plan,
             place: supervise::Account::default(),
             body: Body::Absent,
             said: None,
             monitor: Monitor::default(),
-            history: History::default(),
+            history,
             waiters: Vec::new(),
         }
     }
@@ -453,7 +460,7 @@ impl Slot {
     /// A connection that mends itself is left alone; one that is parked waits for another file.
     fn look(&mut self, now: Instant, wall: crate::base::Wall) {
         let Body::Running(started) = &self.body else { return };
-        self.history.look(&started.account.view(), now, wall);
+        self.history.look(started.account.view().facts(now), wall);
         match started.account.parked() {
             Some(code) if self.place == supervise::Account::Running => {
                 self.place.ended(

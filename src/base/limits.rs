@@ -227,6 +227,11 @@ pub const PAIRED_LOG_BYTES_MAX: u64 = 512 * 1024;
 pub const TURNS_RUNNING_MAX: usize = 16;
 /// Messages of one chat that wait for its turn.
 pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
+/// Chats that are remembered to have begun another conversation; the one that did so longest ago
+/// is forgotten.
+pub const SESSIONS_MAX: usize = 4096;
+/// The file that they are kept in.
+pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
 /// Parts of replies that wait in one chat (`max_queue_size`).
 pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 /// Parts of replies that wait in all chats together, of up to 8 KB each.
@@ -385,6 +390,8 @@ pub const CONTROL_PORT: u16 = 18_789;
 pub const ACCOUNTS_MAX: usize = 32;
 /// Changes of an account's connection that are kept for `channels history`.
 pub const HISTORY_ENTRIES_MAX: usize = 128;
+/// And the bytes that these take as they are kept.
+pub const HISTORY_BYTES_MAX: u32 = 64 * 1024;
 /// How often the health monitor looks whether an account keeps its own schedule …
 pub const MONITOR_LOOK: Duration = Duration::from_secs(60);
 /// … for how long it must not have, before it is restarted …
@@ -420,6 +427,14 @@ pub const SECRET_BYTES_MIN: usize = 8;
 /// How long a log line waits for whoever reads standard error, once; while nobody does, lines are
 /// only kept in memory.
 pub const LOG_PATIENCE: Duration = Duration::from_millis(50);
+/// Lines that wait for the thread that writes the log file; a disk that hangs costs those after.
+pub const LOG_FILE_QUEUE_MAX: usize = 512;
+/// Stack of that thread, which formats and writes.
+pub const LOG_FILE_STACK_BYTES: usize = 128 * 1024;
+/// A log file that cannot be opened is tried again this often.
+pub const LOG_FILE_RETRY: Duration = Duration::from_secs(10);
+/// How long the end of the process waits for the last lines to be in the log file.
+pub const LOG_FILE_FLUSH: Duration = Duration::from_millis(500);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
 

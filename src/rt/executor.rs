@@ -13,7 +13,7 @@ use std::time::Duration;
 use smol::future::{or, yield_now};
 use smol::{LocalExecutor, Task};
 
-use super::clock;
+use super::{clock, log};
 use crate::base::Instant;
 use crate::base::limits::{
     REACTOR_AFTER, REACTOR_POLLS, SLOW_POLL, TIER_SHARE, YIELD_AFTER, YIELD_EVENTS,
@@ -50,7 +50,8 @@ where
     F: Future<Output = T> + 'static,
 {
     let home = Rc::new(Home { tiers: Default::default(), meter: Meter::new() });
-    let spawner = Spawner { home: Rc::downgrade(&home), meter: home.meter.clone() };
+    let meter = home.meter.clone();
+    let spawner = Spawner { home: Rc::downgrade(&home), meter, label: None };
     let main = spawner.spawn(Tier::Wire, "main", main(spawner.clone()));
     smol::block_on(or(main, home.turn()))
 }
@@ -60,6 +61,7 @@ where
 pub struct Spawner {
     home: Weak<Home>,
     meter: Meter,
+    label: Option<Rc<str>>,
 }
 
 impl Spawner {
@@ -71,10 +73,14 @@ impl Spawner {
         future: impl Future<Output = T> + 'static,
     ) -> Task<T> {
         let (meter, gauge) = (self.meter.clone(), self.meter.gauge(tier, name));
+        let label = self.label.clone();
         let metered = async move {
             let mut future = pin!(future);
             poll_fn(|cx| {
-                let poll = future.as_mut().poll(cx);
+                let poll = match &label {
+                    Some(label) => log::speak_for(label, || future.as_mut().poll(cx)),
+                    None => future.as_mut().poll(cx),
+                };
                 meter.polled(&gauge);
                 poll
             })
@@ -85,6 +91,13 @@ impl Spawner {
             // The thread is shutting down: the task begins and ends as a dropped one.
             None => LocalExecutor::new().spawn(metered),
         }
+    }
+
+    /// A spawner whose tasks, and those that they spawn by it, put `label` behind the target of
+    /// what they log: `discord/work`.
+    #[must_use]
+    pub fn labelled(&self, label: &str) -> Spawner {
+        Spawner { label: Some(label.into()), ..self.clone() }
     }
 
     /// The meter of this thread.

@@ -5,9 +5,15 @@
 //! every line: what could fool a terminal is escaped, and a known secret is blotted out even if a
 //! library should print it.
 
+mod file;
+
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +21,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use self::file::Sink;
 use super::clock;
 use crate::base::text::Plain;
 use crate::base::{Secret, Wall, limits};
@@ -46,6 +53,9 @@ pub(crate) enum Form {
     Journal,
 }
 
+/// How lines are shown in a file.
+const PLAIN: Form = Form::Person { colours: false };
+
 /// The log's memory; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines(Arc<Mutex<Kept>>);
@@ -56,6 +66,29 @@ struct Kept {
     bytes: usize,
     total: u64,
     secrets: Vec<Secret>,
+    /// The file that lines also go to.
+    file: Option<Sink>,
+}
+
+thread_local! {
+    /// For which of several alike the thread is at work.
+    static LABEL: RefCell<Option<Rc<str>>> = const { RefCell::new(None) };
+}
+
+/// Does `work`; what is logged meanwhile has `label` behind its target.
+pub(super) fn speak_for<T>(label: &Rc<str>, work: impl FnOnce() -> T) -> T {
+    let before = LABEL.replace(Some(label.clone()));
+    let done = work();
+    LABEL.replace(before);
+    done
+}
+
+/// `target` as a line shows it.
+fn labelled(target: &str) -> Cow<'_, str> {
+    LABEL.with_borrow(|label| match label {
+        Some(label) => format!("{target}/{label}").into(),
+        None => target.into(),
+    })
 }
 
 struct Logger {
@@ -112,7 +145,38 @@ impl Lines {
             bytes: 0,
             total: 0,
             secrets: Vec::new(),
+            file: None,
         })))
+    }
+
+    /// From now on lines also go to the file at `path`, which begins anew now and whenever it is
+    /// `bytes_max` long; what was there before is kept beside it. The first file is also given the
+    /// lines before it. Without a path there is no file any more.
+    ///
+    /// # Errors
+    /// There can be no thread for it.
+    pub(crate) fn also_into(&self, place: Option<(&Path, u64)>) -> std::io::Result<()> {
+        let mut kept = self.lock();
+        let is_there = |sink: &Sink| place == Some((&*sink.path, sink.bytes_max));
+        if kept.file.as_ref().is_some_and(is_there) {
+            return Ok(());
+        }
+        let old = kept.file.take();
+        let Some((path, bytes_max)) = place else { return Ok(()) };
+        let sink = Sink::start(path, bytes_max)?;
+        if old.is_none() {
+            kept.lines.iter().for_each(|line| sink.write(&line.show(PLAIN)));
+        }
+        kept.file = Some(sink);
+        Ok(())
+    }
+
+    /// Waits until the file, if there is one, has every line so far, but not for long.
+    pub(crate) fn flush(&self) {
+        let sink = self.lock().file.clone();
+        if let Some(sink) = sink {
+            sink.flush();
+        }
     }
 
     /// From now on no line shows `secret`.
@@ -157,6 +221,9 @@ impl Lines {
             target: target.into(),
             text: text.into(),
         };
+        if let Some(sink) = &kept.file {
+            sink.write(&line.show(PLAIN));
+        }
         kept.bytes += line.cost();
         kept.lines.push_back(line.clone());
         while kept.bytes > limits::LOG_RING_BYTES {
@@ -226,11 +293,14 @@ impl Log for Logger {
         if !self.filter.matches(record) {
             return;
         }
-        let line = self.lines.push(record.level(), record.target(), &record.args().to_string());
+        let target = labelled(record.target());
+        let line = self.lines.push(record.level(), &target, &record.args().to_string());
         write(&mut std::io::stderr().lock(), &line.show(self.form), &self.unread);
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.lines.flush();
+    }
 }
 
 /// Writes `line`, unless nobody reads: a journal that waits for its disk, or a pager that somebody
@@ -273,6 +343,13 @@ mod tests {
         lines.hide(&Secret::new(""));
         let said = line(&lines, "token MTk4.secret\u{1b}[2J\nnext");
         assert_eq!(&*said.text, "token ***\\u{1b}[2J\\nnext");
+    }
+
+    #[test]
+    fn what_is_said_for_one_of_several_says_for_which() {
+        let label: Rc<str> = "work".into();
+        assert_eq!(speak_for(&label, || labelled("discord").into_owned()), "discord/work");
+        assert_eq!(labelled("discord"), "discord");
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Replies {
                     match fault {
                         None => Step::Answered,
                         Some(Fault::TooSlow) => Step::TooSlow,
-                        Some(Fault::Busy) => Step::AgentFailed,
+                        Some(_) => Step::AgentFailed,
                     },
                 );
                 self.outbox.borrow_mut().reply(clock::now(), chat, id, &answer.words());

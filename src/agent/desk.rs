@@ -1,0 +1,305 @@
+//! The one desk at which all messages wait for an agent, whichever account heard them and whoever
+//! asks: one turn per chat at a time, several chats at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::{Rc, Weak};
+
+use smol::Task;
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
+
+use super::sessions::Sessions;
+use super::{Member, Staff};
+use crate::base::text::Plain;
+use crate::core::answer::Answer;
+use crate::core::chat::{ChatId, Request};
+use crate::core::turn::{Fault, Room, Told, Turns};
+use crate::rt::clock;
+use crate::rt::executor::{Spawner, Tier};
+
+/// Names of agents that are not there, of which each is said once; further ones are not said.
+const STRANGERS_MAX: usize = 32;
+
+/// Gives each message its turn. Cheap to clone; the last clone that goes ends every turn.
+#[derive(Clone, Debug)]
+pub struct Desk(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    staff: RefCell<Rc<Staff>>,
+    sessions: RefCell<Sessions>,
+    turns: RefCell<Turns<Waiting>>,
+    running: RefCell<BTreeMap<Room, Running>>,
+    spawner: Spawner,
+    listeners: Cell<u64>,
+    /// Agents that messages were meant for and that are not there.
+    strangers: RefCell<BTreeSet<Box<str>>>,
+}
+
+/// A message that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    ticket: Ticket,
+}
+
+/// A turn under way.
+#[derive(Debug)]
+struct Running {
+    id: u64,
+    ticket: Ticket,
+    task: Task<()>,
+}
+
+/// Whose message it is.
+#[derive(Clone, Debug)]
+struct Ticket {
+    listener: u64,
+    ear: Ear,
+    /// While somebody holds it, the listener's turns are not over; a word through it says that the
+    /// listener is deaf.
+    alive: Sender<()>,
+}
+
+/// Who is told.
+#[derive(Clone, Debug)]
+enum Ear {
+    /// A channel, of all that happens.
+    Channel(Sender<Told>),
+    /// Somebody who waits for this one answer.
+    Asker(Sender<Result<Answer, Fault>>),
+}
+
+/// What an order to stop has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Whether a turn was running.
+    pub running: bool,
+    /// How many messages were waiting.
+    pub waiting: usize,
+}
+
+impl Desk {
+    /// A desk at which `staff` answers.
+    #[must_use]
+    pub fn new(spawner: &Spawner, staff: Staff, sessions: Sessions) -> Desk {
+        Desk(Rc::new(Inner {
+            staff: RefCell::new(Rc::new(staff)),
+            sessions: RefCell::new(sessions),
+            turns: RefCell::default(),
+            running: RefCell::default(),
+            spawner: spawner.clone(),
+            listeners: Cell::new(0),
+            strangers: RefCell::default(),
+        }))
+    }
+
+    /// Replaces the agents. Turns that are under way end with those that began them.
+    pub fn hire(&self, staff: Staff) {
+        self.0.staff.replace(Rc::new(staff));
+        self.0.strangers.borrow_mut().clear();
+    }
+
+    /// Answers the messages of a channel's account, and tells about each, until `requests` is
+    /// closed and the last turn is over, or nobody listens any more. Dropped, it ends every turn
+    /// of the account.
+    pub async fn serve(&self, requests: Receiver<Request>, told: Sender<Told>) {
+        let (alive, signs) = bounded(1);
+        let listener = Listener::new(self);
+        let ticket = Ticket { listener: listener.number, ear: Ear::Channel(told.clone()), alive };
+        loop {
+            let next = async { Some(requests.recv().await.ok()) };
+            let deaf = async {
+                let _ = signs.recv().await;
+                None
+            };
+            match or(next, deaf).await {
+                Some(Some(request)) => {
+                    let (chat, id) = (request.chat, request.id);
+                    let refused = self.0.take(request, ticket.clone()).is_err();
+                    if refused && told.send(Told::Refused { chat, id }).await.is_err() {
+                        return;
+                    }
+                }
+                // There will be no more.
+                Some(None) => break,
+                None => return,
+            }
+        }
+        drop((ticket, told));
+        // Until the last ticket is gone, or somebody has noticed that nobody listens.
+        let _ = signs.recv().await;
+    }
+
+    /// Has one message answered whose answer goes through no channel. It waits for its turn like
+    /// any other of its chat. Dropping the future ends the turn.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Fault> {
+        let (alive, _signs) = bounded(1);
+        let (answer, answered) = bounded(1);
+        let listener = Listener::new(self);
+        let ticket = Ticket { listener: listener.number, ear: Ear::Asker(answer), alive };
+        self.0.take(request, ticket).map_err(|()| Fault::Busy)?;
+        answered.recv().await.unwrap_or(Err(Fault::Stopped))
+    }
+
+    /// Ends what runs and what waits in a chat of an account. Each message is told as stopped.
+    pub async fn stop(&self, account: &str, chat: ChatId) -> Ended {
+        let room = Room { account: account.into(), chat };
+        let stopped = self.0.turns.borrow_mut().stop(&room);
+        let running = self.0.running.borrow_mut().remove(&room);
+        let ended = Ended { running: stopped.was_running, waiting: stopped.waiting.len() };
+        let mut orphans = Vec::new();
+        if let Some(Running { id, ticket, task }) = running {
+            drop(task);
+            orphans.push((id, ticket));
+        }
+        orphans.extend(stopped.waiting.into_iter().map(|w| (w.request.id, w.ticket)));
+        self.0.pump();
+        for (id, ticket) in orphans {
+            ticket.tell(chat, id, Err(Fault::Stopped)).await;
+        }
+        ended
+    }
+
+    /// Begins another conversation in a chat; its number. What is being answered belongs to the
+    /// old one.
+    pub async fn renew(&self, account: &str, chat: ChatId) -> u32 {
+        let room = Room { account: account.into(), chat };
+        let (number, kept) = self.0.sessions.borrow_mut().renew(&room);
+        if let Err(error) = kept.await {
+            log::warn!(
+                target: "agent",
+                "the new conversation of {chat} will be forgotten at the next start: {error}"
+            );
+        }
+        number
+    }
+
+    /// How many turns are running.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.0.turns.borrow().running()
+    }
+}
+
+/// Somebody whose turns end when they go.
+struct Listener<'d> {
+    desk: &'d Desk,
+    number: u64,
+}
+
+impl Listener<'_> {
+    fn new(desk: &Desk) -> Listener<'_> {
+        let number = desk.0.listeners.get() + 1;
+        desk.0.listeners.set(number);
+        Listener { desk, number }
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        let inner = &self.desk.0;
+        inner.turns.borrow_mut().withdraw(|waiting| waiting.ticket.listener == self.number);
+        let is_theirs = |running: &Running| running.ticket.listener == self.number;
+        let gone: Vec<(Room, Running)> =
+            inner.running.borrow_mut().extract_if(.., |_, running| is_theirs(running)).collect();
+        for (room, running) in gone {
+            drop(running);
+            inner.turns.borrow_mut().finished(&room);
+        }
+        inner.pump();
+    }
+}
+
+impl Inner {
+    fn take(self: &Rc<Inner>, mut request: Request, ticket: Ticket) -> Result<(), ()> {
+        let room = Room { account: request.account.clone(), chat: request.chat };
+        request.session = self.sessions.borrow().of(&room);
+        let waiting = Waiting { request, ticket };
+        self.turns.borrow_mut().ask(room, waiting).map_err(|_| ())?;
+        self.pump();
+        Ok(())
+    }
+
+    /// Begins the turns that can begin.
+    fn pump(self: &Rc<Inner>) {
+        loop {
+            // Not held while a turn begins.
+            let next = self.turns.borrow_mut().poll();
+            let Some((room, Waiting { request, ticket })) = next else { return };
+            let (id, member) = (request.id, self.member(&request.agent));
+            let turn = turn(Rc::downgrade(self), member, room.clone(), request, ticket.clone());
+            let task = self.spawner.spawn(Tier::Work, "turn", turn);
+            self.running.borrow_mut().insert(room, Running { id, ticket, task });
+        }
+    }
+
+    fn member(&self, name: &str) -> Rc<Member> {
+        let (member, is_there) = self.staff.borrow().find(name);
+        let mut strangers = self.strangers.borrow_mut();
+        if !is_there && strangers.len() < STRANGERS_MAX && strangers.insert(name.into()) {
+            log::warn!(
+                target: "agent",
+                "there is no agent called \"{}\"; the usual one answers instead (agents.list \
+                 names them)",
+                Plain(name)
+            );
+        }
+        member
+    }
+
+    fn over(self: &Rc<Inner>, room: &Room) {
+        if let Some(running) = self.running.borrow_mut().remove(room) {
+            // It is this very task, about to end.
+            running.task.detach();
+        }
+        self.turns.borrow_mut().finished(room);
+        self.pump();
+    }
+}
+
+async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Request, ticket: Ticket) {
+    let (chat, id) = (request.chat, request.id);
+    let is_heard = match &ticket.ear {
+        Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
+        Ear::Asker(_) => true,
+    };
+    if is_heard {
+        let answer = member.agent.answer(&request, clock::now() + member.deadline).await;
+        if let Err(fault) = &answer {
+            log::warn!(target: "agent", "message {id} in {chat}: {fault}");
+        }
+        ticket.tell(chat, id, answer).await;
+    } else {
+        // Without a listener there is nobody to take turns for.
+        let _ = ticket.alive.try_send(());
+    }
+    if let Some(desk) = desk.upgrade() {
+        desk.over(&room);
+    }
+}
+
+impl Ticket {
+    async fn tell(&self, chat: ChatId, id: u64, answer: Result<Answer, Fault>) {
+        let is_heard = match &self.ear {
+            Ear::Channel(told) => {
+                let (answer, fault) = match answer {
+                    Ok(answer) => (answer, None),
+                    Err(fault) => (Answer::text(fault.apology()), Some(fault)),
+                };
+                told.send(Told::Answered { chat, id, answer, fault }).await.is_ok()
+            }
+            Ear::Asker(asker) => asker.send(answer).await.is_ok(),
+        };
+        if !is_heard {
+            let _ = self.alive.try_send(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
