@@ -3,12 +3,14 @@
 
 mod account;
 mod demo;
+mod desk;
 mod drill;
 mod engine;
 mod fleet;
 mod history;
 mod house;
 mod invite;
+mod ports;
 mod sandbox;
 mod staff;
 mod stage;

@@ -4,19 +4,16 @@
 use std::rc::Rc;
 
 use smol::future::or;
-use smol::net::TcpListener;
 
 use super::fleet::Verb;
 use super::house::{Ending, House, Source, Standing};
+use super::ports::Ports;
 use crate::base::Instant;
-use crate::control::{Control, Gate};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::state;
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::Spawner;
 use crate::rt::log::Lines;
-use crate::rt::net::server::{self, Door, Limits, Server};
 use crate::rt::notify::Notifier;
 use crate::rt::signal::{Signal, Signals};
 
@@ -65,7 +62,8 @@ impl Engine {
 
     /// Runs until a signal, or somebody at the control port, ends it.
     pub(super) async fn run(mut self) -> Result<Ending, Failure> {
-        let server = self.listen().await?;
+        // The ports come first: READY means that they listen, and never that a channel is up.
+        let ports = Ports::open(&self.spawner, &self.house).await?;
         self.house.fleet.borrow_mut().start_all();
         let superfluous = self.house.fleet.borrow().superfluous();
         if let Some(pid) = superfluous {
@@ -86,42 +84,8 @@ impl Engine {
                 Event::Due => self.due(),
             }
         };
-        self.drain(server, ending).await;
+        self.drain(ports, ending).await;
         Ok(ending)
-    }
-
-    /// The control port comes first: READY means that it listens, and never that a channel is up.
-    async fn listen(&self) -> Result<Server, Failure> {
-        let house = &self.house;
-        let gateway = house.config().gateway.clone();
-        let token = match &gateway.token {
-            Some(token) => token.clone(),
-            None => state::gateway_token(&house.source.dirs)?,
-        };
-        house.lines.hide(&token);
-        let host = if gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
-        let port = gateway.port;
-        let listener = TcpListener::bind((host, port)).await.map_err(|error| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("the control port {host}:{port} cannot be used: {error}"),
-                "another gateway may be running (`barnacle status`); or choose another --port",
-            )
-        })?;
-        if let Ok(address) = listener.local_addr() {
-            log::info!(target: "gateway", "listening on http://{address}");
-        }
-        let (facts, doorman, lines) = (house.clone(), house.clone(), house.lines.clone());
-        let control = Rc::new(Control {
-            gate: Gate::new(&token, !gateway.lan),
-            facts: Rc::new(move || facts.facts()),
-            draining: Rc::new(move || doorman.draining.get()),
-            lines,
-        });
-        Ok(server::serve(Door::Tcp(listener), &self.spawner, Limits::default(), move |request| {
-            let answer = control.answer(&request);
-            async move { answer }
-        }))
     }
 
     async fn event(&mut self) -> Event {
@@ -173,17 +137,18 @@ impl Engine {
 
     /// No more accepts, the connection left so that the next process can RESUME it, what is being
     /// answered answered, and all of it in bounded time. A second signal ends it at once.
-    async fn drain(mut self, server: Server, ending: Ending) {
+    async fn drain(mut self, ports: Ports, ending: Ending) {
         let word = if ending == Ending::Stop { "stopping" } else { "restarting" };
         log::info!(target: "gateway", "{word}: finishing what is being answered");
         self.notifier.stopping();
         self.house.draining.set(true);
+        ports.say_goodbye();
         let is_fresh = ending == Ending::Restart { fresh: true };
         let ask = if is_fresh { Ask::Stop } else { Ask::Leave };
         let gone = self.house.fleet.borrow_mut().close(ask);
         let orderly = async {
             gone.await;
-            server.stop().await;
+            ports.close().await;
         };
         let impatient = async {
             loop {

@@ -14,7 +14,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::account;
 use super::fleet::{Changes, Fleet, Seat};
 use crate::base::Instant;
-use crate::control::Facts;
+use crate::control::{Facts, Hub};
 use crate::core::health::Report;
 use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
@@ -62,6 +62,8 @@ pub(super) struct House {
     pub(super) changed: (Sender<()>, Receiver<()>),
     standing: RefCell<Standing>,
     pub(super) fleet: RefCell<Fleet>,
+    /// Everybody who is connected to the control protocol.
+    pub(super) hub: Rc<Hub>,
     spawner: Spawner,
 }
 
@@ -84,6 +86,7 @@ impl House {
             changed,
             standing: RefCell::new(standing),
             fleet: RefCell::new(fleet),
+            hub: Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes())),
             spawner: spawner.clone(),
         })
     }
@@ -178,6 +181,7 @@ impl House {
             "status": report.status.to_string(),
             "version": crate::ops::version(),
             "pid": std::process::id(),
+            "bootId": self.hub.boot_id(),
             "uptime": now.since(self.started).as_secs(),
             "config": self.config_json(),
             "channels": {

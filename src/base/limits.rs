@@ -314,6 +314,34 @@ pub const SERVER_GRACE: Duration = Duration::from_secs(1);
 /// After an accept that failed, most often for want of descriptors, wait so long.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+// ---- The control protocol ---------------------------------------------------------------------
+
+/// Clients that have said who they are: a dashboard or two, some scripts, a person.
+pub const CONTROL_CLIENTS_MAX: usize = 32;
+/// Clients that have not yet; beyond that the one that has been silent longest has to go.
+pub const CONTROL_STRANGERS_MAX: usize = 16;
+/// What a client may send before it has said who it is.
+pub const CONTROL_STRANGER_BYTES_MAX: usize = 64 * 1024;
+/// How long it may take to say so.
+pub const CONTROL_HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// A frame from a client. The largest are configurations.
+pub const CLIENT_FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// The buffer that frames are read through, of each client.
+pub const CONTROL_READ_BUFFER_BYTES: usize = 4 * 1024;
+/// What waits for one client: from half of it no more requests of that client are taken on, and
+/// beyond it a client that should be told something has to go.
+pub const CONTROL_BUFFER_BYTES: usize = 512 * 1024;
+/// Requests of one client that are answered at a time.
+pub const CONTROL_CALLS_MAX: usize = 8;
+/// How often clients are told that the gateway lives.
+pub const CONTROL_TICK: Duration = Duration::from_secs(30);
+/// Log lines given at once, and their bytes, if nobody says how many.
+pub const CONTROL_LOG_LINES: usize = 500;
+/// See [`CONTROL_LOG_LINES`]; whatever a client asks for, no answer is longer than this.
+pub const CONTROL_LOG_BYTES_MAX: usize = 1_000_000;
+/// How long clients are told that a restart takes.
+pub const RESTART_EXPECTED: Duration = Duration::from_millis(1500);
+
 // ---- The sandbox -----------------------------------------------------------------------------
 
 /// Faults that are armed at a time.
@@ -484,4 +512,6 @@ const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
+// Some places are left for those who only ask by HTTP.
+const _: () = assert!(CONTROL_CLIENTS_MAX + CONTROL_STRANGERS_MAX < SERVER_CONNECTIONS_MAX);
 const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

@@ -13,12 +13,15 @@ pub(crate) struct Gate {
     token: Digest,
     /// Whether only this host can connect at all.
     loopback_only: bool,
+    /// The user that we run as.
+    uid: u32,
 }
 
 impl Gate {
     /// A gate that opens to `token`.
     pub(crate) fn new(token: &Secret, loopback_only: bool) -> Gate {
-        Gate { token: digest(&SHA256, token.expose().as_bytes()), loopback_only }
+        let token = digest(&SHA256, token.expose().as_bytes());
+        Gate { token, loopback_only, uid: rustix::process::geteuid().as_raw() }
     }
 
     /// Refuses what a browser sends on behalf of a foreign page: a foreign `Origin`, or, when only
@@ -41,13 +44,23 @@ impl Gate {
         request.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
     }
 
-    /// Whether the request carries the token.
+    /// Whether the request comes through the Unix socket, from a process of our own user or of
+    /// root: who can act as us needs no token.
+    pub(crate) fn is_ours(&self, request: &Request) -> bool {
+        request.uid.is_some_and(|uid| uid == 0 || uid == self.uid)
+    }
+
+    /// Whether the request may ask everything: it is ours, or carries the token.
     pub(crate) fn authorized(&self, request: &Request) -> bool {
+        if self.is_ours(request) {
+            return true;
+        }
         let given = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         given.is_some_and(|given| self.is_token(given.trim()))
     }
 
-    fn is_token(&self, given: &str) -> bool {
+    /// Whether `given` is the token.
+    pub(crate) fn is_token(&self, given: &str) -> bool {
         digest(&SHA256, given.as_bytes()).as_ref() == self.token.as_ref()
     }
 }

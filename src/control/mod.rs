@@ -1,4 +1,5 @@
-//! The control port: what monitors, scripts and our own command line ask over HTTP.
+//! The control port and the control socket: what monitors, scripts, clients of OpenClaw's and our
+//! own command line ask, over HTTP and over a WebSocket.
 //!
 //! | path | who may | answer |
 //! |---|---|---|
@@ -6,29 +7,31 @@
 //! | `/startup` `/startupz` | anybody | 200 from the moment the port listens; 503 while it drains |
 //! | `/ready` `/readyz` | anybody | 200 if every channel's last proof is young enough, else 503 |
 //! | `/health/detail` | on loopback anybody, else with the token | always 200 |
-//! | `/api/status`, `/api/logs` | with the token | JSON; log lines as JSON lines |
+//! | `/api/status` | with the token, or ours | JSON |
+//! | `/`, upgraded | with the token, or ours | the control protocol |
 //!
-//! Everything is read from snapshots: nothing here can make a channel better or worse.
+//! HTTP answers are read from snapshots: nothing there can make a channel better or worse. Through
+//! the Unix socket, processes of our own user and of root are let in without a token.
 
 mod auth;
+mod desk;
+mod hub;
+mod session;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use smol::stream;
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
+use serde_json::{Map, Value, json};
 
 pub(crate) use auth::Gate;
+pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
+pub(crate) use hub::Hub;
 
-use crate::core::health::Report;
+use crate::core::health::{Report, Status};
 use crate::rt::clock;
-use crate::rt::log::{Line, Lines};
-use crate::rt::net::server::{Body, Request, Response};
-
-/// How often a follower of the log is given what is new.
-const FOLLOW: Duration = Duration::from_millis(200);
-/// Log lines that are sent if nobody says how many.
-const LOG_LINES: usize = 200;
+use crate::rt::executor::Spawner;
+use crate::rt::net::server::{Request, Response, Upgrade};
 
 /// What the answers are made of, taken at the moment of the request.
 pub(crate) struct Facts {
@@ -48,13 +51,24 @@ pub(crate) struct Control {
     pub(crate) facts: Rc<dyn Fn() -> Facts>,
     /// Whether the process is on its way out.
     pub(crate) draining: Rc<dyn Fn() -> bool>,
-    /// The log's memory.
-    pub(crate) lines: Lines,
+    /// Everybody who is connected.
+    pub(crate) hub: Rc<Hub>,
+    /// Answers the methods of the protocol.
+    pub(crate) desk: Rc<dyn Desk>,
+    /// Where answers are worked on.
+    pub(crate) spawner: Spawner,
+}
+
+/// The way that a client came in by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Door {
+    /// Whether that is enough.
+    pub(crate) is_trusted: bool,
 }
 
 impl Control {
     /// The answer to `request`.
-    pub(crate) fn answer(&self, request: &Request) -> Response {
+    pub(crate) fn answer(self: &Rc<Control>, request: &Request) -> Response {
         if let Err(refusal) = self.gate.admits(request) {
             return refusal;
         }
@@ -63,16 +77,33 @@ impl Control {
         }
         let authorized = || self.gate.authorized(request);
         match request.path.as_str() {
+            "/" if is_upgrade(request) => self.upgrade(request),
             "/health" | "/healthz" => Response::json(200, r#"{"ok":true,"status":"live"}"#),
             "/startup" | "/startupz" => self.startup(),
             "/ready" | "/readyz" => self.ready(),
             "/health/detail" if Gate::trusts(request) => self.detail(),
-            "/health/detail" | "/api/status" | "/api/logs" if !authorized() => unauthorized(),
+            "/health/detail" | "/api/status" if !authorized() => unauthorized(),
             "/health/detail" => self.detail(),
             "/api/status" => json_answer(200, &(self.facts)().status),
-            "/api/logs" => self.logs(request),
             _ => Response::json(404, r#"{"error":"there is nothing here"}"#),
         }
+    }
+
+    /// Goes over to the control protocol.
+    fn upgrade(self: &Rc<Control>, request: &Request) -> Response {
+        let key = request.header("sec-websocket-key").unwrap_or_default();
+        if key.is_empty() || request.header("sec-websocket-version") != Some("13") {
+            let body = r#"{"error":"this is no WebSocket handshake that we know"}"#;
+            return Response::json(426, body).with("sec-websocket-version", "13");
+        }
+        let door = Door { is_trusted: self.gate.is_ours(request) };
+        let control = self.clone();
+        let serve: Upgrade =
+            Box::new(move |stream| Box::pin(session::serve(control, stream, door)));
+        Response { upgrade: Some(serve), ..Response::empty(101) }
+            .with("connection", "Upgrade")
+            .with("upgrade", "websocket")
+            .with("sec-websocket-accept", derive_accept_key(key.as_bytes()))
     }
 
     fn startup(&self) -> Response {
@@ -99,49 +130,44 @@ impl Control {
         let facts = (self.facts)();
         Response::json(200, facts.report.json())
     }
+}
 
-    fn logs(&self, request: &Request) -> Response {
-        let number = |key: &str| request.param(key).and_then(|value| value.parse::<u64>().ok());
-        let limit =
-            number("limit").map_or(LOG_LINES, |limit| limit.try_into().unwrap_or(LOG_LINES));
-        let after = number("after").unwrap_or(0);
-        let first = self.lines.after(after, limit);
-        if request.param("follow").is_none_or(|value| value == "0") {
-            let text: String = first.iter().map(line_json).collect();
-            return Response { content_type: "application/x-ndjson", ..Response::text(200, &text) };
-        }
-        let seen = first.last().map_or(after, |line| line.seq);
-        let (lines, draining) = (self.lines.clone(), self.draining.clone());
-        let body = stream::unfold((Some(first), seen), move |(next, mut seen)| {
-            let (lines, draining) = (lines.clone(), draining.clone());
-            async move {
-                if let Some(first) = next {
-                    return Some((
-                        first.iter().map(line_json).collect::<String>().into(),
-                        (None, seen),
-                    ));
-                }
-                loop {
-                    clock::sleep(FOLLOW).await;
-                    let fresh = lines.after(seen, usize::MAX);
-                    if let Some(last) = fresh.last() {
-                        seen = last.seq;
-                        let text: String = fresh.iter().map(line_json).collect();
-                        return Some((text.into_bytes(), (None, seen)));
-                    }
-                    // The end is said in order, not found out from a broken connection.
-                    if draining() {
-                        return None;
-                    }
-                }
-            }
-        });
-        Response {
-            content_type: "application/x-ndjson",
-            body: Body::Stream(Box::pin(body)),
-            ..Response::empty(200)
-        }
-    }
+/// What the protocol says of our health: in OpenClaw's shape, and with what we know besides.
+pub(crate) fn health(facts: &Facts) -> Value {
+    let report = &facts.report;
+    let channel = |status: &Status| json!({ "configured": true, "status": status.name() });
+    let channels: Map<String, Value> =
+        report.channels.iter().map(|(&name, status)| (name.into(), channel(status))).collect();
+    let names: Vec<&str> = report.channels.keys().copied().collect();
+    let labels: Map<String, Value> =
+        names.iter().map(|&name| (name.into(), label(name).into())).collect();
+    let failing: Vec<&str> = report.failing().collect();
+    json!({
+        "ok": true,
+        "ts": clock::wall().0,
+        "durationMs": 0,
+        "channels": channels,
+        "channelOrder": names,
+        "channelLabels": labels,
+        "heartbeatSeconds": 0,
+        "defaultAgentId": "main",
+        "agents": [],
+        "sessions": { "count": 0, "recent": [] },
+        "ready": failing.is_empty(),
+        "failing": failing,
+        "detail": report,
+    })
+}
+
+/// A channel's name for people.
+pub(crate) fn label(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+}
+
+fn is_upgrade(request: &Request) -> bool {
+    let asked = request.header("upgrade");
+    asked.is_some_and(|asked| asked.eq_ignore_ascii_case("websocket"))
 }
 
 fn unauthorized() -> Response {
@@ -152,21 +178,11 @@ fn unauthorized() -> Response {
     json_answer(401, &body).with("www-authenticate", "Bearer")
 }
 
-fn line_json(line: &Line) -> String {
-    let line = json!({
-        "seq": line.seq,
-        "at": line.at.to_string(),
-        "level": line.level.as_str().to_lowercase(),
-        "target": line.target,
-        "text": line.text,
-    });
-    format!("{line}\n")
-}
-
 fn json_answer(status: u16, body: &Value) -> Response {
     Response::json(status, body.to_string())
 }
 
-fn millis(span: Duration) -> u64 {
+/// Whole milliseconds.
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

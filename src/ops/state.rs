@@ -4,9 +4,9 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::config::Dirs;
+use super::config::{Dirs, Env};
 use super::exit::{Exit, Failure};
 use crate::base::text::Hex;
 use crate::base::{Secret, limits};
@@ -89,6 +89,18 @@ pub(crate) fn gateway_token(dirs: &Dirs) -> Result<Secret, Failure> {
     fs::rename(&fresh, &file).map_err(failed)?;
     Ok(token)
 }
+
+/// The control socket of the gateway that has these directories. Where the state directory was
+/// chosen by hand, the socket is in it, so that two gateways of one user have two.
+pub(crate) fn control_socket(env: &Env, dirs: &Dirs) -> PathBuf {
+    let is_chosen =
+        env.get("RUNTIME_DIRECTORY").is_none() && env.get("BARNACLE_STATE_DIR").is_some();
+    let dir = dirs.hot.as_ref().filter(|_| !is_chosen).unwrap_or(&dirs.state);
+    dir.join(CONTROL_SOCKET)
+}
+
+/// The control socket's name.
+pub(crate) const CONTROL_SOCKET: &str = "barnacle.sock";
 
 /// 192 bits from the operating system, in hexadecimal.
 fn fresh_token() -> io::Result<Secret> {

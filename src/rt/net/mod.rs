@@ -6,6 +6,7 @@ pub mod proxy;
 pub mod server;
 pub mod tcp;
 pub mod tls;
+pub mod unix;
 pub mod ws;
 
 use std::cell::Cell;

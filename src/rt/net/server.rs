@@ -2,10 +2,13 @@
 //!
 //! What it adds to hyper is limits. A connection that says nothing, says it slowly, sends too
 //! much or does not read is ended by a deadline, and the number of connections is bounded: at the
-//! bound, new ones wait in the listening socket. A stop lets requests that are being answered
-//! finish, and no longer than [`Limits::grace`].
+//! bound, the one that has waited longest for its client makes room for a new one, so that a crowd
+//! of silent clients cannot keep out one that has something to say; if all are at work, new ones
+//! wait. A stop lets requests that are being answered finish, and no longer than
+//! [`Limits::grace`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -27,6 +30,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::net::TcpListener;
+use smol::net::unix::UnixListener;
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use crate::base::limits;
@@ -48,6 +52,8 @@ pub enum Door {
     Tcp(TcpListener),
     /// TLS over TCP.
     Tls(TcpListener, TlsAcceptor),
+    /// A Unix socket.
+    Unix(UnixListener),
 }
 
 impl fmt::Debug for Door {
@@ -55,6 +61,7 @@ impl fmt::Debug for Door {
         f.write_str(match self {
             Door::Tcp(_) => "Tcp",
             Door::Tls(..) => "Tls",
+            Door::Unix(_) => "Unix",
         })
     }
 }
@@ -103,6 +110,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// The other side's address, if it is known.
     pub peer: Option<SocketAddr>,
+    /// Whose process the other side is, over a Unix socket.
+    pub uid: Option<u32>,
     headers: HeaderMap,
 }
 
@@ -219,7 +228,64 @@ struct Shared<H> {
     limits: Limits,
     stop: Receiver<Infallible>,
     places: Arc<Semaphore>,
+    waiting: Rc<Waiting>,
     spawner: Spawner,
+}
+
+/// The connections that wait for their clients, the longest first.
+#[derive(Default)]
+struct Waiting {
+    line: RefCell<VecDeque<(u64, Sender<Infallible>)>>,
+    count: Cell<u64>,
+}
+
+/// A connection's place among those that wait.
+struct Turn {
+    waiting: Rc<Waiting>,
+    number: u64,
+    evict: Sender<Infallible>,
+    evicted: Receiver<Infallible>,
+}
+
+impl Waiting {
+    fn turn(self: &Rc<Waiting>) -> Turn {
+        let (evict, evicted) = bounded(1);
+        self.count.set(self.count.get() + 1);
+        let turn = Turn { waiting: self.clone(), number: self.count.get(), evict, evicted };
+        turn.wait();
+        turn
+    }
+
+    /// Ends the one that has waited longest.
+    fn evict(&self) {
+        if let Some((_, evict)) = self.line.borrow_mut().pop_front() {
+            evict.close();
+        }
+    }
+}
+
+impl Turn {
+    /// From now on it waits for its client.
+    fn wait(&self) {
+        self.work();
+        self.waiting.line.borrow_mut().push_back((self.number, self.evict.clone()));
+    }
+
+    /// From now on its client waits for us.
+    fn work(&self) {
+        self.waiting.line.borrow_mut().retain(|(number, _)| *number != self.number);
+    }
+
+    /// Ends when it has to make room.
+    async fn evicted(&self) {
+        let _ = self.evicted.recv().await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.work();
+    }
 }
 
 /// Serves what comes in at `door` by `handler`, which may take its time: other connections are
@@ -232,7 +298,14 @@ where
     let (stop, stopped) = bounded(1);
     let (running, ended) = bounded(1);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let shared = Shared { handler, limits, stop: stopped, places, spawner: spawner.clone() };
+    let shared = Shared {
+        handler,
+        limits,
+        stop: stopped,
+        places,
+        waiting: Rc::default(),
+        spawner: spawner.clone(),
+    };
     spawner.spawn(Tier::Wire, "server", accept_all(door, Rc::new(shared), running)).detach();
     Server { stop, ended }
 }
@@ -253,9 +326,15 @@ where
     };
     let accepting = async {
         loop {
-            let place = shared.places.acquire_arc().await;
             match accept(&door).await {
                 Ok((stream, peer)) => {
+                    let place = match shared.places.try_acquire_arc() {
+                        Some(place) => place,
+                        None => {
+                            shared.waiting.evict();
+                            shared.places.acquire_arc().await
+                        }
+                    };
                     let held = Held { _place: place, _running: running.clone() };
                     let task = connection(shared.clone(), stream, peer, held);
                     shared.spawner.spawn(Tier::Wire, "server", task).detach();
@@ -274,30 +353,49 @@ enum Raw {
     Tls(Box<futures_rustls::Accept<smol::net::TcpStream>>),
 }
 
-async fn accept(door: &Door) -> io::Result<(Raw, Option<SocketAddr>)> {
-    let (Door::Tcp(listener) | Door::Tls(listener, _)) = door;
-    let (stream, peer) = listener.accept().await?;
+/// Who is at the other side.
+#[derive(Clone, Copy, Default)]
+struct Peer {
+    address: Option<SocketAddr>,
+    uid: Option<u32>,
+}
+
+async fn accept(door: &Door) -> io::Result<(Raw, Peer)> {
+    let listener = match door {
+        Door::Tcp(listener) | Door::Tls(listener, _) => listener,
+        Door::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
+            return Ok((Raw::Ready(Box::new(stream)), Peer { address: None, uid: Some(uid) }));
+        }
+    };
+    let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
     // A client that takes nothing of what we send must not hold its place for ever.
     let patience_ms = u32::try_from(limits::TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(&stream, patience_ms)?;
     let raw = match door {
         Door::Tls(_, acceptor) => Raw::Tls(Box::new(acceptor.accept(stream))),
-        Door::Tcp(_) => Raw::Ready(Box::new(stream)),
+        _ => Raw::Ready(Box::new(stream)),
     };
-    Ok((raw, Some(peer)))
+    Ok((raw, Peer { address: Some(address), uid: None }))
 }
 
-async fn connection<H, F>(shared: Rc<Shared<H>>, raw: Raw, peer: Option<SocketAddr>, held: Held)
+async fn connection<H, F>(shared: Rc<Shared<H>>, raw: Raw, peer: Peer, held: Held)
 where
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
+    let turn = Rc::new(shared.waiting.turn());
     let io = match raw {
         Raw::Ready(stream) => stream,
         Raw::Tls(handshake) => {
             let deadline = clock::now() + shared.limits.idle;
-            match clock::timeout(deadline, *handshake).await {
+            let evicted = async {
+                turn.evicted().await;
+                None
+            };
+            match smol::future::or(clock::timeout(deadline, *handshake), evicted).await {
                 Some(Ok(stream)) => Box::new(stream) as Stream,
                 // A failed handshake has told the client why by itself.
                 Some(Err(_)) | None => return,
@@ -305,21 +403,25 @@ where
         }
     };
     let upgrade = Rc::new(RefCell::new(None));
-    let service =
-        service_fn(|request| Box::pin(answer(shared.clone(), request, peer, upgrade.clone())));
+    let service = service_fn(|request| {
+        let (shared, turn, upgrade) = (shared.clone(), turn.clone(), upgrade.clone());
+        Box::pin(answer(shared, request, peer, turn, upgrade))
+    });
     let mut http = http1::Builder::new()
         .timer(SmolTimer::new())
         .header_read_timeout(shared.limits.idle)
         .max_buf_size(shared.limits.head_bytes)
         .serve_connection(FuturesIo::new(io), service);
     let mut stopped = pin!(shared.stop.recv());
+    let mut evicted = pin!(turn.evicted());
     let mut grace = None;
     let served = poll_fn(|cx| {
         if grace.is_none() && stopped.as_mut().poll(cx).is_ready() {
             Pin::new(&mut http).graceful_shutdown();
             grace = Some(smol::Timer::after(shared.limits.grace));
         }
-        if grace.as_mut().is_some_and(|grace| Pin::new(grace).poll(cx).is_ready()) {
+        let is_over = grace.as_mut().is_some_and(|grace| Pin::new(grace).poll(cx).is_ready());
+        if is_over || evicted.as_mut().poll(cx).is_ready() {
             return Poll::Ready(false);
         }
         http.poll_without_shutdown(cx).map(|result| result.is_ok())
@@ -330,7 +432,10 @@ where
     let mut io = http.into_parts().io.into_inner();
     let upgrade = upgrade.borrow_mut().take();
     match upgrade {
-        Some(upgrade) => upgrade(io).await,
+        Some(upgrade) => {
+            turn.work();
+            upgrade(io).await;
+        }
         // The client may be gone, and then there is nothing to close.
         None => drop(io.close().await),
     }
@@ -352,7 +457,8 @@ impl std::error::Error for Cut {}
 async fn answer<H, F>(
     shared: Rc<Shared<H>>,
     request: hyper::Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
+    turn: Rc<Turn>,
     upgrade: Rc<RefCell<Option<Upgrade>>>,
 ) -> Result<hyper::Response<Payload>, Cut>
 where
@@ -369,16 +475,22 @@ where
         Some(Err(_)) => return refused(400),
         None => return refused(408),
     };
+    turn.work();
     let mut response = (shared.handler)(Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         body,
-        peer,
+        peer: peer.address,
+        uid: peer.uid,
         headers: head.headers,
     })
     .await;
     *upgrade.borrow_mut() = response.upgrade.take();
+    // Whoever is told things as they come waits for us all the time.
+    if upgrade.borrow().is_none() && !matches!(response.body, Body::Stream(_)) {
+        turn.wait();
+    }
     convert(response)
 }
 
@@ -675,18 +787,39 @@ mod tests {
     }
 
     #[test]
-    fn connections_beyond_the_bound_wait_for_their_turn() {
+    fn connections_beyond_the_bound_wait_for_those_that_are_at_work() {
         let limits = Limits { connections: 1, ..Limits::default() };
-        with(limits, |address| async move {
+        with_server(limits, |address, server, gate| async move {
             let mut first = dial(address).await;
-            write(&mut first, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-            read_to(&mut first, "GET  ").await;
+            write(&mut first, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            gate.seen.recv().await.unwrap();
             let mut second = dial(address).await;
             write(&mut second, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
             let soon = clock::now() + SOON;
             assert!(clock::timeout(soon, read_to(&mut second, "GET  ")).await.is_none());
+            gate.go.close();
+            assert!(read_to(&mut first, "at last").await.contains("200 OK"));
             drop(first);
             assert!(read_to(&mut second, "GET  ").await.contains("200 OK"));
+            drop(server);
+        });
+    }
+
+    #[test]
+    fn a_crowd_that_says_nothing_makes_room_the_longest_silent_first() {
+        let limits = Limits { connections: 2, ..Limits::default() };
+        with(limits, |address| async move {
+            let mut silent = Vec::new();
+            for _ in 0..8 {
+                silent.push(dial(address).await);
+            }
+            let mut good = dial(address).await;
+            write(&mut good, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            assert!(read_to(&mut good, "GET  ").await.contains("200 OK"));
+            assert_eq!(read_to(&mut silent[0], "").await, "", "ended, without a word");
+            // The last of them still has its place.
+            write(&mut silent[7], "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            assert!(read_to(&mut silent[7], "GET  ").await.contains("200 OK"));
         });
     }
 

@@ -1,0 +1,88 @@
+//! Who answers the methods of the control protocol.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use super::house::House;
+use crate::base::limits;
+use crate::control::{Answer, Call, Desk, at_once, health, unknown};
+use crate::rt::log::{Line, Lines};
+
+/// Answers by what the house knows and does.
+pub(super) struct Clerk {
+    pub(super) house: Rc<House>,
+}
+
+impl Desk for Clerk {
+    fn call(&self, call: Call) -> Answer {
+        at_once(match call.method.as_str() {
+            "health" => Ok(health(&self.house.facts())),
+            "status" => Ok(self.house.facts().status),
+            "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
+            "system-presence" => Ok(json!([])),
+            "last-heartbeat" => Ok(Value::Null),
+            method => Err(unknown(method)),
+        })
+    }
+}
+
+/// `logs.tail`: the latest lines, or those after the cursor of an earlier answer. A cursor of
+/// another run of the gateway begins anew.
+fn tail(lines: &Lines, params: &Value) -> Value {
+    let number = |key: &str, usual: usize| {
+        params[key].as_u64().map_or(usual, |n| usize::try_from(n).unwrap_or(usize::MAX))
+    };
+    let limit = number("limit", limits::CONTROL_LOG_LINES);
+    let bytes_max = number("maxBytes", limits::CONTROL_LOG_BYTES_MAX);
+    let bytes_max = bytes_max.min(limits::CONTROL_LOG_BYTES_MAX);
+    let newest = lines.after(0, 1).first().map_or(0, |line| line.seq);
+    let cursor = params["cursor"].as_u64().filter(|&cursor| cursor <= newest);
+    let is_reset = cursor.is_none() && params["cursor"].is_u64();
+    let mut texts = Vec::new();
+    let (mut bytes, mut last) = (0, cursor.unwrap_or(newest));
+    let fits = |text: &str, bytes: &mut usize| {
+        *bytes += text.len();
+        *bytes <= bytes_max
+    };
+    if let Some(cursor) = cursor {
+        // Whoever follows gets what is oldest first, so as to miss nothing.
+        for line in lines.after(cursor, usize::MAX).iter().take(limit) {
+            let text = text(line);
+            if !fits(&text, &mut bytes) {
+                break;
+            }
+            last = line.seq;
+            texts.push(text);
+        }
+    } else {
+        let latest = lines.after(0, limit);
+        texts.extend(latest.iter().rev().map(text).take_while(|text| fits(text, &mut bytes)));
+        texts.reverse();
+    }
+    let is_cut = last < newest;
+    json!({
+        "file": "memory",
+        "cursor": last,
+        "size": newest,
+        "lines": texts,
+        "truncated": is_cut,
+        "reset": is_reset,
+    })
+}
+
+/// A line as OpenClaw's log has it, so that its own command line can read it.
+fn text(line: &Line) -> String {
+    let at = line.at.to_string();
+    json!({
+        "0": line.text,
+        "_meta": {
+            "logLevelName": line.level.as_str(),
+            "name": json!({ "subsystem": line.target }).to_string(),
+            "date": at,
+        },
+        "time": at,
+        "seq": line.seq,
+    })
+    .to_string()
+}

@@ -1,0 +1,98 @@
+//! Where the gateway is asked: the control port, and the Unix socket beside it.
+
+use std::rc::Rc;
+
+use smol::net::TcpListener;
+
+use super::desk::Clerk;
+use super::house::House;
+use crate::control::{Control, Gate};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::state;
+use crate::rt::executor::Spawner;
+use crate::rt::net::server::{self, Door, Limits, Server};
+use crate::rt::net::unix;
+
+/// Readable and writable for us and our group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Both, open.
+pub(super) struct Ports {
+    servers: Vec<Server>,
+    house: Rc<House>,
+    _name: Option<unix::Name>,
+}
+
+impl Ports {
+    /// Opens both. Without the port we do not run; without the socket we do.
+    pub(super) async fn open(spawner: &Spawner, house: &Rc<House>) -> Result<Ports, Failure> {
+        let gateway = house.config().gateway.clone();
+        let token = match &gateway.token {
+            Some(token) => token.clone(),
+            None => state::gateway_token(&house.source.dirs)?,
+        };
+        house.lines.hide(&token);
+        let host = if gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
+        let port = gateway.port;
+        let listener = TcpListener::bind((host, port)).await.map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("the control port {host}:{port} cannot be used: {error}"),
+                "another gateway may be running (`barnacle status`); or choose another --port",
+            )
+        })?;
+        if let Ok(address) = listener.local_addr() {
+            log::info!(target: "gateway", "listening on http://{address}");
+        }
+        let (facts, doorman, clerk) = (house.clone(), house.clone(), house.clone());
+        let control = Rc::new(Control {
+            gate: Gate::new(&token, !gateway.lan),
+            facts: Rc::new(move || facts.facts()),
+            draining: Rc::new(move || doorman.draining.get()),
+            hub: house.hub.clone(),
+            desk: Rc::new(Clerk { house: clerk }),
+            spawner: spawner.clone(),
+        });
+        let (socket, name) = socket(house).unzip();
+        let doors = [Some(Door::Tcp(listener)), socket].into_iter().flatten();
+        let servers = doors.map(|door| serve(door, spawner, control.clone())).collect();
+        Ok(Ports { servers, house: house.clone(), _name: name })
+    }
+
+    /// Tells everybody who is connected that we go.
+    pub(super) fn say_goodbye(&self) {
+        self.house.hub.shut_down();
+    }
+
+    /// Accepts no more, and lets answers finish in bounded time.
+    pub(super) async fn close(self) {
+        for server in self.servers {
+            server.stop().await;
+        }
+    }
+}
+
+fn socket(house: &House) -> Option<(Door, unix::Name)> {
+    let path = state::control_socket(&house.source.env, &house.source.dirs);
+    match unix::bind(&path, SOCKET_MODE) {
+        Ok((listener, name)) => {
+            log::debug!(target: "gateway", "listening on {}", path.display());
+            Some((Door::Unix(listener), name))
+        }
+        Err(error) => {
+            log::warn!(
+                target: "gateway",
+                "the control socket {} cannot be used ({error}); the command line asks by the port",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+fn serve(door: Door, spawner: &Spawner, control: Rc<Control>) -> Server {
+    server::serve(door, spawner, Limits::default(), move |request| {
+        let answer = control.answer(&request);
+        async move { answer }
+    })
+}
