@@ -4,6 +4,7 @@
 mod account;
 mod demo;
 mod desk;
+mod doctor;
 mod drill;
 mod engine;
 mod fleet;
@@ -28,6 +29,7 @@ use self::engine::Engine;
 use self::house::{Ending, Source, Standing};
 
 pub(crate) use self::demo::demo;
+pub(crate) use self::doctor::{Findings, Verdict, doctor};
 pub(crate) use self::drill::drill;
 pub(crate) use self::invite::invite_url;
 pub(crate) use self::sandbox::sandbox;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::Wall;
+
 // ---- Discord gateway: what the service allows (its documentation, "Gateway") -------------------
 
 /// The largest payload that Discord accepts from us; a larger one is closed with 4002.
@@ -465,6 +467,20 @@ pub const LOG_FILE_RETRY: Duration = Duration::from_secs(10);
 pub const LOG_FILE_FLUSH: Duration = Duration::from_millis(500);
 /// Log lines kept in memory for `logs`.
 pub const LOG_RING_BYTES: usize = 128 * 1024;
+
+// ---- The doctor ------------------------------------------------------------------------------
+
+/// How long the doctor waits for a TCP connection by one family of addresses.
+pub const DOCTOR_FAMILY_DEADLINE: Duration = Duration::from_secs(5);
+/// A clock that shows less was never set: nothing of this was written before (2025-01-01).
+pub const CLOCK_MIN: Wall = Wall(1_735_689_600_000);
+/// By how much a clock may differ from Discord's; deadlines are by another one.
+pub const CLOCK_SLACK: Duration = Duration::from_secs(60);
+/// A heartbeat that left this late, or a poll that took as long, tells of a thread that was held
+/// up. Far from what Discord would notice, which is why it is told in time.
+pub const LATE_BEAT: Duration = Duration::from_millis(500);
+/// State takes a few MiB; with less room than this it will not for long.
+pub const STATE_FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 // ---- Configuration ---------------------------------------------------------------------------
 

@@ -54,6 +54,30 @@ impl Wall {
     pub fn since(self, earlier: Wall) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// The time in a header such as `Date` (RFC 9110 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. Its
+    /// two older forms are no longer sent by anybody.
+    #[must_use]
+    pub fn of_http_date(text: &str) -> Option<Wall> {
+        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        let mut words = text.split_once(", ")?.1.strip_suffix(" GMT")?.split(' ');
+        let day: u64 = words.next()?.parse().ok()?;
+        let month = words.next().filter(|month| month.len() == 3)?;
+        let month = MONTHS.find(month).filter(|at| at % 3 == 0)? as u64 / 3 + 1;
+        let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+        let mut time = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
+        let mut part = |below: u64| time.next().flatten().filter(|&part| part < below);
+        let seconds = part(24)? * 3600 + part(60)? * 60 + part(61)?;
+        if !(1..=31).contains(&day) {
+            return None;
+        }
+        // Years begin with March, so that the leap day is the last day of one.
+        let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let leaps = years / 4 - years / 100 + years / 400;
+        let days = years * 365 + leaps + (153 * months + 2) / 5 + day - 1;
+        // From the first of March of the year 0 to the first day of 1970.
+        Some(Wall((days.checked_sub(719_468)? * 86_400 + seconds) * 1000))
+    }
 }
 
 impl Add<Duration> for Wall {
@@ -110,5 +134,31 @@ mod tests {
         assert_eq!(Wall(951_782_400_000).to_string(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Wall(1_774_085_213_589).to_string(), "2026-03-21T09:26:53.589Z");
         assert_eq!(Wall(4_107_542_400_000).to_string(), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn dates_of_headers_are_read_and_rubbish_is_not() {
+        for (text, shown) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37.000Z"),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", "2024-02-29T23:59:59.000Z"),
+            ("Fri, 01 Mar 2024 00:00:00 GMT", "2024-03-01T00:00:00.000Z"),
+            ("Wed, 31 Dec 2098 12:00:00 GMT", "2098-12-31T12:00:00.000Z"),
+        ] {
+            let read = Wall::of_http_date(text).map(|wall| wall.to_string());
+            assert_eq!(read.as_deref(), Some(shown));
+        }
+        for text in [
+            "",
+            "now",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 ovD 1994 08:49:37 GMT",
+            "Sun, 0 Jan 1970 00:00:00 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+        ] {
+            assert_eq!(Wall::of_http_date(text), None, "{text}");
+        }
     }
 }

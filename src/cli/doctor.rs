@@ -1,14 +1,66 @@
 //! The examination of the whole set-up.
 
+use std::time::Duration;
+
 use super::Call;
+use super::client::Client;
+use super::print::{Printer, Shade};
+use crate::app::{self, Findings, Verdict};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::options::Doctor;
+
+/// How long the running gateway may take to answer, unless `--timeout` says otherwise.
+const PATIENCE_MS: u64 = 3_000;
 
 /// See the table.
 pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let running = ask_gateway(call)?;
+    let options = Doctor { common: call.common.clone(), fix: call.parsed.has("fix") };
+    let findings = app::doctor(call.env, &options, running);
+    if call.common.json {
+        call.out.line(findings.json())?;
+    } else {
+        let lines = lines(&call.out, &findings);
+        call.out.line(lines.trim_end())?;
+    }
+    match findings.exit() {
+        Exit::Ok => Ok(()),
+        // All that there is to say was said.
+        exit => Err(Failure::new(exit, "", "")),
+    }
 }
 
-fn later(call: &Call<'_>) -> Failure {
-    let name = call.parsed.command.map_or("", |command| command.name);
-    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+/// What the gateway says of itself, or why it says nothing.
+fn ask_gateway(call: &Call<'_>) -> Result<Result<serde_json::Value, String>, Failure> {
+    let timeout = Duration::from_millis(call.parsed.number("timeout")?.unwrap_or(PATIENCE_MS));
+    let port = call.parsed.number("port")?;
+    let client = Client::new(call.env, call.common.config.as_deref(), port, timeout);
+    Ok(client.get("/api/status").map_err(|failure| failure.text).and_then(|answer| {
+        serde_json::from_str(&answer).map_err(|_| "its answer is not JSON".to_owned())
+    }))
+}
+
+/// A line for each finding, its cure below it.
+fn lines(printer: &Printer, findings: &Findings) -> String {
+    let width = findings.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    let mut lines = String::new();
+    for check in &findings.checks {
+        let shade = match check.verdict {
+            Verdict::Ok => Shade::Good,
+            Verdict::Warn => Shade::Fair,
+            Verdict::Fail => Shade::Bad,
+            Verdict::Skip => Shade::Faint,
+        };
+        let word = printer.shade(Some(shade), &format!("{:4}", check.verdict.name()));
+        let name = printer.shade(None, &check.name);
+        let text = printer.shade(None, &check.text);
+        lines += &format!("{word}  {name:width$}  {text}\n");
+        if !check.cure.is_empty() {
+            lines += &format!("{:6}{:width$}  -> {}\n", "", "", printer.shade(None, &check.cure));
+        }
+    }
+    for done in &findings.fixed {
+        lines += &format!("fixed: {}\n", printer.shade(None, done));
+    }
+    lines
 }

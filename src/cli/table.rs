@@ -409,8 +409,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "",
         summary: "examine the set-up from end to end, and say what to mend",
-        about: "",
-        flags: &[&[switch("fix", None, "mend what can be mended without asking")], DOOR, TIMEOUT],
+        about: "Looks at the configuration, the token, intents and permissions, the way to Discord \
+                by IPv4 and IPv6, the clock, the host and its disk, and at the running gateway if \
+                there is one. Fails if something keeps the bot from working, by the exit code of \
+                the first such thing. --fix asks Discord to switch on privileged intents that are \
+                missing, by the limited flags that applications in few servers may set, and \
+                closes files with secrets to everybody else; it says what it did.",
+        flags: &[&[switch("fix", None, "mend what can be mended without harm")], DOOR, TIMEOUT],
         run: doctor::doctor,
     },
     Command {

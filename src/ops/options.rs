@@ -64,3 +64,12 @@ pub(crate) struct InviteUrl {
     /// `--application`: the application's id; asked of Discord if not given.
     pub(crate) application: Option<u64>,
 }
+
+/// `barnacle doctor`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Doctor {
+    /// What every command takes.
+    pub(crate) common: Common,
+    /// `--fix`: mend what can be mended without asking.
+    pub(crate) fix: bool,
+}

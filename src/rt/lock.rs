@@ -7,6 +7,7 @@
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::base::Secret;
@@ -46,6 +47,31 @@ pub(crate) fn take(channel: &str, token: &Secret) -> Result<Lock, Refused> {
     }
 }
 
+/// Who holds a token's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Holder {
+    /// Nobody on this host.
+    Nobody,
+    /// A process.
+    Process {
+        /// Its id, if the kernel named it.
+        pid: Option<i32>,
+    },
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// Who holds the lock for `token`, without taking it even for a moment.
+pub(crate) fn holder_of(channel: &str, token: &Secret) -> Holder {
+    match address(channel, token).map_err(|_| Errno::INVAL).and_then(|address| ask(&address)) {
+        Ok(pid) => Holder::Process { pid: Some(pid) },
+        Err(Errno::CONNREFUSED) => Holder::Nobody,
+        // Its queue is full.
+        Err(Errno::AGAIN) => Holder::Process { pid: None },
+        Err(_) => Holder::Unknown,
+    }
+}
+
 /// The name gives nothing away: a token has far too many bits to be guessed from its hash.
 fn address(channel: &str, token: &Secret) -> std::io::Result<SocketAddr> {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
@@ -56,16 +82,20 @@ fn address(channel: &str, token: &Secret) -> std::io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(format!("barnacle-{}", Hex(hash.as_ref())))
 }
 
+fn holder(address: &SocketAddr) -> Option<i32> {
+    ask(address).ok()
+}
+
 /// Whoever listens is told apart by `SO_PEERCRED`. Nobody accepts, so each question stays in the
 /// holder's queue; once that is full a connect would wait for ever, and is not made.
-fn holder(address: &SocketAddr) -> Option<i32> {
-    let address = SocketAddrUnix::new_abstract_name(address.as_abstract_name()?).ok()?;
+fn ask(address: &SocketAddr) -> Result<i32, Errno> {
+    let name = address.as_abstract_name().ok_or(Errno::INVAL)?;
+    let address = SocketAddrUnix::new_abstract_name(name)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let stream =
-        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
-    rustix::net::connect(&stream, &address).ok()?;
-    let credentials = rustix::net::sockopt::socket_peercred(&stream).ok()?;
-    Some(credentials.pid.as_raw_nonzero().get())
+    let stream = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&stream, &address)?;
+    let credentials = rustix::net::sockopt::socket_peercred(&stream)?;
+    Ok(credentials.pid.as_raw_nonzero().get())
 }
 
 #[cfg(test)]
@@ -75,7 +105,10 @@ mod tests {
     #[test]
     fn a_second_taker_learns_who_holds_it() {
         let token = Secret::new("lock-test-token");
+        assert_eq!(holder_of("discord", &token), Holder::Nobody);
         let first = take("discord", &token).unwrap();
+        let me = i32::try_from(std::process::id()).ok();
+        assert_eq!(holder_of("discord", &token), Holder::Process { pid: me });
         match take("discord", &token) {
             Err(Refused::Held { pid }) => assert_eq!(pid, i32::try_from(std::process::id()).ok()),
             other => panic!("{other:?}"),
@@ -96,5 +129,6 @@ mod tests {
             assert!(matches!(take("discord", &token), Err(Refused::Held { .. })));
         }
         assert!(matches!(take("discord", &token), Err(Refused::Held { pid: None })));
+        assert_eq!(holder_of("discord", &token), Holder::Process { pid: None });
     }
 }

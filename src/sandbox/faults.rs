@@ -623,6 +623,11 @@ impl Orders {
     pub fn clear(&mut self) {
         self.0.clear();
     }
+
+    /// Disarms those of one stage.
+    pub fn disarm(&mut self, stage: Stage) {
+        self.0.retain(|order| order.fault.stage != stage);
+    }
 }
 
 #[cfg(test)]

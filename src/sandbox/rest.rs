@@ -165,6 +165,16 @@ fn routed(
             let channel = opened.and_then(|id| world.channels.get(&id)).ok_or(UNKNOWN_USER)?;
             ok(model::channel(&world, channel))
         }
+        ("GET", ["users", "@me", "guilds"]) => {
+            let world = shared.world.borrow();
+            let user = world.users.get(&bot).ok_or(UNKNOWN_USER)?;
+            let guild = model::guild(&world, user);
+            let permissions = &guild["roles"][0]["permissions"];
+            ok(json!([{
+                "id": guild["id"], "name": guild["name"], "icon": null, "banner": null,
+                "owner": false, "permissions": permissions, "features": [],
+            }]))
+        }
         ("GET", ["users", who]) => {
             let world = shared.world.borrow();
             let id = if *who == "@me" { Some(bot) } else { who.parse().ok() };
@@ -290,6 +300,8 @@ fn application(shared: &Shared, request: &Request, bot: u64) -> Value {
         && let Some(user) = shared.world.borrow_mut().users.get_mut(&bot)
     {
         user.flags = flags;
+        // Whoever asks for the switches by their flags need not go to the portal.
+        shared.orders.borrow_mut().disarm(Stage::Portal);
     }
     let flags = play::flags(shared, bot);
     let world = shared.world.borrow();
