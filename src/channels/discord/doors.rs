@@ -64,8 +64,7 @@ impl Doors {
         if WRITTEN.contains(&message.kind) || inbound.from_self {
             self.hear(&inbound);
         } else {
-            let knock = Knock::of(&inbound, clock::wall(), Step::Unwritten);
-            self.ledger.borrow_mut().knock(knock, None);
+            self.ledger.borrow_mut().came(&inbound, Step::Unwritten, None);
         }
     }
 
@@ -74,8 +73,7 @@ impl Doors {
         let settings = self.settings.borrow();
         let agent = settings.routes.agent(&self.account, inbound);
         let step = self.judge(inbound, &settings, agent);
-        let knock = Knock::of(inbound, clock::wall(), step);
-        self.ledger.borrow_mut().knock(knock, Some(agent));
+        self.ledger.borrow_mut().came(inbound, step, Some(agent));
         if step == Step::Refused(Refusal::NotPaired) {
             let told = self.desk.knock(inbound.author, inbound.author_name, inbound.chat);
             let step = match told {
@@ -138,15 +136,15 @@ impl Ledger {
 
     /// Writes down what was decided about a message that came, and says the first drop of each
     /// kind aloud.
-    fn knock(&mut self, knock: Knock, agent: Option<&str>) {
-        let Line { chat, id, step, .. } = knock.line;
+    pub(super) fn came(&mut self, inbound: &Inbound<'_>, step: Step, agent: Option<&str>) {
+        let Inbound { chat, id, author, .. } = *inbound;
+        let knock = Knock::of(inbound, clock::wall(), step);
         let cure = match step {
             Step::Refused(refusal) => refusal
                 .cure(&knock.about(self.trace.path(), None))
                 .map(|cure| format!("; to change that: {cure}")),
             _ => None,
         };
-        let author = knock.author;
         let is_first = self.trace.knock(knock, agent);
         self.told();
         if is_first {
@@ -187,6 +185,159 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::discord::rest::{Calls, Waiting};
+    use crate::core::access::{Access, Policy};
+    use crate::core::why::{Outcome, Query};
+    use crate::proto::discord::rest::Route;
+    use crate::rt::store::tests::Scratch;
+    use std::path::Path;
+
+    const ME: u64 = 1;
+
+    struct Stage {
+        doors: Doors,
+        asked: Receiver<Request>,
+        waiting: Waiting,
+    }
+
+    fn stage(state: &Path, access: Access) -> Stage {
+        let (calls, waiting) = Calls::new();
+        let desk = Rc::new(Desk::open(state, "discord", "default", calls).unwrap());
+        let (requests, asked) = bounded(8);
+        let doors = Doors {
+            account: "default".into(),
+            settings: Rc::new(RefCell::new(Settings { access, ..Settings::default() })),
+            me: ME,
+            ledger: Rc::new(RefCell::new(Ledger::new(Answered::default(), Trace::default()).0)),
+            requests,
+            desk,
+            spoken: RefCell::default(),
+        };
+        Stage { doors, asked, waiting }
+    }
+
+    /// Message `id`, said to us in a DM at that second.
+    fn said(id: u64, author: u64, text: &str) -> Message<'_> {
+        Message {
+            id: (id * 1000) << 22,
+            channel: author * 10,
+            guild: None,
+            author,
+            author_name: "ann",
+            from_bot: false,
+            mentions_us: false,
+            reply_to: None,
+            kind: 0,
+            text,
+            text_cut: false,
+            nonce: None,
+            has_more: false,
+        }
+    }
+
+    impl Stage {
+        /// What became of message `id`, in a word.
+        fn step(&self, id: u64) -> String {
+            let query = Query::Message { id: (id * 1000) << 22, chat: None };
+            let stories = self.doors.ledger.borrow().trace.why(query, &|_| None);
+            stories[0].steps.last().unwrap().step.clone()
+        }
+    }
+
+    #[test]
+    fn a_message_is_taken_in_once_by_number_and_by_words() {
+        let state = Scratch::new();
+        let stage = stage(state.path(), Access::default());
+        stage.doors.knock(&said(100, 7, "hi"), 1);
+        stage.doors.knock(&said(100, 7, "hi"), 2);
+        stage.doors.knock(&said(103, 7, "hi"), 3);
+        stage.doors.knock(&said(106, 7, "hi"), 4);
+        assert_eq!(stage.asked.len(), 2);
+        assert_eq!(stage.step(103), "repeated");
+        assert_eq!(stage.step(106), "admitted");
+    }
+
+    #[test]
+    fn a_notice_of_the_service_is_no_message_but_is_written_down() {
+        let state = Scratch::new();
+        let stage = stage(state.path(), Access::default());
+        stage.doors.knock(&Message { kind: 6, ..said(100, 7, "") }, 1);
+        stage.doors.knock(&Message { kind: 6, ..said(101, ME, "") }, 2);
+        assert_eq!((stage.step(100), stage.step(101)), ("unwritten".into(), "own".into()));
+        assert!(stage.asked.is_empty());
+    }
+
+    #[test]
+    fn a_stranger_gets_a_code_and_is_answered_once_it_is_approved() {
+        let state = Scratch::new();
+        let access = Access { dms: Policy::Pairing, ..Access::default() };
+        let stage = stage(state.path(), access.clone());
+        let heard = || {
+            let call = smol::block_on(stage.waiting.take()).unwrap();
+            assert_eq!(call.0, Route::CreateMessage { channel: 70 });
+            call.1
+        };
+        stage.doors.knock(&said(100, 7, "may I?"), 1);
+        assert_eq!(stage.step(100), "code_sent");
+        let body = heard();
+        let code = body.split("approve discord ").nth(1).unwrap().split('`').next().unwrap();
+        assert!(body.contains("\"parse\":[]"), "it pings nobody: {body}");
+        stage.doors.knock(&said(101, 7, "hello?"), 2);
+        assert_eq!(stage.step(101), "not_paired", "not told again at once");
+        let list = stage.doors.desk.list();
+        assert_eq!(
+            (&list["pending"][0]["code"], &list["pending"][0]["id"]),
+            (&code.into(), &"7".into())
+        );
+        let paired = smol::block_on(stage.doors.desk.approve(&code.to_lowercase())).unwrap();
+        assert_eq!(paired.author, 7);
+        assert!(heard().contains("You are paired"));
+        stage.doors.knock(&said(102, 7, "now?"), 3);
+        assert_eq!(stage.asked.len(), 1);
+        // Whatever comes, the list outlives us.
+        let again = self::stage(state.path(), access);
+        again.doors.knock(&said(103, 7, "and now?"), 1);
+        again.doors.knock(&said(104, 8, "and I?"), 2);
+        assert_eq!(again.asked.len(), 1);
+        assert!(smol::block_on(again.doors.desk.revoke(7)));
+        again.doors.knock(&said(105, 7, "still?"), 3);
+        assert_eq!(again.step(105), "code_sent");
+    }
+
+    #[test]
+    fn in_a_server_nobody_is_asked_for_a_code_and_the_story_names_the_line() {
+        let state = Scratch::new();
+        let access =
+            Access { dms: Policy::Pairing, groups: Policy::Allowlist, ..Access::default() };
+        let stage = stage(state.path(), access);
+        let message = Message { guild: Some(9), mentions_us: true, ..said(100, 7, "hi") };
+        stage.doors.knock(&message, 1);
+        let stories = {
+            let query = Query::Last { count: 1, dropped: true };
+            stage.doors.ledger.borrow().trace.why(query, &|_| None)
+        };
+        assert_eq!(stories[0].outcome, Outcome::Dropped);
+        assert_eq!(stories[0].cure.as_deref(), Some("channels.discord.guilds.\"9\": {}"));
+        assert_eq!(stage.doors.desk.list()["pending"].as_array().map(Vec::len), Some(0));
+    }
+
+    #[test]
+    fn a_flood_of_strangers_writes_a_few_lines() {
+        let state = Scratch::new();
+        let access = Access { dms: Policy::Pairing, ..Access::default() };
+        let stage = stage(state.path(), access);
+        let size = || std::fs::metadata(state.path().join("discord.paired")).unwrap().len();
+        for author in 100..110 {
+            stage.doors.knock(&said(author, author, "hi"), author);
+        }
+        let after_ten = size();
+        for author in 110..1000 {
+            stage.doors.knock(&said(author, author, "hi"), author);
+        }
+        assert_eq!(size(), after_ten);
+        assert!(after_ten < 1024, "{after_ten}");
+        assert_eq!(stage.doors.desk.list()["turnedAway"], 897);
+    }
 
     #[test]
     fn only_the_leading_mention_of_us_is_taken_off() {

@@ -126,3 +126,123 @@ async fn keep(cell: &Cell, ledger: &RefCell<Ledger>, durability: Durability) {
         Err(full) => log::debug!(target: "discord", "the trail cannot be kept: {full}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::access::Refusal;
+    use crate::core::chat::{ChannelKind, ChatId, Inbound};
+    use crate::core::dedup::Answered;
+    use crate::core::trace::Step;
+    use crate::rt::executor::{self, Tier};
+    use crate::rt::store::tests::Scratch;
+    use std::future::Future;
+
+    fn chat() -> ChatId {
+        ChatId { channel: ChannelKind::Discord, id: 5 }
+    }
+
+    fn inbound(id: u64) -> Inbound<'static> {
+        Inbound {
+            chat: chat(),
+            id,
+            seq: id,
+            guild: Some(9),
+            parent: None,
+            author: 7,
+            author_name: "ann",
+            roles: &[],
+            from_bot: false,
+            from_self: false,
+            mentions_us: true,
+            reply_to: None,
+            late: false,
+            text: "hello",
+            text_cut: false,
+            has_more: false,
+        }
+    }
+
+    fn knocked(ledger: &RefCell<Ledger>, id: u64, step: Step) {
+        ledger.borrow_mut().came(&inbound(id), step, None);
+    }
+
+    /// The ids that are known after a start.
+    fn known(trail: &Trail) -> Vec<u64> {
+        let mut trace = Trace::default();
+        trail.read(&mut trace);
+        trace.knocks().map(|knock| knock.line.id).collect()
+    }
+
+    /// Runs `test` beside the keeping of the trail, which must end after it.
+    fn with_trail<F: Future<Output = ()> + 'static>(
+        trail: &Trail,
+        test: impl FnOnce(Rc<RefCell<Ledger>>) -> F + 'static,
+    ) {
+        let trail = trail.clone();
+        executor::run(move |spawner| async move {
+            let (ledger, changed) = Ledger::new(Answered::default(), Trace::default());
+            let ledger = Rc::new(RefCell::new(ledger));
+            let (keeps, over) = smol::channel::bounded(1);
+            let run = trail.run(ledger.clone(), changed, over);
+            let run = spawner.spawn(Tier::Work, "trail", run);
+            test(ledger).await;
+            drop(keeps);
+            run.await;
+        });
+    }
+
+    #[test]
+    fn what_happened_is_in_memory_within_seconds_and_on_the_disk_at_the_end() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let trail = Trail::new(Some(runtime.path()), state.path(), "discord");
+        let (hot, cold) = (trail.clone(), state.path().join("discord.trail"));
+        let look = cold.clone();
+        with_trail(&trail, |ledger| async move {
+            knocked(&ledger, 1, Step::Refused(Refusal::Empty));
+            let deadline = clock::now() + limits::TRACE_SAVE * 20;
+            while known(&hot).is_empty() {
+                assert!(clock::now() < deadline, "it was never kept");
+                clock::sleep(limits::TRACE_SAVE / 30).await;
+            }
+            assert!(!look.exists(), "a refusal alone is not worth a write to the disk");
+        });
+        assert!(cold.exists());
+        assert_eq!(known(&trail), [1]);
+        std::fs::remove_file(runtime.path().join("discord.trail")).unwrap();
+        assert_eq!(known(&trail), [1], "the disk has it too");
+    }
+
+    #[test]
+    fn without_a_runtime_directory_it_is_on_the_disk_at_the_end() {
+        let state = Scratch::new();
+        let trail = Trail::new(None, state.path(), "discord.work");
+        with_trail(&trail, |ledger| async move { knocked(&ledger, 1, Step::Admitted) });
+        assert_eq!(known(&trail), [1]);
+        let idle = Scratch::new();
+        let trail = Trail::new(None, idle.path(), "discord");
+        with_trail(&trail, |_| async {});
+        assert!(std::fs::read_dir(idle.path()).unwrap().next().is_none(), "nothing happened");
+    }
+
+    #[test]
+    fn of_two_copies_the_younger_is_read_and_damage_costs_one_only() {
+        let (runtime, state) = (Scratch::new(), Scratch::new());
+        let trail = Trail::new(Some(runtime.path()), state.path(), "discord");
+        let stamped = |stamp: u64, id| {
+            let (mut ledger, _) = Ledger::new(Answered::default(), Trace::default());
+            ledger.came(&inbound(id), Step::Admitted, None);
+            [&stamp.to_le_bytes()[..], &ledger.trace.encode()].concat()
+        };
+        let hot = trail.hot.clone().unwrap();
+        hot.write(&stamped(1000, 1), Durability::Hot).unwrap();
+        trail.cold.write(&stamped(2000, 2), Durability::Hot).unwrap();
+        assert_eq!(known(&trail), [2], "the runtime directory was not written for long");
+        hot.write(&stamped(3000, 3), Durability::Hot).unwrap();
+        assert_eq!(known(&trail), [3]);
+        std::fs::write(runtime.path().join("discord.trail"), "garbage").unwrap();
+        assert_eq!(known(&trail), [2]);
+        trail.cold.write(b"short", Durability::Hot).unwrap();
+        assert_eq!(known(&trail), [0; 0]);
+    }
+}

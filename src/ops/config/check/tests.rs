@@ -231,6 +231,11 @@ fn doors_are_never_open_wider_than_written() {
 }
 
 #[test]
+fn the_documented_table_of_who_is_answered_is_true_of_files() {
+    assert_eq!(crate::core::access::tests::wrong_row_as_read(|text| access(text).0), None);
+}
+
+#[test]
 fn other_bots_are_answered_only_where_it_is_written() {
     for (written, bots) in [
         ("", Bots::Never),
