@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Sender, bounded};
 
-use super::staff;
-use crate::agent::{Desk, sessions::Sessions};
+use crate::agent::Desk;
 use crate::base::{Secret, limits};
 use crate::channels::discord::{Account, Cells, Settings, Setup, Trail, stem};
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
 use crate::core::supervise::Ended;
-use crate::ops::config::{self, Binding, Config, Dirs, Discord, Intents, Keepalive};
+use crate::ops::config::{Binding, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
 use crate::rt::clock;
@@ -30,7 +29,8 @@ const API_URL: &str = "https://discord.com/api/v10";
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Plan {
     pub(super) discord: Discord,
-    pub(super) agents: Vec<config::Agent>,
+    /// The names of the agents that there are.
+    pub(super) agents: Vec<String>,
     pub(super) bindings: Vec<Binding>,
     pub(super) ca_file: Option<PathBuf>,
     /// Whether there are others, so that each is told by its name.
@@ -42,7 +42,7 @@ impl Plan {
     pub(super) fn all(config: &Config) -> Vec<Plan> {
         let plan = |discord: &Discord| Plan {
             discord: discord.clone(),
-            agents: config.agents.clone(),
+            agents: config.agents.iter().map(|agent| agent.id.clone()).collect(),
             bindings: config.bindings.clone(),
             ca_file: config.ca_file.clone(),
             is_one_of_many: config.accounts.len() > 1,
@@ -77,6 +77,8 @@ impl Plan {
                 token_from: other.discord.token_from.clone(),
                 ..plan.discord.clone()
             },
+            agents: other.agents.clone(),
+            bindings: other.bindings.clone(),
             is_one_of_many: other.is_one_of_many,
             ..plan.clone()
         };
@@ -121,11 +123,12 @@ impl Started {
     }
 }
 
-/// Starts the account that `plan` describes.
+/// Starts the account that `plan` describes; its messages are answered at `desk`.
 pub(super) fn start(
     spawner: &Spawner,
     dirs: &Dirs,
     plan: &Plan,
+    desk: &Desk,
     changed: &Sender<()>,
 ) -> Result<Started, Refused> {
     let discord = &plan.discord;
@@ -167,7 +170,7 @@ pub(super) fn start(
         status: Status::Error,
         text: format!("the list of answered messages cannot be used: {error}"),
     })?;
-    let desk = Desk::new(spawner, staff::of(&plan.agents), Sessions::open(&dirs.state));
+    let desk = desk.clone();
     let agent = spawner.spawn(Tier::Work, "agent", async move { desk.serve(asked, tell).await });
     Ok(Started { account, agent, _lock: lock })
 }
@@ -175,7 +178,7 @@ pub(super) fn start(
 /// What of `discord` can change while the connection stays.
 pub(super) fn settings(plan: &Plan) -> Settings {
     let discord = &plan.discord;
-    let agents = plan.agents.iter().map(|agent| agent.id.as_str());
+    let agents = plan.agents.iter().map(String::as_str);
     let bindings = plan.bindings.iter().map(|binding| route::Binding {
         agent: binding.agent.as_str().into(),
         account: binding.account.as_deref().map(Into::into),

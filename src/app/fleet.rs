@@ -11,12 +11,14 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
+use super::staff;
+use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Instant, limits};
 use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
 use crate::core::supervise::{self, Act, Ended, Monitor};
-use crate::ops::config::{Config, Dirs};
+use crate::ops::config::{self, Config, Dirs};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
@@ -25,6 +27,8 @@ use crate::rt::executor::{Spawner, Tier};
 pub(super) struct Fleet {
     spawner: Spawner,
     dirs: Dirs,
+    desk: Desk,
+    agents: Vec<config::Agent>,
     /// Told, without a word, when an account's state has changed, or when one has gone.
     changed: Sender<()>,
     left: (Sender<Box<str>>, Receiver<Box<str>>),
@@ -108,7 +112,18 @@ impl Fleet {
     ) -> Fleet {
         let slots = Plan::all(config).into_iter().map(|plan| Slot::new(plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
-        Fleet { spawner: spawner.clone(), dirs, changed, left, slots, is_closing: false }
+        let agents = config.agents.clone();
+        let desk = Desk::new(spawner, staff::of(&agents), Sessions::open(&dirs.state));
+        Fleet {
+            spawner: spawner.clone(),
+            dirs,
+            desk,
+            agents,
+            changed,
+            left,
+            slots,
+            is_closing: false,
+        }
     }
 
     /// Starts all that are enabled.
@@ -177,7 +192,7 @@ impl Fleet {
             Some(label) => self.spawner.labelled(label),
             None => self.spawner.clone(),
         };
-        match account::start(&spawner, &self.dirs, &slot.plan, &self.changed) {
+        match account::start(&spawner, &self.dirs, &slot.plan, &self.desk, &self.changed) {
             Ok(started) => {
                 slot.place.start();
                 slot.said = None;
@@ -261,6 +276,11 @@ impl Fleet {
     /// its connection cannot stay is restarted, and the rest goes on with other settings.
     pub(super) fn reconcile(&mut self, config: &Config) -> Changes {
         let mut changes = Changes::default();
+        if self.agents != config.agents {
+            self.desk.hire(staff::of(&config.agents));
+            self.agents.clone_from(&config.agents);
+            changes.applied.push("agents".to_owned());
+        }
         let wanted = Plan::all(config);
         for at in (0..self.slots.len()).rev() {
             let id = &self.slots[at].plan.discord.id;
@@ -398,6 +418,11 @@ impl Fleet {
             _ => None,
         });
         pid.filter(|_| supervise::is_superfluous(&places))
+    }
+
+    /// Where messages are answered.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// What there is to see of every account.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use smol::channel::{Receiver, bounded};
 
 use super::account::{self, Plan, Started};
+use super::staff;
+use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Secret, limits};
 use crate::channels::discord::View;
 use crate::core::health::Status;
@@ -45,7 +47,8 @@ impl Stage {
         config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
         config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
         let (changed, _) = bounded(1);
-        let started = account::start(spawner, &dirs, &Plan::all(&config)[0], &changed)
+        let desk = Desk::new(spawner, staff::of(&config.agents), Sessions::open(&dirs.state));
+        let started = account::start(spawner, &dirs, &Plan::all(&config)[0], &desk, &changed)
             .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;
         let stage = Stage { sandbox, events, started: Some(started), dir };
         stage.connected().await?;
