@@ -15,6 +15,7 @@ mod ports;
 mod sandbox;
 mod staff;
 mod stage;
+mod stories;
 
 use std::io::IsTerminal as _;
 

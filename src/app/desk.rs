@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::house::House;
+use super::stories;
 use crate::base::limits;
 use crate::control::{Answer, Call, Desk, at_once, health, unknown};
 use crate::rt::log::{Line, Lines};
@@ -16,11 +17,15 @@ pub(super) struct Clerk {
 
 impl Desk for Clerk {
     fn call(&self, call: Call) -> Answer {
+        if let Some(verb) = call.method.strip_prefix("pairing.") {
+            return stories::pairing(&self.house, verb, &call.params);
+        }
         at_once(match call.method.as_str() {
             "health" => Ok(health(&self.house.facts())),
             "status" => Ok(self.house.facts().status),
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
             "system-presence" => Ok(json!([])),
+            "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
             method => Err(unknown(method)),
         })
