@@ -162,6 +162,15 @@ pub const DISCORD_BODY_BYTES_MAX: usize = 25 * 1024 * 1024;
 pub const DISCORD_FILES_MAX: usize = 10;
 /// Characters of a thread's name ("Start Thread from Message").
 pub const THREAD_NAME_CHARS_MAX: usize = 100;
+/// Bytes kept of an interaction's token; Discord's have some 200.
+pub const INTERACTION_TOKEN_BYTES_MAX: usize = 512;
+/// Bytes kept of what follows a slash command: a link to a message at most.
+pub const COMMAND_OPTION_BYTES_MAX: usize = 256;
+/// Channels and threads whose names are remembered for each account: those of a few large servers,
+/// 64 bytes each. Of those that were forgotten, rules know the number but not the name.
+pub const PLACES_MAX: usize = 4096;
+/// Bytes kept of a channel's name; Discord's have at most 100 characters, and most a dozen.
+pub const PLACE_NAME_BYTES_MAX: usize = 47;
 /// Characters of a nonce that Discord compares ("Create Message").
 pub const NONCE_CHARS_MAX: usize = 25;
 
@@ -240,6 +249,19 @@ pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 pub const OUTBOX_PARTS_MAX: usize = 1024;
 /// A reply that could not be sent for this long is stale, and dropped.
 pub const OUTBOX_TTL: Duration = Duration::from_secs(600);
+
+// ---- Another instance elsewhere ----------------------------------------------------------------
+
+/// Strange messages within this span are one sign: an answer may come in parts.
+pub const TWIN_APART: Duration = Duration::from_secs(30);
+/// How long a sign counts.
+pub const TWIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// How often a suspicion is said.
+pub const TWIN_TELL_AGAIN: Duration = Duration::from_secs(3600);
+/// Signs of each kind that are kept.
+pub const TWIN_SAYS_MAX: usize = 32;
+/// IDENTIFYs of others that prove nothing: a restart whose own ones were not counted.
+pub const TWIN_SPEND_SLACK: u32 = 2;
 
 // ---- REST ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod answer;
 pub mod chat;
+pub mod command;
 pub mod dedup;
 pub mod health;
 pub mod inflight;
@@ -13,3 +14,4 @@ pub mod supervise;
 pub mod trace;
 pub mod turn;
 pub mod why;
+pub mod twin;

@@ -28,11 +28,13 @@ pub fn help() -> String {
          ask [KEY=VALUE ..] TEXT    a person says TEXT and mentions the bot\n\
          say [KEY=VALUE ..] TEXT    the same without mentioning it\n\
          dm [KEY=VALUE ..] TEXT     the same, to the bot directly\n\
+         slash [KEY=VALUE ..] NAME  a person uses a slash command; an option may follow\n\
+         channel NAME               one more text channel\n\
          flood [KEY=VALUE ..]       a flood of messages: count, bytes, rate\n\
          state                      everything that is known, in JSON\n\
          clear                      disarm all faults\n\
          help                       this\n\n\
-         of what is said: channel, author, bot, reference\n\nof faults:\n",
+         of what is said: channel, thread, author, roles, bot, reference\n\nof faults:\n",
     );
     for (name, what) in ARGS {
         let _ = writeln!(text, "  {name:<10} {what}");
@@ -89,6 +91,12 @@ fn command(shared: &Rc<Shared>, line: &str) -> Value {
             all.entry("direct").or_insert((verb == "dm").into());
             say(shared, &all)
         }
+        "slash" => {
+            let mut all = fields;
+            all.insert("text".into(), text.into());
+            slash(shared, &all)
+        }
+        "channel" => channel_new(shared, text),
         name if text.is_empty() => fault(shared, name, &fields),
         _ => Err(format!("what is {text:?}? arguments are written KEY=VALUE")),
     };
@@ -132,6 +140,11 @@ pub(super) fn answer(shared: &Rc<Shared>, name: &str, request: &Request) -> Resp
             fault(shared, name.as_str().unwrap_or_default(), &fields)
         }),
         ("POST", "say") => body().and_then(|fields| say(shared, &fields)),
+        ("POST", "slash") => body().and_then(|fields| slash(shared, &fields)),
+        ("POST", "channel") => body().and_then(|fields| {
+            let name = fields.get("name").map(plain).unwrap_or_default();
+            channel_new(shared, &name)
+        }),
         ("POST", "flood") => body().and_then(|fields| flood(shared, &fields)),
         _ => return Response::text(404, "there is no such control\n"),
     };
@@ -155,7 +168,7 @@ fn fault(shared: &Rc<Shared>, name: &str, fields: &Map<String, Value>) -> Result
     Ok(json!({"ok": true, "fault": fault.name, "what": fault.what}))
 }
 
-fn say(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
+fn said(fields: &Map<String, Value>) -> Result<Say, String> {
     let mut say = Say::default();
     for (key, value) in fields {
         let value = plain(value);
@@ -167,11 +180,35 @@ fn say(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
             "direct" | "dm" => say.direct = value == "true",
             "mention" => say.mention = value == "true",
             "reference" => say.reference = value.parse().ok(),
+            "thread" => say.thread = value,
+            "roles" => {
+                let roles = value.split(',').map(str::trim).filter(|role| !role.is_empty());
+                let roles = roles.map(str::parse).collect::<Result<_, _>>();
+                say.roles = Some(roles.map_err(|_| format!("roles are not ids: {value}"))?);
+            }
             _ => return Err(format!("no field {key}")),
         }
     }
-    let (channel, id) = shared.say(&say)?;
+    Ok(say)
+}
+
+fn say(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
+    let (channel, id) = shared.say(&said(fields)?)?;
     Ok(json!({"ok": true, "channel": channel.to_string(), "id": id.to_string()}))
+}
+
+fn slash(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
+    let id = shared.slash(&said(fields)?)?;
+    Ok(json!({"ok": true, "id": id.to_string()}))
+}
+
+fn channel_new(shared: &Shared, name: &str) -> Result<Value, String> {
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err("a channel has a name without spaces".to_owned());
+    }
+    let made = shared.world(|world| world.text_channel(clock::wall(), name));
+    let id = made.ok_or_else(|| "there are too many channels".to_owned())?;
+    Ok(json!({"ok": true, "channel": id.to_string()}))
 }
 
 fn flood(shared: &Rc<Shared>, fields: &Map<String, Value>) -> Result<Value, String> {
@@ -206,6 +243,7 @@ pub(super) fn state(shared: &Shared) -> Value {
         "armed": shared.orders.borrow().names(clock::now()).collect::<Vec<_>>(),
         "sockets": sockets(&journal.sockets),
         "rest": journal.rest.iter().map(counted).collect::<Map<_, _>>(),
+        "slash": world.slash.state(),
         "violations": violations.collect::<Vec<_>>(),
         "channels": world.channels.values().map(|place| channel(&world, place)).collect::<Value>(),
         "events": journal.events().map(|happened| event(start, happened)).collect::<Value>(),

@@ -98,12 +98,20 @@ pub enum Deed {
     Status(u16),
     /// 429 for all routes of the bot.
     Global429,
-    /// 429 as Cloudflare sends it: HTML, no JSON.
-    Html429,
+    /// 429 for a resource, whoever asks.
+    Shared429,
+    /// 429 whose wait stands in its body only.
+    Bare429,
+    /// This HTTP status as Cloudflare sends it: HTML, no JSON.
+    Html(u16),
+    /// A refusal with this HTTP status and Discord's code.
+    Refuse(u16, u32),
     /// The call is never answered.
     Hang,
     /// The call is carried out; the connection ends without an answer.
     Cut,
+    /// The same, so often of a hundred; the others are answered.
+    CutSome(u32),
     /// This many IDENTIFYs remain, until the fault runs out.
     Remaining(u32),
     /// The privileged intents are switched off.
@@ -207,6 +215,10 @@ pub struct Args {
     pub bot: Option<u64>,
     /// REST faults hit every call, not only posted messages.
     pub all_routes: bool,
+    /// REST faults hit only calls that concern this channel.
+    pub channel: Option<u64>,
+    /// How often of a hundred a call is hit, where chance decides.
+    pub percent: Option<u32>,
 }
 
 /// The arguments by name, with what they mean.
@@ -221,6 +233,8 @@ pub const ARGS: &[(&str, &str)] = &[
     ("rate", "flooding messages per second; 0 is as fast as they are taken"),
     ("bot", "only the bot with this user id"),
     ("route", "all: REST faults hit every call, not only posted messages"),
+    ("channel", "REST faults hit only calls that concern the channel with this id"),
+    ("percent", "how often of a hundred answers are cut"),
 ];
 
 impl Args {
@@ -243,6 +257,8 @@ impl Args {
             "rate" => self.rate = number(key, value)?,
             "bot" => self.bot = number(key, value)?,
             "route" => self.all_routes = value == "all",
+            "channel" => self.channel = number(key, value)?,
+            "percent" => self.percent = number(key, value)?,
             _ => {
                 let known: Vec<_> = ARGS.iter().map(|(name, _)| *name).collect();
                 return Err(format!("no argument {key}; there are {}", known.join(", ")));
@@ -504,8 +520,40 @@ pub static FAULTS: &[Fault] = {
         row(
             "rest-429-html",
             "Cloudflare limits, in HTML",
-            (Rest, Html429),
+            (Rest, Html(429)),
             ONCE,
+            No,
+            (Delivered, 20),
+        ),
+        row(
+            "rest-429-shared",
+            "a channel is limited, whoever posts",
+            (Rest, Shared429),
+            Times(2),
+            No,
+            (Delivered, 20),
+        ),
+        row(
+            "rest-429-bare",
+            "the wait stands in the body only",
+            (Rest, Bare429),
+            Times(2),
+            No,
+            (Delivered, 20),
+        ),
+        row(
+            "rest-403-html",
+            "Cloudflare refuses, in HTML",
+            (Rest, Html(403)),
+            ONCE,
+            No,
+            (Delivered, 20),
+        ),
+        row(
+            "rest-502-html",
+            "Cloudflare finds no Discord",
+            (Rest, Html(502)),
+            Times(2),
             No,
             (Delivered, 20),
         ),
@@ -513,8 +561,47 @@ pub static FAULTS: &[Fault] = {
         row("rest-502", "posts fail with 502", (Rest, Status(502)), Times(2), No, (Delivered, 20)),
         row("rest-hang", "a post is never answered", (Rest, Hang), ONCE, No, (Delivered, 45)),
         row("rest-cut", "posts arrive, answers do not", (Rest, Cut), Times(2), No, (Delivered, 20)),
+        row(
+            "rest-cut-random",
+            "half of the answers do not arrive",
+            (Rest, CutSome(50)),
+            Cleared,
+            No,
+            (Delivered, 60),
+        ),
         row("rest-401", "a post is unauthorised", (Rest, Status(401)), ONCE, No, (Delivered, 10)),
-        row("rest-403", "a post is forbidden", (Rest, Status(403)), ONCE, No, (Unmoved, 10)),
+        row(
+            "rest-403",
+            "a post is forbidden: no permission",
+            (Rest, Refuse(403, 50_013)),
+            ONCE,
+            No,
+            (Unmoved, 10),
+        ),
+        row(
+            "rest-403-access",
+            "a post is forbidden: no access",
+            (Rest, Refuse(403, 50_001)),
+            ONCE,
+            No,
+            (Unmoved, 10),
+        ),
+        row(
+            "rest-404",
+            "the channel is gone",
+            (Rest, Refuse(404, 10_003)),
+            ONCE,
+            No,
+            (Unmoved, 10),
+        ),
+        row(
+            "rest-400",
+            "a post is malformed",
+            (Rest, Refuse(400, 50_035)),
+            ONCE,
+            No,
+            (Unmoved, 10),
+        ),
     ]
 };
 
@@ -546,6 +633,8 @@ impl Order {
         let deed = match (fault.deed, args) {
             (Deed::Close(_), Args { code: Some(code), .. }) => Deed::Close(code),
             (Deed::Status(_), Args { code: Some(status), .. }) => Deed::Status(status),
+            (Deed::Html(_), Args { code: Some(status), .. }) => Deed::Html(status),
+            (Deed::CutSome(_), Args { percent: Some(percent), .. }) => Deed::CutSome(percent),
             (Deed::Remaining(_), Args { remaining: Some(left), .. }) => Deed::Remaining(left),
             (Deed::BigGuild(_), Args { bytes: Some(bytes), .. }) => Deed::BigGuild(bytes),
             (deed, _) => deed,
@@ -598,10 +687,17 @@ impl Orders {
     }
 
     /// The first that is armed for `stage` and `bot`; it has one time less from now on.
-    pub fn take(&mut self, now: Instant, stage: Stage, bot: Option<u64>) -> Option<Order> {
+    pub fn take(
+        &mut self,
+        now: Instant,
+        stage: Stage,
+        bot: Option<u64>,
+        channel: Option<u64>,
+    ) -> Option<Order> {
         let fits = |order: &&mut Order| {
             let is_meant = order.args.bot.is_none() || order.args.bot == bot;
-            order.fault.stage == stage && is_meant && !order.is_over(now)
+            let is_here = order.args.channel.is_none() || order.args.channel == channel;
+            order.fault.stage == stage && is_meant && is_here && !order.is_over(now)
         };
         let order = self.0.iter_mut().find(fits)?;
         order.left = order.left.map(|left| left.saturating_sub(1));
@@ -663,7 +759,7 @@ mod tests {
         orders.arm(now, order("drop", Args::default())).unwrap();
         orders.arm(now, order("op7", Args { count: Some(2), ..Args::default() })).unwrap();
         let mut deeds = Vec::new();
-        while let Some(order) = orders.take(now, Stage::Live, None) {
+        while let Some(order) = orders.take(now, Stage::Live, None, None) {
             deeds.push(order.deed);
         }
         assert_eq!(deeds, [Deed::Drop, Deed::Reconnect, Deed::Reconnect]);
@@ -677,18 +773,18 @@ mod tests {
         let later = Instant(0) + Duration::from_secs(15);
         assert!(orders.look(Instant(0), Stage::Listen).is_some());
         assert!(orders.look(later, Stage::Listen).is_none());
-        assert!(orders.take(later, Stage::Resume, None).is_some());
+        assert!(orders.take(later, Stage::Resume, None, None).is_some());
         assert_eq!(orders.names(later).collect::<Vec<_>>(), ["no-resumed"]);
         orders.clear();
-        assert!(orders.take(later, Stage::Resume, None).is_none());
+        assert!(orders.take(later, Stage::Resume, None, None).is_none());
     }
 
     #[test]
     fn a_fault_for_one_bot_spares_the_others() {
         let mut orders = Orders::default();
         orders.arm(Instant(0), order("drop", Args { bot: Some(7), ..Args::default() })).unwrap();
-        assert!(orders.take(Instant(0), Stage::Live, Some(8)).is_none());
-        assert!(orders.take(Instant(0), Stage::Live, Some(7)).is_some());
+        assert!(orders.take(Instant(0), Stage::Live, Some(8), None).is_none());
+        assert!(orders.take(Instant(0), Stage::Live, Some(7), None).is_some());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod model;
 mod play;
 mod rest;
 mod session;
+mod slash;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ pub use faults::{Args, Fault, Sees};
 pub use journal::{Event, What};
 pub use watch::{Verdict, Watch};
 
-use crate::base::{Instant, limits};
+use crate::base::{Instant, Rng, limits};
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::server;
@@ -114,6 +115,7 @@ impl Sandbox {
             connections: Cell::new(0),
             sessions: Cell::new(0),
             changes: RefCell::default(),
+            rng: RefCell::new(Rng::new(1)),
             started: clock::now(),
         });
         for (listener, entrance) in [(main, Entrance::Main), (resume, Entrance::Resume)] {
@@ -175,6 +177,11 @@ pub struct Say {
     pub bot: String,
     /// The id of a message that it answers.
     pub reference: Option<u64>,
+    /// Said in the thread of this name below the channel, which is opened if need be; in the
+    /// channel itself if empty.
+    pub thread: String,
+    /// The author's roles from now on, unless `None`.
+    pub roles: Option<Vec<u64>>,
 }
 
 /// What a flood is made of.
@@ -290,6 +297,8 @@ struct Shared {
     sessions: Cell<u64>,
     /// One for each listener: something about faults has changed.
     changes: RefCell<Vec<Sender<()>>>,
+    /// Chance; the same in every run.
+    rng: RefCell<Rng>,
     started: Instant,
 }
 
@@ -320,7 +329,18 @@ impl Shared {
 
     /// The fault that is due at `stage`, if any; noted as played.
     fn take(&self, connection: u64, stage: Stage, bot: Option<u64>) -> Option<Order> {
-        let order = self.orders.borrow_mut().take(clock::now(), stage, bot)?;
+        self.take_in(connection, stage, bot, None)
+    }
+
+    /// The same for a call that concerns `channel`.
+    fn take_in(
+        &self,
+        connection: u64,
+        stage: Stage,
+        bot: Option<u64>,
+        channel: Option<u64>,
+    ) -> Option<Order> {
+        let order = self.orders.borrow_mut().take(clock::now(), stage, bot, channel)?;
         self.note(connection, bot, What::Played(order.fault.name));
         Some(order)
     }
@@ -414,16 +434,13 @@ impl Shared {
         let name = if say.author.is_empty() { "ann" } else { &say.author };
         let full = || "there are too many people or channels".to_owned();
         let author = self.world.borrow_mut().person(name).ok_or_else(full)?;
+        if let Some(roles) = &say.roles
+            && let Some(user) = self.world.borrow_mut().users.get_mut(&author)
+        {
+            user.roles.clone_from(roles);
+        }
         let bot = self.bot_called(&say.bot);
-        let channel = if say.direct {
-            let bot = bot.clone()?;
-            let opened = self.world(|world| world.direct(clock::wall(), bot, author));
-            opened.ok_or_else(full)?
-        } else {
-            let name = if say.channel.is_empty() { "general" } else { &say.channel };
-            let found = self.world.borrow().channel_called(name);
-            found.ok_or_else(|| format!("no channel {name}"))?
-        };
+        let channel = self.place(say, author)?;
         let content =
             if say.mention { format!("<@{}> {}", bot?, say.text) } else { say.text.clone() };
         let reference = say.reference;
@@ -432,6 +449,45 @@ impl Shared {
             Some(Posted::New(id) | Posted::Before(id)) => Ok((channel, id)),
             None => Err("no such channel".to_owned()),
         }
+    }
+
+    /// Where something is to be said.
+    fn place(&self, say: &Say, author: u64) -> Result<u64, String> {
+        let full = || "there are too many people or channels".to_owned();
+        if say.direct {
+            let bot = self.bot_called(&say.bot)?;
+            let opened = self.world(|world| world.direct(clock::wall(), bot, author));
+            return opened.ok_or_else(full);
+        }
+        let name = if say.channel.is_empty() { "general" } else { &say.channel };
+        let found = self.world.borrow().channel_called(name);
+        let channel = found.ok_or_else(|| format!("no channel {name}"))?;
+        if say.thread.is_empty() {
+            return Ok(channel);
+        }
+        let there = self.world.borrow().thread_called(channel, &say.thread);
+        let open = || self.world(|world| world.thread(clock::wall(), channel, &say.thread, None));
+        there.or_else(open).ok_or_else(full)
+    }
+
+    /// Somebody uses a slash command where `say` says; its text is the name, and what follows that
+    /// the first option. Gives the interaction's id.
+    fn slash(&self, say: &Say) -> Result<u64, String> {
+        let full = || "there are too many people or channels".to_owned();
+        let name = if say.author.is_empty() { "ann" } else { &say.author };
+        let author = self.world.borrow_mut().person(name).ok_or_else(full)?;
+        if let Some(roles) = &say.roles
+            && let Some(user) = self.world.borrow_mut().users.get_mut(&author)
+        {
+            user.roles.clone_from(roles);
+        }
+        let bot = self.bot_called(&say.bot)?;
+        let channel = self.place(say, author)?;
+        let text = say.text.trim_start_matches('/');
+        let (command, option) = text.split_once(' ').unwrap_or((text, ""));
+        let (command, option) = (command.to_owned(), option.to_owned());
+        let wanted = slash::Use { bot, author, channel, command, option };
+        self.world(|world| world.use_command(clock::wall(), &wanted)).ok_or_else(full)
     }
 
     /// The bot with this id or name; the one that identified last if `name` is empty.

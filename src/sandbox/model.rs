@@ -112,18 +112,28 @@ pub fn guild(world: &World, bot: &User) -> Value {
     value
 }
 
+/// One of `GET /users/@me/guilds`.
+#[must_use]
+pub fn partial_guild() -> Value {
+    json!({
+        "id": GUILD.to_string(), "name": "Sandbox", "icon": null, "banner": null, "owner": false,
+        "permissions": PERMISSIONS_ALL, "features": [],
+    })
+}
+
 /// A member object.
 #[must_use]
 pub fn member(of: &User) -> Value {
-    let mut value = bare_member();
+    let mut value = bare_member(of);
     value["user"] = user(of);
     value
 }
 
 /// A member object as a message's event carries it: its user is the author.
-fn bare_member() -> Value {
+fn bare_member(of: &User) -> Value {
     json!({
-        "nick": null, "avatar": null, "roles": [], "deaf": false, "mute": false, "flags": 0,
+        "nick": null, "avatar": null,
+        "roles": of.roles.iter().map(u64::to_string).collect::<Value>(), "deaf": false, "mute": false, "flags": 0,
         "joined_at": "2026-01-01T00:00:00.000000+00:00", "pending": false,
         "premium_since": null, "communication_disabled_until": null,
     })
@@ -210,7 +220,7 @@ pub fn message(world: &World, message: &Message, view: View) -> Value {
     }
     if view.event && !is_direct {
         value["guild_id"] = GUILD.to_string().into();
-        value["member"] = bare_member();
+        value["member"] = author.map_or(Value::Null, bare_member);
     }
     if let Some(reference) = message.reference {
         value["message_reference"] = json!({

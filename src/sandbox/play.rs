@@ -70,9 +70,13 @@ impl Connection {
             | Deed::Stall
             | Deed::Status(_)
             | Deed::Global429
-            | Deed::Html429
+            | Deed::Shared429
+            | Deed::Bare429
+            | Deed::Html(_)
+            | Deed::Refuse(..)
             | Deed::Hang
             | Deed::Cut
+            | Deed::CutSome(_)
             | Deed::Remaining(_)
             | Deed::NoIntents
             | Deed::Twin => Ok(()),

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::control;
-use super::faults::{Deed, Stage};
+use super::faults::{Deed, Order, Stage};
 use super::journal::What;
 use super::model::{self, View};
 use super::play;
+use super::slash::Late;
 use super::talk;
 use super::world::{Allowance, Draft, GUILD, Message, Page, Posted, World};
 use crate::base::limits;
@@ -46,6 +47,11 @@ const NOT_YOURS: Refused = refused(403, 50_005, "Cannot edit a message authored 
 const EMPTY: Refused = refused(400, 50_006, "Cannot send an empty message");
 const BAD_FORM: Refused = refused(400, 50_035, "Invalid Form Body");
 const BAD_JSON: Refused = refused(400, 50_109, "The request body contains invalid JSON.");
+const UNKNOWN_EMOJI: Refused = refused(400, 10_014, "Unknown Emoji");
+const UNKNOWN_INTERACTION: Refused = refused(404, 10_062, "Unknown interaction");
+const ANSWERED: Refused = refused(400, 40_060, "Interaction has already been acknowledged.");
+const HAS_THREAD: Refused =
+    refused(400, 160_004, "A thread has already been created for this message");
 const FULL: Refused = refused(400, 30_013, "Maximum number of channels reached");
 
 impl Refused {
@@ -77,6 +83,9 @@ async fn discord(shared: &Rc<Shared>, request: &Request, route: &[&str]) -> Resp
     if (request.method.as_str(), route) == ("GET", &["gateway"]) {
         return Response::json(200, json!({"url": shared.urls.gateway}).to_string());
     }
+    if let Some(response) = interaction(shared, request, route) {
+        return response.unwrap_or_else(Refused::response);
+    }
     let token = request.header("authorization").and_then(|value| value.strip_prefix("Bot "));
     let known = token.and_then(|token| shared.world.borrow_mut().bot(token));
     let Some(bot) = known else {
@@ -85,13 +94,9 @@ async fn discord(shared: &Rc<Shared>, request: &Request, route: &[&str]) -> Resp
     if !request.header("user-agent").is_some_and(|agent| agent.starts_with("DiscordBot (")) {
         shared.note(0, Some(bot), What::Violation("a User-Agent that Cloudflare may block"));
     }
-    let is_post = request.method == "POST" && matches!(route, ["channels", _, "messages"]);
-    let fault = match shared.look(Stage::Rest) {
-        Some(order) if is_post || order.args.all_routes => shared.take(0, Stage::Rest, Some(bot)),
-        _ => None,
-    };
+    let fault = due(shared, request, route, bot);
     if let Some(order) = fault
-        && order.deed != Deed::Cut
+        && !matches!(order.deed, Deed::Cut | Deed::CutSome(_))
     {
         return faulty(order.deed, order.args.seconds).await;
     }
@@ -100,10 +105,59 @@ async fn discord(shared: &Rc<Shared>, request: &Request, route: &[&str]) -> Resp
         return limited(calls.reset_after, true);
     }
     let mut response = routed(shared, request, route, bot).unwrap_or_else(Refused::response);
-    if fault.is_some() {
+    let is_cut = match fault.map(|order| order.deed) {
+        Some(Deed::CutSome(percent)) => shared.rng.borrow_mut().below(100) < u64::from(percent),
+        fault => fault.is_some(),
+    };
+    if is_cut {
         response.body = Body::Cut;
     }
     response
+}
+
+/// The fault that is played to this call.
+fn due(shared: &Shared, request: &Request, route: &[&str], bot: u64) -> Option<Order> {
+    let is_post = request.method == "POST" && matches!(route, ["channels", _, "messages"]);
+    let channel = match route {
+        ["channels", channel, ..] => channel.parse().ok(),
+        _ => None,
+    };
+    let order = shared.look(Stage::Rest)?;
+    let is_due = is_post || order.args.all_routes;
+    if is_due { shared.take_in(0, Stage::Rest, Some(bot), channel) } else { None }
+}
+
+/// The two routes of interactions, whose token is all they ask for. `None` if it is none of them.
+fn interaction(
+    shared: &Shared,
+    request: &Request,
+    route: &[&str],
+) -> Option<Result<Response, Refused>> {
+    let now = clock::wall();
+    let late = |late| match late {
+        Late::Answered => ANSWERED,
+        Late::Unknown => UNKNOWN_INTERACTION,
+        Late::NotYet => UNKNOWN_MESSAGE,
+    };
+    let body = || json_body(request);
+    match (request.method.as_str(), route) {
+        ("POST", ["interactions", id, token, "callback"]) => Some(body().and_then(|body| {
+            let id = id.parse().map_err(|_| UNKNOWN_INTERACTION)?;
+            let mut world = shared.world.borrow_mut();
+            world.slash.answer(now, id, token, &body).map_err(late)?;
+            Ok(Response::empty(204))
+        })),
+        ("PATCH", ["webhooks", _, token, "messages", "@original"]) => {
+            Some(body().and_then(|body| {
+                let content = body.get("content").and_then(Value::as_str).unwrap_or_default();
+                check_content(content)?;
+                let mut world = shared.world.borrow_mut();
+                let message = world.slash.edit(now, token, content).map_err(late)?;
+                Ok(Response::json(200, message.to_string()))
+            }))
+        }
+        _ => None,
+    }
 }
 
 /// The answer that a fault puts in place of the real one.
@@ -116,13 +170,27 @@ async fn faulty(deed: Deed, seconds: Option<u64>) -> Response {
             bucket(limited(retry_after, false), spent, 0)
         }
         Deed::Status(401) => refused(401, 0, "401: Unauthorized").response(),
-        Deed::Status(403) => refused(403, 50_013, "Missing Permissions").response(),
+        Deed::Refuse(status, code) => refused(status, code, "the sandbox refuses").response(),
         Deed::Status(status) => refused(status, 0, "the sandbox says no").response(),
         Deed::Global429 => limited(retry_after, true),
-        Deed::Html429 => {
+        Deed::Shared429 => {
+            let seconds = retry_after.as_secs_f64();
+            let body = json!({
+                "message": "The resource is being rate limited.", "retry_after": seconds,
+                "global": false,
+            });
+            Response::json(429, body.to_string())
+                .with("retry-after", seconds.ceil().to_string())
+                .with("x-ratelimit-scope", "shared")
+        }
+        Deed::Bare429 => {
+            let seconds = retry_after.as_secs_f64();
+            Response::json(429, json!({"message": "slow", "retry_after": seconds}).to_string())
+        }
+        Deed::Html(status) => {
             let page = b"<!doctype html><title>Access denied | Error 1015</title>".to_vec();
             let body = Body::Bytes(page);
-            Response { content_type: "text/html; charset=UTF-8", body, ..Response::empty(429) }
+            Response { content_type: "text/html; charset=UTF-8", body, ..Response::empty(status) }
                 .with("retry-after", retry_after.as_secs().to_string())
         }
         _ => {
@@ -155,9 +223,18 @@ fn routed(
         ("GET" | "PATCH", ["applications", "@me"]) | ("GET", ["oauth2", "applications", "@me"]) => {
             ok(application(shared, request, bot))
         }
-        // Commands are taken and forgotten.
-        ("PUT" | "GET", ["applications", _, .., "commands"]) => ok(json!([])),
-        ("POST", ["interactions", _, _, "callback"]) => Ok(Response::empty(204)),
+        ("PUT", ["applications", of, .., "commands"]) if *of == bot.to_string() => {
+            let commands = json_body(request)?;
+            if !commands.is_array() {
+                return Err(BAD_FORM);
+            }
+            shared.world.borrow_mut().slash.deploy(bot, commands.clone());
+            ok(commands)
+        }
+        ("GET", ["applications", of, .., "commands"]) if *of == bot.to_string() => {
+            ok(shared.world.borrow().slash.commands(bot))
+        }
+        ("GET", ["users", "@me", "guilds"]) => ok(json!([model::partial_guild()])),
         ("POST", ["users", "@me", "channels"]) => {
             let with = id(json_body(request)?.get("recipient_id")).ok_or(BAD_FORM)?;
             let opened = shared.world(|world| world.direct(clock::wall(), bot, with));
@@ -188,6 +265,10 @@ fn routed(
             match rest {
                 [] => ok(value),
                 ["channels"] => ok(value["channels"].take()),
+                ["members", id] if id.parse() != Ok(bot) => {
+                    let member = id.parse().ok().and_then(|id: u64| world.users.get(&id));
+                    ok(model::member(member.ok_or(UNKNOWN_USER)?))
+                }
                 ["members", ..] => ok(model::member(user)),
                 _ => Err(NOT_FOUND),
             }
@@ -256,8 +337,9 @@ fn in_channel(
         }
         (method @ ("PUT" | "DELETE"), ["messages", id, "reactions", emoji, "@me"]) => {
             let (id, on) = (parse(id)?, method == "PUT");
+            let emoji = emoji_of(emoji).ok_or(UNKNOWN_EMOJI)?;
             shared
-                .world(|world| world.react(bot, channel, id, emoji, on))
+                .world(|world| world.react(bot, channel, id, &emoji, on))
                 .ok_or(UNKNOWN_MESSAGE)?;
             Ok(Response::empty(204))
         }
@@ -269,6 +351,9 @@ fn in_channel(
         ("POST", ["messages", id, "threads"]) => {
             let id = parse(id)?;
             shared.world.borrow().message(channel, id).ok_or(UNKNOWN_MESSAGE)?;
+            if shared.world.borrow().channels.contains_key(&id) {
+                return Err(HAS_THREAD);
+            }
             thread(shared, request, channel, Some(id))
         }
         _ => Err(NOT_FOUND),
@@ -387,6 +472,30 @@ fn json_body(request: &Request) -> Result<Value, Refused> {
     serde_json::from_slice(&request.body).map_err(|_| BAD_JSON)
 }
 
+/// The emoji that a segment of a path names: a Unicode one, or `name:id`. `None` if it is neither,
+/// or not percent-encoded.
+fn emoji_of(segment: &str) -> Option<String> {
+    if !segment.is_ascii() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        bytes.push(match byte {
+            b'%' => u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?,
+            byte => byte,
+        });
+    }
+    let emoji = String::from_utf8(bytes).ok()?;
+    let is_own = emoji.split_once(':').is_some_and(|(name, id)| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !name.is_empty() && name.chars().all(is_word) && id.parse::<u64>().is_ok()
+    });
+    let is_sign = !emoji.is_ascii() && emoji.len() <= 64 && !emoji.contains(char::is_alphabetic);
+    (is_own || is_sign).then_some(emoji)
+}
+
 /// An id in JSON: a string, or a number from sloppy clients.
 fn id(value: Option<&Value>) -> Option<u64> {
     let value = value?;
@@ -444,6 +553,22 @@ mod tests {
         assert_eq!(files, [("a.txt".to_owned(), 8)]);
         let (nothing, files) = multipart(b"rubbish", "x").unwrap();
         assert_eq!((nothing, files.len()), (json!({}), 0));
+    }
+
+    #[test]
+    fn an_emoji_is_a_sign_or_a_name_with_an_id() {
+        for (segment, emoji) in [
+            ("%F0%9F%A6%80", Some("🦀")),
+            ("1%EF%B8%8F%E2%83%A3", Some("1\u{fe0f}\u{20e3}")),
+            ("party%3A41", Some("party:41")),
+            ("party", None),
+            ("%C3%A4", None),
+            ("🦀", None),
+            ("%F0%9F", None),
+            ("%zz", None),
+        ] {
+            assert_eq!(emoji_of(segment).as_deref(), emoji, "{segment}");
+        }
     }
 
     #[test]

@@ -581,14 +581,27 @@ fn rest_goes_wrong_as_faults_say() {
             ("rest-502", 502),
             ("rest-401", 401),
             ("rest-403", 403),
+            ("rest-403-access", 403),
+            ("rest-404", 404),
+            ("rest-400", 400),
+            ("rest-403-html", 403),
+            ("rest-502-html", 502),
+            ("rest-429-shared", 429),
         ] {
             inject_with(&handle, name, Args { count: Some(1), ..Args::default() });
             let (got, head, body) = post(&handle, name).await;
             assert_eq!(got, status, "{name}");
-            assert_eq!(status == 429, head.contains("retry-after: 1"), "{name}");
+            let is_html = name.ends_with("html");
+            assert_eq!(status == 429 || is_html, head.contains("retry-after: 1"), "{name}");
             assert_eq!(body["global"] == true, name == "rest-429-global");
-            assert_eq!(body.is_null(), name == "rest-429-html", "{name}");
+            assert_eq!(body.is_null(), is_html, "{name}");
         }
+        inject_with(&handle, "rest-429-bare", Args { count: Some(1), ..Args::default() });
+        let (status, head, body) = post(&handle, "bare").await;
+        assert_eq!((status, head.contains("retry-after")), (429, false));
+        assert_eq!(body["retry_after"], 1.0);
+        let elsewhere = Args { channel: Some(world::RANDOM), ..Args::default() };
+        inject_with(&handle, "rest-404", elsewhere);
         inject_with(&handle, "rest-hang", Args { count: Some(1), ..Args::default() });
         let soon = clock::now() + Duration::from_millis(50);
         assert!(clock::timeout(soon, post(&handle, "hang")).await.is_none());
@@ -760,5 +773,76 @@ fn events_tell_what_happens() {
         let expected = ["connected", "hello", "identify", "ready", "armed", "played", "closed"];
         assert_eq!(names, expected);
         let _ = client.tcp.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+#[test]
+fn threads_reactions_files_and_commands_are_taken_and_remembered() {
+    with(|handle| async move {
+        let (mut client, _) = Client::identified(&handle).await;
+        let (_, id) = handle.say(&Say { text: "hi".into(), ..Say::default() }).unwrap();
+        client.event("MESSAGE_CREATE").await;
+        let message = format!("/api/channels/{}/messages/{id}", world::GENERAL);
+        let threads = format!("{message}/threads");
+        let (status, _, thread) = call(&handle, "POST", &threads, json!({"name": "more"})).await;
+        assert_eq!((status, &thread["id"]), (201, &json!(id.to_string())));
+        client.event("THREAD_CREATE").await;
+        let again = call(&handle, "POST", &threads, json!({"name": "more"})).await;
+        assert_eq!((again.0, &again.2["code"]), (400, &json!(160_004)));
+        let react = |emoji: &str| format!("{message}/reactions/{emoji}/@me");
+        let (status, ..) = call(&handle, "PUT", &react("%F0%9F%A6%80"), Value::Null).await;
+        assert_eq!(status, 204);
+        let (.., refused) = call(&handle, "PUT", &react("crab"), Value::Null).await;
+        assert_eq!(refused["code"], 10_014);
+        let me = call(&handle, "GET", "/api/users/@me", Value::Null).await.2;
+        let commands = format!("/api/applications/{}/commands", me["id"].as_str().unwrap());
+        let why = json!([{"name": "why", "description": "why"}]);
+        assert_eq!(call(&handle, "PUT", &commands, why.clone()).await.0, 200);
+        assert_eq!(call(&handle, "GET", &commands, Value::Null).await.2, why);
+        let guilds = call(&handle, "GET", "/api/users/@me/guilds", Value::Null).await.2;
+        assert_eq!(guilds[0]["id"], world::GUILD.to_string());
+        let general = &state(&handle)["channels"][0]["messages"][0];
+        assert_eq!(general["reactions"], json!(["\u{1f980}"]));
+    });
+}
+
+#[test]
+fn a_slash_command_is_heard_answered_and_seen() {
+    with(|handle| async move {
+        let (mut client, _) = Client::identified(&handle).await;
+        let slash = json!({"text": "why 42", "author": "zoe", "roles": "5,6"});
+        assert_eq!(call(&handle, "POST", "/_sandbox/slash", slash).await.0, 200);
+        let heard = client.event("INTERACTION_CREATE").await;
+        assert_eq!(heard["data"]["name"], "why");
+        assert_eq!(heard["data"]["options"][0]["value"], "42");
+        assert_eq!(heard["member"]["roles"], json!(["5", "6"]));
+        let text = |key: &str| heard[key].as_str().unwrap();
+        let (id, token) = (text("id"), text("token"));
+        let path = format!("/api/interactions/{id}/{token}/callback");
+        let deferred = json!({"type": 5, "data": {"flags": 64}});
+        assert_eq!(call_as(&handle, "bad", "POST", &path, deferred).await.0, 204);
+        let path = format!("/api/webhooks/{}/{token}/messages/@original", text("application_id"));
+        let (status, ..) = call_as(&handle, "bad", "PATCH", &path, json!({"content": "so"})).await;
+        assert_eq!(status, 200);
+        let seen = &state(&handle)["slash"]["interactions"][0];
+        assert_eq!((&seen["content"], &seen["ephemeral"]), (&json!("so"), &json!(true)));
+    });
+}
+
+#[test]
+fn roles_threads_and_further_channels_are_said_with_a_message() {
+    with(|handle| async move {
+        let (mut client, _) = Client::identified(&handle).await;
+        let made = call(&handle, "POST", "/_sandbox/channel", json!({"name": "support"})).await;
+        assert_eq!(client.event("CHANNEL_CREATE").await["name"], "support");
+        let said = json!({"text": "hi", "channel": "support", "thread": "t", "roles": "7"});
+        assert_eq!(call(&handle, "POST", "/_sandbox/say", said.clone()).await.0, 200);
+        let thread = client.event("THREAD_CREATE").await;
+        assert_eq!((&thread["name"], &thread["parent_id"]), (&json!("t"), &made.2["channel"]));
+        let message = client.event("MESSAGE_CREATE").await;
+        assert_eq!(message["channel_id"], thread["id"]);
+        assert_eq!(message["member"]["roles"], json!(["7"]));
+        call(&handle, "POST", "/_sandbox/say", said).await;
+        assert_eq!(client.event("MESSAGE_CREATE").await["channel_id"], thread["id"]);
     });
 }

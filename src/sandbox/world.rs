@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::model;
 use super::session::{Session, Sessions, intents};
+use super::slash::Slash;
 use crate::base::{Instant, Wall, limits};
 
 /// The one guild.
@@ -38,6 +39,8 @@ pub struct User {
     pub bot: bool,
     /// A bot's application flags, which say what intents its portal page allows.
     pub flags: u64,
+    /// Roles in the guild.
+    pub roles: Vec<u64>,
 }
 
 /// What kind of a place a channel is.
@@ -149,6 +152,8 @@ pub struct World {
     pub channels: BTreeMap<u64, Channel>,
     /// What each bot has yet to be told.
     pub sessions: Sessions,
+    /// Slash commands.
+    pub slash: Slash,
     /// By bot and channel (0: all calls): calls of the running period, and when it ends.
     buckets: BTreeMap<(u64, u64), (u32, Instant)>,
     last_id: u64,
@@ -164,6 +169,7 @@ impl Default for World {
             users: BTreeMap::new(),
             channels: BTreeMap::from([channel(GENERAL, "general"), channel(RANDOM, "random")]),
             sessions: Sessions::default(),
+            slash: Slash::default(),
             buckets: BTreeMap::new(),
             last_id: 0,
         };
@@ -198,7 +204,8 @@ impl World {
             if self.users.len() >= limits::SANDBOX_USERS_MAX {
                 return None;
             }
-            self.users.insert(id, User { id, name, bot, flags: model::FLAGS_ALL });
+            self.users
+                .insert(id, User { id, name, bot, flags: model::FLAGS_ALL, roles: Vec::new() });
         }
         Some(id)
     }
@@ -225,6 +232,31 @@ impl World {
         self.add_channel(now, String::new(), kind)
     }
 
+    /// The thread called `name` below `parent`.
+    #[must_use]
+    pub fn thread_called(&self, parent: u64, name: &str) -> Option<u64> {
+        let kind = Kind::Thread { parent };
+        let mut all = self.channels.values();
+        all.find(|place| place.kind == kind && place.name == name).map(|place| place.id)
+    }
+
+    /// One more text channel, or the one of this name.
+    pub fn text_channel(&mut self, now: Wall, name: &str) -> Option<u64> {
+        if let Some(id) = self.channel_called(name) {
+            return Some(id);
+        }
+        let id = self.add_channel(now, name.to_owned(), Kind::Text)?;
+        self.tell_channel("CHANNEL_CREATE", id);
+        Some(id)
+    }
+
+    fn tell_channel(&mut self, name: &'static str, id: u64) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let data: Rc<str> = model::channel(self, channel).to_string().into();
+        let sees = |session: &Session| is_in_guild(session, intents::GUILDS);
+        self.sessions.dispatch(name, |session| sees(session).then(|| data.clone()));
+    }
+
     /// A new thread called `name` in `parent`; with `id` if it hangs on that message.
     pub fn thread(&mut self, now: Wall, parent: u64, name: &str, id: Option<u64>) -> Option<u64> {
         let kind = Kind::Thread { parent };
@@ -233,9 +265,7 @@ impl World {
             Some(id) => self.insert_channel(id, name.to_owned(), kind),
             None => self.add_channel(now, name.to_owned(), kind),
         }?;
-        let data: Rc<str> = model::channel(self, self.channels.get(&created)?).to_string().into();
-        let sees = |session: &Session| is_in_guild(session, intents::GUILDS);
-        self.sessions.dispatch("THREAD_CREATE", |session| sees(session).then(|| data.clone()));
+        self.tell_channel("THREAD_CREATE", created);
         Some(created)
     }
 
@@ -347,11 +377,13 @@ impl World {
         if on && message.reactions.len() < limits::SANDBOX_USERS_MAX {
             message.reactions.push((emoji.to_owned(), user));
         }
-        let data = json!({
+        let mut data = json!({
             "user_id": user.to_string(), "channel_id": channel.to_string(),
-            "message_id": id.to_string(), "emoji": {"id": null, "name": emoji}, "burst": false,
-            "type": 0,
+            "message_id": id.to_string(), "burst": false, "type": 0,
         });
+        let (name, own) = emoji.split_once(':').unwrap_or((emoji, ""));
+        let own = (!own.is_empty()).then_some(own);
+        data["emoji"] = json!({"id": own, "name": name});
         let name = if on { "MESSAGE_REACTION_ADD" } else { "MESSAGE_REACTION_REMOVE" };
         self.tell(name, kind, data, intents::GUILD_REACTIONS, intents::DIRECT_REACTIONS);
         Some(())

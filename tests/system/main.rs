@@ -20,5 +20,6 @@ mod peers;
 mod proxy;
 mod recover;
 mod replies;
+mod rest;
 mod restart;
 mod start;

@@ -158,6 +158,10 @@ fn whatever_rest_does_a_message_is_answered_exactly_once() {
         ("rest-429", json!({"count": 2})),
         ("rest-429-global", json!({"count": 1})),
         ("rest-429-html", json!({"count": 1})),
+        ("rest-429-shared", json!({"count": 2})),
+        ("rest-429-bare", json!({"count": 2})),
+        ("rest-403-html", json!({"count": 1})),
+        ("rest-502-html", json!({"count": 2})),
         ("rest-401", json!({"count": 1})),
     ];
     std::thread::scope(|scope| {

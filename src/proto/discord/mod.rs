@@ -4,4 +4,5 @@ pub mod close;
 pub mod gateway;
 pub mod intents;
 pub mod model;
+mod places;
 pub mod rest;

@@ -5,12 +5,14 @@
 //! else is passed over, whatever its size. Discord promises no order of `op`, `s`, `t` and `d`, so
 //! every field is collected first, and only then is said what the message was.
 
+use super::places::Places;
 use crate::base::limits;
 use crate::proto::json::{Capture, Fault, Sink, Token, Tokenizer};
 use std::fmt;
 use std::time::Duration;
 
 use super::gateway::{Dispatch, Signal};
+pub use super::places::Place;
 
 /// The events that anybody here tells apart.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -25,6 +27,10 @@ pub enum Kind {
     GuildCreate,
     /// `GUILD_DELETE`
     GuildDelete,
+    /// `CHANNEL_CREATE`, `CHANNEL_UPDATE`, `THREAD_CREATE`, `THREAD_UPDATE`
+    ChannelSet,
+    /// `CHANNEL_DELETE`, `THREAD_DELETE`
+    ChannelDelete,
     /// `INTERACTION_CREATE`
     InteractionCreate,
     /// Any other, or no dispatch.
@@ -46,6 +52,12 @@ pub struct Message<'a> {
     pub author: u64,
     /// What the author is shown as.
     pub author_name: &'a str,
+    /// The author's roles in the guild, as many as are kept.
+    pub roles: &'a [u64],
+    /// Of a thread, the channel around it, as far as that is known.
+    pub parent: Option<u64>,
+    /// The name of the channel, or of the one around the thread, as far as that is known.
+    pub channel_name: Option<&'a str>,
     /// Whether a program wrote it: a bot or a webhook.
     pub from_bot: bool,
     /// Whether it mentions us or answers a message of ours.
@@ -66,6 +78,36 @@ pub struct Message<'a> {
     pub has_more: bool,
 }
 
+/// A slash command that somebody uses ("Receiving and Responding"). It has no `Debug`: the token
+/// lets anybody answer in our name for a while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Interaction<'a> {
+    /// Its id.
+    pub id: u64,
+    /// What answers to it are sent with.
+    pub token: &'a str,
+    /// The application that it is meant for: ours.
+    pub application: u64,
+    /// The command's name.
+    pub command: &'a str,
+    /// The first option's value; empty if there is none.
+    pub option: &'a str,
+    /// Where it was used.
+    pub channel: u64,
+    /// The server (guild) of that channel; `None` in a direct message.
+    pub guild: Option<u64>,
+    /// Of a thread, the channel around it, as far as that is known.
+    pub parent: Option<u64>,
+    /// The name of the channel, or of the one around the thread, as far as that is known.
+    pub channel_name: Option<&'a str>,
+    /// Who used it.
+    pub author: u64,
+    /// What they are shown as.
+    pub author_name: &'a str,
+    /// Their roles in the guild, as many as are kept.
+    pub roles: &'a [u64],
+}
+
 /// Reads the gateway messages of one connection, one after the other, in windows.
 pub struct Decoder {
     tokenizer: Tokenizer,
@@ -74,7 +116,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder; the only allocation.
+    /// A decoder, and what it remembers of channels; the only allocations.
     #[must_use]
     pub fn new() -> Box<Self> {
         Box::new(Decoder {
@@ -105,6 +147,20 @@ impl Decoder {
     /// The message is complete, or was given up; the answers below hold until the next begins.
     pub fn end(&mut self) {
         self.fault = self.tokenizer.finish(&mut self.fields).err();
+        if self.fault.is_none() {
+            self.fields.learn_channel();
+        }
+    }
+
+    /// What is known of a channel or thread.
+    #[must_use]
+    pub fn place(&self, channel: u64) -> Option<Place<'_>> {
+        self.fields.places.get(channel)
+    }
+
+    /// Learns of a channel by another way than the gateway.
+    pub fn learn(&mut self, channel: u64, name: &str, parent: Option<u64>) {
+        self.fields.places.learn(channel, name, parent);
     }
 
     /// What the gateway machine is to hear. Of an event that could not be read to its end, the
@@ -159,14 +215,17 @@ impl Decoder {
             return None;
         }
         let fields = &self.fields;
-        let names = [&fields.global_name, &fields.username];
-        let name = names.into_iter().map(Capture::as_str).find(|name| !name.is_empty());
+        let channel = fields.number(Node::Channel)?;
+        let (parent, channel_name) = fields.around(channel);
         Some(Message {
             id: fields.number(Node::Id)?,
-            channel: fields.number(Node::Channel)?,
+            channel,
+            parent,
+            channel_name,
+            roles: &fields.roles,
             guild: fields.number(Node::Guild),
             author: fields.number(Node::AuthorId)?,
-            author_name: name.unwrap_or_default(),
+            author_name: fields.author_name(),
             from_bot: fields.bot || fields.number(Node::Webhook).is_some(),
             mentions_us: fields.mentions_us,
             reply_to: fields.number(Node::ReferenceId),
@@ -175,6 +234,34 @@ impl Decoder {
             text_cut: fields.content.is_cut(),
             nonce: Some(fields.nonce.as_str()).filter(|nonce| !nonce.is_empty()),
             has_more: fields.has_more,
+        })
+    }
+
+    /// The slash command that somebody used, if the event is one and was read to its end.
+    #[must_use]
+    pub fn interaction(&self) -> Option<Interaction<'_>> {
+        let fields = &self.fields;
+        let is_command = fields.number(Node::Type) == Some(APPLICATION_COMMAND);
+        if self.fault.is_some() || self.kind() != Kind::InteractionCreate || !is_command {
+            return None;
+        }
+        let channel = fields.number(Node::Channel)?;
+        let (parent, channel_name) = fields.around(channel);
+        let token = Some(&fields.token).filter(|token| !token.is_cut())?.as_str();
+        Some(Interaction {
+            id: fields.number(Node::Id)?,
+            token: Some(token).filter(|token| !token.is_empty())?,
+            application: fields.number(Node::Recipient)?,
+            command: fields.command.as_str(),
+            option: fields.option.as_str(),
+            channel,
+            guild: fields.number(Node::Guild),
+            parent,
+            channel_name,
+            // In a guild the member has a user, elsewhere there is only a user.
+            author: fields.number(Node::AuthorId).or(fields.number(Node::UserId))?,
+            author_name: fields.author_name(),
+            roles: &fields.roles,
         })
     }
 
@@ -221,6 +308,10 @@ impl Kind {
             "MESSAGE_CREATE" => Kind::MessageCreate,
             "GUILD_CREATE" => Kind::GuildCreate,
             "GUILD_DELETE" => Kind::GuildDelete,
+            "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE" | "THREAD_UPDATE" => {
+                Kind::ChannelSet
+            }
+            "CHANNEL_DELETE" | "THREAD_DELETE" => Kind::ChannelDelete,
             "INTERACTION_CREATE" => Kind::InteractionCreate,
             _ => Kind::Other,
         }
@@ -268,10 +359,39 @@ enum Node {
     Referenced,
     ReferencedAuthor,
     ReferencedAuthorId,
+    Member,
+    /// Of a member, who it is: only interactions say so here.
+    MemberUser,
+    Roles,
+    Role,
+    // Of an interaction.
+    Token,
+    /// The application that an interaction is meant for.
+    Recipient,
+    Command,
+    CommandName,
+    Options,
+    CommandOption,
+    OptionValue,
+    // Of a channel, by itself or in a list.
+    Name,
+    Parent,
+    Places,
+    OnePlace,
+    PlaceId,
+    PlaceName,
+    PlaceParent,
+    PlaceType,
     /// A list of what a message may hold beside its text.
     Extras,
     Extra,
 }
+
+/// The type of interactions that are slash commands or context menus.
+const APPLICATION_COMMAND: u64 = 2;
+/// Types of channels that are threads ("Channel Types"): what is around them is a channel. Around
+/// others it is a category.
+const THREADS: [u64; 3] = [10, 11, 12];
 
 impl Node {
     const COUNT: usize = Node::Extra as usize + 1;
@@ -285,6 +405,18 @@ impl Node {
             (Node::Envelope, b"t") => Node::Event,
             (Node::Envelope, b"d") => Node::Data,
             (Node::User, b"id") => Node::UserId,
+            (Node::User | Node::MemberUser, b"username") => Node::Username,
+            (Node::User | Node::MemberUser, b"global_name") => Node::GlobalName,
+            (Node::MemberUser, b"id") => Node::AuthorId,
+            (Node::Member, b"user") => Node::MemberUser,
+            (Node::Member, b"roles") => Node::Roles,
+            (Node::Command, b"name") => Node::CommandName,
+            (Node::Command, b"options") => Node::Options,
+            (Node::CommandOption, b"value") => Node::OptionValue,
+            (Node::OnePlace, b"id") => Node::PlaceId,
+            (Node::OnePlace, b"name") => Node::PlaceName,
+            (Node::OnePlace, b"parent_id") => Node::PlaceParent,
+            (Node::OnePlace, b"type") => Node::PlaceType,
             (Node::Application, b"id") => Node::ApplicationId,
             (Node::Application, b"flags") => Node::ApplicationFlags,
             (Node::Author, b"id") => Node::AuthorId,
@@ -320,6 +452,13 @@ impl Node {
             b"attachments" | b"embeds" | b"components" | b"sticker_items"
             | b"message_snapshots" => Node::Extras,
             b"poll" => Node::Extra,
+            b"member" => Node::Member,
+            b"token" => Node::Token,
+            b"application_id" => Node::Recipient,
+            b"data" => Node::Command,
+            b"name" => Node::Name,
+            b"parent_id" => Node::Parent,
+            b"channels" | b"threads" => Node::Places,
             _ => Node::Other,
         }
     }
@@ -329,6 +468,9 @@ impl Node {
         match self {
             Node::Mentions => Node::Mention,
             Node::Extras => Node::Extra,
+            Node::Roles => Node::Role,
+            Node::Options => Node::CommandOption,
+            Node::Places => Node::OnePlace,
             _ => Node::Other,
         }
     }
@@ -339,6 +481,10 @@ impl Node {
             Node::Data => Node::Envelope,
             Node::Mention => Node::Mentions,
             Node::ReferencedAuthor => Node::Referenced,
+            Node::MemberUser | Node::Roles => Node::Member,
+            Node::Options => Node::Command,
+            Node::CommandOption => Node::Options,
+            Node::OnePlace => Node::Places,
             Node::Envelope | Node::Outside => Node::Outside,
             _ => Node::Data,
         }
@@ -356,11 +502,16 @@ impl Node {
                 | Node::Reference
                 | Node::Referenced
                 | Node::ReferencedAuthor
+                | Node::Member
+                | Node::MemberUser
+                | Node::Command
+                | Node::CommandOption
+                | Node::OnePlace
         )
     }
 
     fn is_list(self) -> bool {
-        matches!(self, Node::Mentions | Node::Extras)
+        matches!(self, Node::Mentions | Node::Extras | Node::Roles | Node::Options | Node::Places)
     }
 }
 
@@ -392,6 +543,16 @@ struct Fields {
     username: Capture<{ limits::NAME_BYTES_MAX }>,
     global_name: Capture<{ limits::NAME_BYTES_MAX }>,
     nonce: Capture<{ limits::NONCE_CHARS_MAX * 4 }>,
+    roles: heapless::Vec<u64, { limits::ROLES_MAX }>,
+    token: Capture<{ limits::INTERACTION_TOKEN_BYTES_MAX }>,
+    command: Capture<{ limits::NAME_BYTES_MAX }>,
+    option: Capture<{ limits::COMMAND_OPTION_BYTES_MAX }>,
+    /// Whether the first option has been read.
+    has_option: bool,
+    /// The name of the channel at hand.
+    place_name: Capture<{ limits::PLACE_NAME_BYTES_MAX }>,
+    /// Outlives the message.
+    places: Places,
     content: Capture<{ limits::TEXT_BYTES_MAX }>,
 }
 
@@ -415,6 +576,13 @@ impl Fields {
             username: Capture::new(),
             global_name: Capture::new(),
             nonce: Capture::new(),
+            roles: heapless::Vec::new(),
+            token: Capture::new(),
+            command: Capture::new(),
+            option: Capture::new(),
+            has_option: false,
+            place_name: Capture::new(),
+            places: Places::new(),
             content: Capture::new(),
         }
     }
@@ -437,6 +605,12 @@ impl Fields {
         self.username.clear();
         self.global_name.clear();
         self.nonce.clear();
+        self.roles.clear();
+        self.token.clear();
+        self.command.clear();
+        self.option.clear();
+        self.has_option = false;
+        self.place_name.clear();
         self.content.clear();
     }
 
@@ -448,13 +622,64 @@ impl Fields {
         self.has_more |= self.next == Node::Extra;
         if known {
             self.place = self.next;
+            if self.place == Node::OnePlace {
+                self.place_name.clear();
+                for node in [Node::PlaceId, Node::PlaceParent, Node::PlaceType] {
+                    self.numbers[node as usize] = None;
+                }
+            }
             self.next = self.place.element();
         } else {
             self.skipped = 1;
         }
     }
 
+    /// What is around `channel`, and the name that rules know it by.
+    fn around(&self, channel: u64) -> (Option<u64>, Option<&str>) {
+        let Some(place) = self.places.get(channel) else { return (None, None) };
+        let named = match place.parent {
+            Some(parent) => self.places.get(parent),
+            None => Some(place),
+        };
+        let name = named.map(|named| named.name).filter(|name| !name.is_empty());
+        (place.parent, name)
+    }
+
+    fn author_name(&self) -> &str {
+        let names = [&self.global_name, &self.username];
+        names.into_iter().map(Capture::as_str).find(|name| !name.is_empty()).unwrap_or_default()
+    }
+
+    /// The message was about one channel.
+    fn learn_channel(&mut self) {
+        let Some(id) = self.number(Node::Id) else { return };
+        match self.kind {
+            Kind::ChannelSet => {
+                let (parent, kind) = (self.number(Node::Parent), self.number(Node::Type));
+                self.learn(id, parent, kind);
+            }
+            Kind::ChannelDelete => self.places.forget(id),
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, id: u64, parent: Option<u64>, kind: Option<u64>) {
+        let is_thread = kind.is_some_and(|kind| THREADS.contains(&kind));
+        let name = if self.place_name.is_cut() { "" } else { self.place_name.as_str() };
+        self.places.learn(id, name, parent.filter(|_| is_thread));
+    }
+
     fn leave(&mut self) {
+        if self.place == Node::OnePlace
+            && let Some(id) = self.number(Node::PlaceId)
+        {
+            // A guild has thousands of them in one message: each is learnt as it ends.
+            let (parent, kind) = (self.number(Node::PlaceParent), self.number(Node::PlaceType));
+            self.learn(id, parent, kind);
+        }
+        if self.place == Node::CommandOption {
+            self.has_option = true;
+        }
         self.place = self.place.parent();
         self.next = self.place.element();
     }
@@ -468,6 +693,11 @@ impl Fields {
             Node::Username => self.username.push(part, last),
             Node::GlobalName => self.global_name.push(part, last),
             Node::Nonce => self.nonce.push(part, last),
+            Node::Token => self.token.push(part, last),
+            Node::CommandName => self.command.push(part, last),
+            Node::OptionValue if !self.has_option => self.option.push(part, last),
+            Node::OptionValue => {}
+            Node::Name | Node::PlaceName => self.place_name.push(part, last),
             Node::Event => {
                 self.event.push(part, last);
                 if last {
@@ -487,6 +717,12 @@ impl Fields {
         self.numbers[self.next as usize] = number;
         if matches!(self.next, Node::MentionId | Node::ReferencedAuthorId) {
             self.mentions_us |= number.is_some() && number == self.me;
+        }
+        if self.next == Node::Role
+            && let Some(role) = number
+        {
+            // Those that find no room could only have let in who is refused now.
+            let _ = self.roles.push(role);
         }
     }
 }
@@ -566,6 +802,9 @@ mod tests {
             guild: Some(1_090_000_000_000_000_001),
             author: 700_000_000_000_000_001,
             author_name: "Ada Löwe 🦁",
+            roles: message.roles,
+            parent: None,
+            channel_name: None,
             from_bot: false,
             mentions_us: true,
             reply_to: None,
@@ -708,6 +947,9 @@ mod tests {
             guild: None,
             author: 3,
             author_name: "",
+            roles: &[],
+            parent: None,
+            channel_name: None,
             from_bot: false,
             mentions_us: false,
             reply_to: None,
@@ -749,6 +991,87 @@ mod tests {
         let message = decoder.message().unwrap();
         assert_eq!((message.text.len(), message.text_cut), (limits::TEXT_BYTES_MAX, true));
         assert_eq!(message.nonce, Some("12"));
+    }
+
+    const COMMAND: &str = r#"{"id":"11","application_id":"6","type":2,"token":"sec.ret",
+        "data":{"id":"1","name":"why","type":1,"options":[{"name":"id","type":3,"value":"42"},
+        {"name":"x","value":"43"}]},"guild_id":"8","channel_id":"9","channel":{"id":"9","type":0,
+        "name":"not read"},"member":{"user":{"id":"5","username":"ada","global_name":"Ada"},
+        "roles":["3","4"]},"version":1}"#;
+
+    #[test]
+    fn a_slash_command_is_read_wherever_it_is_cut() {
+        let document = dispatch("INTERACTION_CREATE", COMMAND);
+        for window in (1..40).chain([1460]) {
+            let decoder = decode_in(&document, window);
+            let heard = decoder.interaction().unwrap();
+            assert_eq!((heard.id, heard.application, heard.token), (11, 6, "sec.ret"));
+            assert_eq!((heard.command, heard.option), ("why", "42"));
+            assert_eq!((heard.channel, heard.guild), (9, Some(8)));
+            assert_eq!((heard.author, heard.author_name, heard.roles), (5, "Ada", &[3, 4][..]));
+            assert!(!format!("{decoder:?}").contains("sec.ret"));
+        }
+        let direct = r#"{"id":"11","application_id":"6","type":2,"token":"t","channel_id":"9",
+            "data":{"name":"status"},"user":{"id":"5","username":"ada"}}"#;
+        let decoder = decode(&dispatch("INTERACTION_CREATE", direct));
+        let heard = decoder.interaction().unwrap();
+        assert_eq!((heard.guild, heard.author, heard.author_name), (None, 5, "ada"));
+        assert_eq!((heard.option, heard.roles), ("", &[][..]));
+    }
+
+    #[test]
+    fn what_is_no_slash_command_of_ours_is_none() {
+        let with = |from: &str, to: &str| {
+            let document = dispatch("INTERACTION_CREATE", &COMMAND.replace(from, to));
+            decode(&document).interaction().is_some()
+        };
+        assert!(with("", ""));
+        assert!(!with(r#""type":2"#, r#""type":3"#), "a button");
+        assert!(!with("sec.ret", ""));
+        assert!(!with("sec.ret", &"x".repeat(limits::INTERACTION_TOKEN_BYTES_MAX + 1)));
+        assert!(decode(&dispatch("MESSAGE_CREATE", COMMAND)).interaction().is_none());
+    }
+
+    #[test]
+    fn channels_and_threads_are_known_by_what_was_heard_of_them() {
+        let mut decoder = Decoder::new();
+        let mut hear = |t: &str, d: &str, window: usize| {
+            read(&mut decoder, &dispatch(t, d), window);
+            let around = |id| decoder.place(id).map(|p| (p.name.to_owned(), p.parent));
+            [around(10), around(20), around(30)]
+        };
+        let guild = r#"{"name":"Home","channels":[{"type":0,"id":"10","name":"general",
+            "parent_id":"1","permission_overwrites":[{"id":"99","type":0}]},{"id":"77","type":4}],
+            "threads":[{"id":"20","name":"t","type":11,"parent_id":"10",
+            "thread_metadata":{"archived":false}}],"id":"8"}"#;
+        let general = Some(("general".to_owned(), None));
+        for window in [1, 7, 4096] {
+            let known = hear("GUILD_CREATE", guild, window);
+            assert_eq!(known, [general.clone(), Some(("t".into(), Some(10))), None]);
+        }
+        let made = r#"{"parent_id":"10","type":11,"name":"new","id":"30"}"#;
+        assert_eq!(hear("THREAD_CREATE", made, 5)[2], Some(("new".into(), Some(10))));
+        let renamed = r#"{"id":"10","type":0,"name":"lobby","parent_id":null}"#;
+        assert_eq!(hear("CHANNEL_UPDATE", renamed, 5)[0], Some(("lobby".into(), None)));
+        assert_eq!(hear("THREAD_DELETE", r#"{"id":"30","type":11}"#, 5)[2], None);
+        hear("THREAD_LIST_SYNC", r#"{"threads":[{"id":"30","parent_id":"10","type":12}]}"#, 5);
+        let message = r#"{"id":"1","channel_id":"30","author":{"id":"3"},
+            "member":{"roles":["5","6"],"nick":null}}"#;
+        hear("MESSAGE_CREATE", message, 5);
+        let message = decoder.message().unwrap();
+        assert_eq!((message.parent, message.channel_name), (Some(10), Some("lobby")));
+        assert_eq!(message.roles, [5, 6]);
+    }
+
+    #[test]
+    fn more_roles_than_are_kept_do_no_harm() {
+        let roles: Vec<String> = (0..300).map(|role| format!("\"{role}\"")).collect();
+        let d = format!(
+            r#"{{"id":"1","channel_id":"2","author":{{"id":"3"}},"member":{{"roles":[{}]}}}}"#,
+            roles.join(",")
+        );
+        let decoder = decode(&dispatch("MESSAGE_CREATE", &d));
+        assert_eq!(decoder.message().unwrap().roles.len(), limits::ROLES_MAX);
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod body;
 mod bucket;
 mod closed;
 pub mod failure;
+#[cfg(test)]
+mod flood;
 mod head;
 mod route;
 #[cfg(test)]
@@ -328,7 +330,8 @@ impl Rest {
             // Proof that the token is good, whatever was answered before.
             self.unblock();
         }
-        if let Some(channel) = job.route.channel() {
+        // That we may look at a chat, or type there, is no proof that we may speak.
+        if let Route::CreateMessage { channel } = job.route {
             self.closed.open(channel);
         }
         self.counts.done += 1;
@@ -761,6 +764,12 @@ mod tests {
         let again = Output::Tell(Tell::Closed { channel: 7, why, wait: wait * 2 });
         assert_eq!(rig.refused(5, 403, 50_013), [failed(5, why), again]);
         rig.wait(wait * 2);
+        rig.ask(50, Route::Typing { channel: 7 });
+        rig.plain(50, 204);
+        rig.message(51, 7);
+        let again = Output::Tell(Tell::Closed { channel: 7, why, wait: wait * 4 });
+        assert_eq!(rig.refused(51, 403, 50_013)[1], again, "a sign of typing is no word");
+        rig.wait(wait * 4);
         rig.message(6, 7);
         assert_eq!(rig.plain(6, 200), [Output::Done { job: 6 }]);
         assert_eq!(rig.message(7, 7), [go(7)]);
