@@ -13,5 +13,5 @@ pub mod route;
 pub mod supervise;
 pub mod trace;
 pub mod turn;
-pub mod why;
 pub mod twin;
+pub mod why;

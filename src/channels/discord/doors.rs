@@ -62,7 +62,7 @@ impl Doors {
             has_more: message.has_more,
         };
         if WRITTEN.contains(&message.kind) || inbound.from_self {
-            self.hear(&inbound);
+            self.hear_in(&inbound, message.channel_name);
         } else {
             self.ledger.borrow_mut().came(&inbound, Step::Unwritten, None);
         }
@@ -70,9 +70,17 @@ impl Doors {
 
     /// The same for a message that is known to be written by somebody.
     pub(super) fn hear(&self, inbound: &Inbound<'_>) {
+        self.hear_in(inbound, None);
+    }
+
+    /// The same, where the channel (of a thread, the one around it) is known to be called
+    /// `chat_name`.
+    fn hear_in(&self, inbound: &Inbound<'_>, chat_name: Option<&str>) {
         let settings = self.settings.borrow();
         let agent = settings.routes.agent(&self.account, inbound);
-        let step = self.judge(inbound, &settings, agent);
+        let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
+        let known = Known { chat_name, is_approved };
+        let step = self.judge(inbound, known, &settings, agent);
         self.ledger.borrow_mut().came(inbound, step, Some(agent));
         if step == Step::Refused(Refusal::NotPaired) {
             let told = self.desk.knock(inbound.author, inbound.author_name, inbound.chat);
@@ -85,7 +93,13 @@ impl Doors {
         }
     }
 
-    fn judge(&self, inbound: &Inbound<'_>, settings: &Settings, agent: &str) -> Step {
+    fn judge(
+        &self,
+        inbound: &Inbound<'_>,
+        known: Known<'_>,
+        settings: &Settings,
+        agent: &str,
+    ) -> Step {
         let mut ledger = self.ledger.borrow_mut();
         if !ledger.seen.is_new(inbound.id) {
             return Step::Duplicate;
@@ -93,8 +107,6 @@ impl Doors {
         if ledger.answered.already(inbound.chat, inbound.id) {
             return Step::AlreadyAnswered;
         }
-        let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
-        let known = Known { chat_name: None, is_approved };
         if let Err(refusal) = access::judge(&settings.access, inbound, known) {
             return Step::Refused(refusal);
         }
