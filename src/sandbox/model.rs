@@ -133,7 +133,8 @@ pub fn member(of: &User) -> Value {
 fn bare_member(of: &User) -> Value {
     json!({
         "nick": null, "avatar": null,
-        "roles": of.roles.iter().map(u64::to_string).collect::<Value>(), "deaf": false, "mute": false, "flags": 0,
+        "roles": of.roles.iter().map(u64::to_string).collect::<Value>(),
+        "deaf": false, "mute": false, "flags": 0,
         "joined_at": "2026-01-01T00:00:00.000000+00:00", "pending": false,
         "premium_since": null, "communication_disabled_until": null,
     })

@@ -259,19 +259,7 @@ fn routed(
             ok(if user.id == bot { model::own_user(user) } else { model::user(user) })
         }
         ("GET", ["guilds", guild, rest @ ..]) if *guild == GUILD.to_string() => {
-            let world = shared.world.borrow();
-            let user = world.users.get(&bot).ok_or(UNKNOWN_USER)?;
-            let mut value = model::guild(&world, user);
-            match rest {
-                [] => ok(value),
-                ["channels"] => ok(value["channels"].take()),
-                ["members", id] if id.parse() != Ok(bot) => {
-                    let member = id.parse().ok().and_then(|id: u64| world.users.get(&id));
-                    ok(model::member(member.ok_or(UNKNOWN_USER)?))
-                }
-                ["members", ..] => ok(model::member(user)),
-                _ => Err(NOT_FOUND),
-            }
+            in_guild(shared, rest, bot)
         }
         (_, ["channels", channel, rest @ ..]) => {
             let channel = channel.parse().map_err(|_| UNKNOWN_CHANNEL)?;
@@ -283,6 +271,24 @@ fn routed(
             }
             in_channel(shared, request, rest, (bot, channel))
         }
+        _ => Err(NOT_FOUND),
+    }
+}
+
+/// Routes below the guild.
+fn in_guild(shared: &Shared, route: &[&str], bot: u64) -> Result<Response, Refused> {
+    let ok = |value: Value| Ok(Response::json(200, value.to_string()));
+    let world = shared.world.borrow();
+    let user = world.users.get(&bot).ok_or(UNKNOWN_USER)?;
+    let mut value = model::guild(&world, user);
+    match route {
+        [] => ok(value),
+        ["channels"] => ok(value["channels"].take()),
+        ["members", id] if id.parse() != Ok(bot) => {
+            let member = id.parse().ok().and_then(|id: u64| world.users.get(&id));
+            ok(model::member(member.ok_or(UNKNOWN_USER)?))
+        }
+        ["members", ..] => ok(model::member(user)),
         _ => Err(NOT_FOUND),
     }
 }
@@ -336,12 +342,10 @@ fn in_channel(
             Ok(Response::empty(204))
         }
         (method @ ("PUT" | "DELETE"), ["messages", id, "reactions", emoji, "@me"]) => {
-            let (id, on) = (parse(id)?, method == "PUT");
             let emoji = emoji_of(emoji).ok_or(UNKNOWN_EMOJI)?;
-            shared
-                .world(|world| world.react(bot, channel, id, &emoji, on))
-                .ok_or(UNKNOWN_MESSAGE)?;
-            Ok(Response::empty(204))
+            let (id, on) = (parse(id)?, method == "PUT");
+            let done = shared.world(|world| world.react(bot, channel, id, &emoji, on));
+            done.map(|()| Response::empty(204)).ok_or(UNKNOWN_MESSAGE)
         }
         ("POST", ["typing"]) => {
             shared.world(|world| world.typing(now, bot, channel));
