@@ -32,7 +32,7 @@ use self::house::{Ending, Source, Standing};
 pub(crate) use self::demo::demo;
 pub(crate) use self::doctor::{Findings, Verdict, doctor};
 pub(crate) use self::drill::drill;
-pub(crate) use self::invite::invite_url;
+pub(crate) use self::invite::{invite_url, permissions};
 pub(crate) use self::sandbox::sandbox;
 
 /// `barnacle gateway`: runs until it is told to end.

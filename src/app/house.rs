@@ -166,6 +166,7 @@ impl House {
             mistakes: loaded.mistakes,
             broken: None,
         };
+        super::log_into_file(&self.lines, &standing.config);
         self.fleet.borrow_mut().reconcile(&standing.config)
     }
 

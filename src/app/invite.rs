@@ -7,8 +7,9 @@ use crate::ops::config::{self, Config, Env};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options;
 use crate::proto::discord::intents;
+pub(crate) use crate::proto::discord::intents::permissions;
 use crate::rt::executor::{self, Spawner, Tier};
-use crate::rt::net::http::{Client, HttpError, Method, Request};
+use crate::rt::net::http::{Client, Method, Request};
 
 /// The link, with the recommended permissions unless others were asked for. The application's id
 /// is asked of Discord with the bot's token, unless it was given.
@@ -21,7 +22,7 @@ pub(crate) fn invite_url(env: &Env, options: &options::InviteUrl) -> Result<impl
         None => ask(env, options)?,
     };
     let permissions = options.permissions.unwrap_or(intents::PERMISSIONS_RECOMMENDED);
-    Ok(intents::invite_url(application, permissions))
+    Ok(intents::invite_url(application, permissions, options.guild))
 }
 
 fn ask(env: &Env, options: &options::InviteUrl) -> Result<u64, Failure> {
@@ -47,13 +48,9 @@ async fn application(spawner: &Spawner, config: &Config, token: &Secret) -> Resu
         token,
     );
     let response = Client::new(&net, Tier::Wire).send(request).await.map_err(|error| {
-        let why = match error {
-            HttpError::NotSent(end) => end.to_string(),
-            error => format!("{error:?}"),
-        };
         Failure::new(
             Exit::Unavailable,
-            format!("Discord cannot be asked for the application's id: {why}"),
+            format!("Discord cannot be asked for the application's id: {error}"),
             "look at the network, or give the id with --application (developer portal, General)",
         )
     })?;

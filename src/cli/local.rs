@@ -48,9 +48,20 @@ pub(crate) fn sandbox(call: &mut Call<'_>) -> Result<(), Failure> {
 pub(crate) fn invite_url(call: &mut Call<'_>) -> Result<(), Failure> {
     let options = InviteUrl {
         common: call.common.clone(),
-        permissions: call.parsed.number("permissions")?,
+        permissions: call.parsed.text("permissions").map(|text| permissions(&text)).transpose()?,
         application: call.parsed.number("application")?,
+        guild: call.parsed.number("guild")?,
     };
     let link = app::invite_url(call.env, &options)?;
     call.out.line(link)
+}
+
+fn permissions(text: &str) -> Result<u64, Failure> {
+    app::permissions(text).map_err(|(word, nearest)| {
+        let cure = nearest.map_or_else(
+            || "write minimal, recommended, a number, or names such as SEND_MESSAGES".to_owned(),
+            |name| format!("did you mean {name}?"),
+        );
+        Failure::new(Exit::Usage, format!("there is no permission \"{word}\""), cure)
+    })
 }

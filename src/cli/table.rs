@@ -425,8 +425,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "print the link that invites the bot into a server",
         about: "The application's id is asked of Discord with the bot's token, unless it is given.",
         flags: &[&[
-            flag("permissions", "N", "permission bits instead of the recommended ones"),
+            flag("permissions", "WHICH", "minimal, recommended, bits, or NAME,NAME (recommended)"),
             flag("application", "ID", "the application's id"),
+            flag("guild", "ID", "the server that is chosen beforehand"),
         ]],
         run: local::invite_url,
     },

@@ -11,10 +11,12 @@
     reason = "these are tests"
 )]
 
+mod doctor;
 mod faces;
 mod faults;
 mod harness;
 mod health;
+mod logfile;
 mod logs;
 mod peers;
 mod proxy;

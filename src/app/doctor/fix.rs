@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::gather::{self, Patient};
-use super::judge::{self, Account, Application};
+use super::judge::{Account, Application};
 use crate::app::account;
 use crate::base::Secret;
 use crate::channels::discord::authorized;
@@ -65,7 +65,7 @@ async fn switch_on(
     let body = json!({ "flags": flags }).to_string();
     let request = Request::new(Method::PATCH, format!("{api}/applications/@me"));
     let request = authorized(request, token).body("application/json", body);
-    let names = judge::switch_names(missing);
+    let names = missing.switches();
     if let Err(refusal) = gather::read(http.send(request).await) {
         return format!("{names} could not be switched on: {refusal}; do it in the portal");
     }

@@ -13,10 +13,6 @@ use crate::base::limits;
 use crate::ops::exit::Exit;
 use crate::proto::discord::intents::{self, Intents};
 
-/// Where the switch of a privileged intent is, in the portal's words.
-const SWITCHES: &str = "developer portal (discord.com/developers/applications), the application, \
-                        Bot, Privileged Gateway Intents";
-
 /// All that was found.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -334,8 +330,9 @@ fn intents(account: &Account) -> Check {
     }
     let is_optional = account.is_modest && missing.0 & intents::MESSAGE_CONTENT == 0;
     let cure = format!(
-        "switch on {} in the {SWITCHES}; or let `barnacle doctor --fix` ask Discord for it",
-        switch_names(missing)
+        "switch on {} in the {}; or let `barnacle doctor --fix` ask Discord for it",
+        missing.switches(),
+        intents::SWITCHES
     );
     if is_optional {
         let text = format!("{missing} is not switched on in the portal, and is done without");
@@ -354,20 +351,6 @@ fn intents(account: &Account) -> Check {
     check(NAME, Verdict::Fail, text).cure(cure).exit(Exit::Config)
 }
 
-/// The privileged intents in the portal's words.
-pub(super) fn switch_names(missing: Intents) -> String {
-    let names: Vec<&str> = missing
-        .iter()
-        .map(|intent| match intent.name {
-            "MESSAGE_CONTENT" => "\"Message Content Intent\"",
-            "GUILD_MEMBERS" => "\"Server Members Intent\"",
-            "GUILD_PRESENCES" => "\"Presence Intent\"",
-            other => other,
-        })
-        .collect();
-    names.join(" and ")
-}
-
 fn invite(account: &Account) -> Check {
     const NAME: &str = "invite";
     /// Stands for all the others.
@@ -380,7 +363,7 @@ fn invite(account: &Account) -> Check {
     };
     if guilds.is_empty() {
         let text = "the bot is in no server; it answers direct messages only";
-        return check(NAME, Verdict::Warn, text).cure("open the link of `barnacle invite-url`");
+        return check(NAME, Verdict::Warn, text).cure(format!("open {}", link(account)));
     }
     let lacks = |guild: &&Guild| {
         guild.permissions & ADMINISTRATOR == 0
@@ -404,9 +387,16 @@ fn invite(account: &Account) -> Check {
         names.join(", "),
         guild.name
     );
-    let cure = "open the link of `barnacle invite-url` again, or give the bot's role these \
-                permissions in the server's settings";
+    let cure = format!(
+        "give the bot's role these permissions in the server's settings, or open {}",
+        link(account)
+    );
     check(NAME, Verdict::Warn, text).cure(cure)
+}
+
+fn link(account: &Account) -> String {
+    let application = account.application.as_ref().map_or(0, |application| application.id);
+    intents::invite_url(application, intents::PERMISSIONS_RECOMMENDED, None)
 }
 
 /// What the running gateway says of the account.

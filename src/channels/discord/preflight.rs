@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::rest::Calls;
 use crate::base::limits;
-use crate::proto::discord::intents::Intents;
+use crate::proto::discord::intents::{self, Intents};
 use crate::proto::discord::rest::{Failure, Route};
 use crate::rt::clock;
 
@@ -66,9 +66,11 @@ pub(super) async fn report(calls: Calls, wanted: Intents) {
     for intent in wanted.without(wanted.allowed_by(application.flags)).iter() {
         log::warn!(
             target: "discord",
-            "pre-flight: the intent {} is asked for but not switched on: developer portal, Bot, \
-             Privileged Gateway Intents",
-            intent.name
+            "pre-flight: the intent {} is asked for but not switched on: switch on {} in the \
+             {}; or let `barnacle doctor --fix` ask Discord for it",
+            intent.name,
+            Intents(1 << intent.bit).switches(),
+            intents::SWITCHES
         );
     }
 }

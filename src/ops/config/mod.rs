@@ -85,7 +85,7 @@ impl Config {
 pub(crate) struct LogFile {
     /// The file.
     pub(crate) path: PathBuf,
-    /// The length at which nothing more is written to it (`logging.maxFileBytes`).
+    /// The length at which it begins anew; the one before it is kept (`logging.maxFileBytes`).
     pub(crate) bytes_max: u64,
 }
 

@@ -439,7 +439,7 @@ pub(crate) const KEYS: &[Key] = &[
         "logging.maxFileBytes",
         Kind::Whole(64 * 1024, 1024 * 1024 * 1024),
         "10485760",
-        "at this length nothing more is written to it until the next start",
+        "at this length it begins anew, and the one before is kept as FILE.1",
     ),
     later("logging.consoleLevel"),
     later("logging.consoleStyle"),

@@ -5,6 +5,12 @@
 
 use std::fmt;
 
+use crate::base::spell;
+
+/// Where the switches of privileged intents are, in the portal's words.
+pub const SWITCHES: &str = "developer portal (discord.com/developers/applications), the \
+                            application, Bot, Privileged Gateway Intents";
+
 /// One gateway intent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Intent {
@@ -90,6 +96,20 @@ impl Intents {
             intent.flag.is_some_and(|flag| application_flags & 0b11 << flag == 0)
         };
         Intents(self.iter().filter(denied).fold(self.0, |bits, intent| bits & !(1 << intent.bit)))
+    }
+
+    /// What the developer portal calls the switches of those that have one, with `and` between.
+    #[must_use]
+    pub fn switches(self) -> String {
+        let names = self.iter().filter_map(|intent| {
+            Some(match intent.name {
+                "MESSAGE_CONTENT" => "\"Message Content Intent\"",
+                "GUILD_MEMBERS" => "\"Server Members Intent\"",
+                "GUILD_PRESENCES" => "\"Presence Intent\"",
+                _ => return None,
+            })
+        });
+        names.collect::<Vec<_>>().join(" and ")
     }
 
     /// What is in this set and not in `others`.
@@ -207,12 +227,100 @@ const fn sum(required_only: bool) -> u64 {
 const _: () = assert!(PERMISSIONS_MINIMAL == 68_608);
 const _: () = assert!(PERMISSIONS_RECOMMENDED == 309_237_763_136);
 
-/// Where the owner of a server lets the bot in ("Bot Authorization Flow").
+/// Every permission there is, by its bits ("Permissions", Bitwise Permission Flags).
+const PERMISSION_NAMES: &[(&str, u8)] = &[
+    ("CREATE_INSTANT_INVITE", 0),
+    ("KICK_MEMBERS", 1),
+    ("BAN_MEMBERS", 2),
+    ("ADMINISTRATOR", 3),
+    ("MANAGE_CHANNELS", 4),
+    ("MANAGE_GUILD", 5),
+    ("ADD_REACTIONS", 6),
+    ("VIEW_AUDIT_LOG", 7),
+    ("PRIORITY_SPEAKER", 8),
+    ("STREAM", 9),
+    ("VIEW_CHANNEL", 10),
+    ("SEND_MESSAGES", 11),
+    ("SEND_TTS_MESSAGES", 12),
+    ("MANAGE_MESSAGES", 13),
+    ("EMBED_LINKS", 14),
+    ("ATTACH_FILES", 15),
+    ("READ_MESSAGE_HISTORY", 16),
+    ("MENTION_EVERYONE", 17),
+    ("USE_EXTERNAL_EMOJIS", 18),
+    ("VIEW_GUILD_INSIGHTS", 19),
+    ("CONNECT", 20),
+    ("SPEAK", 21),
+    ("MUTE_MEMBERS", 22),
+    ("DEAFEN_MEMBERS", 23),
+    ("MOVE_MEMBERS", 24),
+    ("USE_VAD", 25),
+    ("CHANGE_NICKNAME", 26),
+    ("MANAGE_NICKNAMES", 27),
+    ("MANAGE_ROLES", 28),
+    ("MANAGE_WEBHOOKS", 29),
+    ("MANAGE_GUILD_EXPRESSIONS", 30),
+    ("USE_APPLICATION_COMMANDS", 31),
+    ("REQUEST_TO_SPEAK", 32),
+    ("MANAGE_EVENTS", 33),
+    ("MANAGE_THREADS", 34),
+    ("CREATE_PUBLIC_THREADS", 35),
+    ("CREATE_PRIVATE_THREADS", 36),
+    ("USE_EXTERNAL_STICKERS", 37),
+    ("SEND_MESSAGES_IN_THREADS", 38),
+    ("USE_EMBEDDED_ACTIVITIES", 39),
+    ("MODERATE_MEMBERS", 40),
+    ("VIEW_CREATOR_MONETIZATION_ANALYTICS", 41),
+    ("USE_SOUNDBOARD", 42),
+    ("CREATE_GUILD_EXPRESSIONS", 43),
+    ("CREATE_EVENTS", 44),
+    ("USE_EXTERNAL_SOUNDS", 45),
+    ("SEND_VOICE_MESSAGES", 46),
+    ("SEND_POLLS", 49),
+    ("USE_EXTERNAL_APPS", 50),
+    ("PIN_MESSAGES", 51),
+    ("BYPASS_SLOWMODE", 52),
+];
+
+/// The permissions that `text` stands for: `minimal`, `recommended`, their bits as a number, or
+/// names with commas between, in any spelling, such as `SEND_MESSAGES,view-channel`.
+///
+/// # Errors
+/// The word that names none, and the name that is nearest to it.
+pub fn permissions(text: &str) -> Result<u64, (&str, Option<&'static str>)> {
+    if let Ok(bits) = text.trim().parse() {
+        return Ok(bits);
+    }
+    let words = text.split([',', ' ', '+', '|']).filter(|word| !word.trim().is_empty());
+    if words.clone().next().is_none() {
+        return Err((text, None));
+    }
+    words.into_iter().try_fold(0, |all, word| {
+        let name = upper_snake(word);
+        let bits = match name.as_str() {
+            "MINIMAL" => Some(PERMISSIONS_MINIMAL),
+            "RECOMMENDED" => Some(PERMISSIONS_RECOMMENDED),
+            name => {
+                let known = PERMISSION_NAMES.iter().find(|(known, _)| *known == name);
+                known.map(|(_, bit)| 1 << bit)
+            }
+        };
+        let nearest = || {
+            let known = PERMISSION_NAMES.iter().map(|(known, _)| *known);
+            spell::nearest(word, known.chain(["minimal", "recommended"]))
+        };
+        bits.map(|bits| all | bits).ok_or_else(|| (word, nearest()))
+    })
+}
+
+/// Where the owner of a server lets the bot in ("Bot Authorization Flow"); `guild` is the server
+/// that is chosen beforehand.
 #[must_use]
-pub fn invite_url(application: u64, permissions: u64) -> String {
+pub fn invite_url(application: u64, permissions: u64, guild: Option<u64>) -> String {
+    let guild = guild.map_or_else(String::new, |guild| format!("&guild_id={guild}"));
     format!(
         "https://discord.com/oauth2/authorize?client_id={application}\
-         &scope=bot+applications.commands&permissions={permissions}"
+         &scope=bot+applications.commands&permissions={permissions}{guild}"
     )
 }
 
@@ -272,9 +380,47 @@ mod tests {
     #[test]
     fn the_invitation_names_the_application_and_what_it_wants() {
         assert_eq!(
-            invite_url(42, PERMISSIONS_MINIMAL),
+            invite_url(42, PERMISSIONS_MINIMAL, None),
             "https://discord.com/oauth2/authorize?client_id=42\
              &scope=bot+applications.commands&permissions=68608"
         );
+        assert!(invite_url(42, 0, Some(7)).ends_with("&permissions=0&guild_id=7"));
+    }
+
+    #[test]
+    fn every_privileged_intent_has_the_portals_name() {
+        let privileged = INTENTS.iter().filter(|intent| intent.flag.is_some());
+        for intent in privileged {
+            assert!(Intents(1 << intent.bit).switches().ends_with(" Intent\""), "{}", intent.name);
+        }
+        assert_eq!(
+            Intents::AGENT_RECOMMENDED.switches(),
+            "\"Server Members Intent\" and \"Message Content Intent\""
+        );
+        assert_eq!(Intents(1).switches(), "");
+    }
+
+    #[test]
+    fn permissions_are_words_numbers_and_names() {
+        for (text, bits) in [
+            ("minimal", 68_608),
+            ("Recommended", 309_237_763_136),
+            ("8", 8),
+            ("SEND_MESSAGES", 1 << 11),
+            ("sendMessages, view-channel", 1 << 11 | 1 << 10),
+            ("minimal+PIN_MESSAGES", 68_608 | 1 << 51),
+        ] {
+            assert_eq!(permissions(text), Ok(bits), "{text}");
+        }
+        assert_eq!(permissions("SEND_MESAGES"), Err(("SEND_MESAGES", Some("SEND_MESSAGES"))));
+        assert_eq!(permissions("minimum"), Err(("minimum", Some("minimal"))));
+        assert_eq!(permissions("VIEW_CHANNEL,xyzzy"), Err(("xyzzy", None)));
+        for empty in ["", " , "] {
+            assert_eq!(permissions(empty), Err((empty, None)));
+        }
+        let in_order = PERMISSION_NAMES.windows(2).all(|pair| pair[0].1 < pair[1].1);
+        assert!(in_order, "the table names no bit twice");
+        let ours = PERMISSIONS.iter().map(|ours| (ours.name, ours.bit));
+        assert!(ours.into_iter().all(|ours| PERMISSION_NAMES.contains(&ours)));
     }
 }

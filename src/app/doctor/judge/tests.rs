@@ -136,7 +136,12 @@ const ROWS: &[Row] = &[
     ("intents", |f| refuse(f, &Refusal::Status(401)), Skip, &["not known"]),
     // Is it invited, with the permissions?
     ("invite", |_| {}, Good, &["one server"]),
-    ("invite", |f| first(f).guilds = Ok(Vec::new()), Warn, &["in no server", "invite-url"]),
+    (
+        "invite",
+        |f| first(f).guilds = Ok(Vec::new()),
+        Warn,
+        &["in no server", "open https://discord.com", "client_id=42"],
+    ),
     (
         "invite",
         |f| {
@@ -144,7 +149,7 @@ const ROWS: &[Row] = &[
             guilds.push(Guild { name: "Work".to_owned(), permissions: 1 << 10 });
         },
         Warn,
-        &["2 servers", "SEND_MESSAGES, READ_MESSAGE_HISTORY in \"Work\"", "invite-url"],
+        &["2 servers", "SEND_MESSAGES, READ_MESSAGE_HISTORY in \"Work\"", "client_id=42"],
     ),
     ("invite", |f| first(f).guilds.as_mut().unwrap()[0].permissions = 1 << 3, Good, &["may read"]),
     ("invite", |f| refuse(f, &Refusal::NoToken), Skip, &["there is no token"]),
