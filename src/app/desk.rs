@@ -1,9 +1,14 @@
 //! Who answers the methods of the control protocol.
 
+mod channels;
+mod process;
+mod talk;
+
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::fleet::Verb;
 use super::house::House;
 use super::stories;
 use crate::base::limits;
@@ -20,6 +25,15 @@ impl Desk for Clerk {
         if let Some(verb) = call.method.strip_prefix("pairing.") {
             return stories::pairing(&self.house, verb, &call.params);
         }
+        let house = &self.house;
+        match call.method.as_str() {
+            "channels.status" => return channels::status(house, &call.params),
+            "channels.start" => return channels::command(house, Verb::Start, &call.params),
+            "channels.stop" => return channels::command(house, Verb::Stop, &call.params),
+            "channels.restart" => return channels::command(house, Verb::Restart, &call.params),
+            "agent" => return talk::agent(house, &call),
+            _ => {}
+        }
         at_once(match call.method.as_str() {
             "health" => Ok(health(&self.house.facts())),
             "status" => Ok(self.house.facts().status),
@@ -27,9 +41,19 @@ impl Desk for Clerk {
             "system-presence" => Ok(json!([])),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
+            "channels.history" => channels::history(house, &call.params),
+            "config.reload" => process::reload(house),
+            "gateway.restart.request" => process::restart(house, &call.params),
+            "gateway.stop" => Ok(process::stop(house)),
             method => Err(unknown(method)),
         })
     }
+}
+
+/// The first of `keys` that holds a text.
+fn text_of<'p>(params: &'p Value, keys: &[&str]) -> Option<&'p str> {
+    let texts = keys.iter().filter_map(|key| params[*key].as_str());
+    texts.map(str::trim).find(|text| !text.is_empty())
 }
 
 /// `logs.tail`: the latest lines, or those after the cursor of an earlier answer. A cursor of

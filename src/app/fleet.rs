@@ -439,6 +439,17 @@ impl Fleet {
         })
     }
 
+    /// A question to each service whose account runs, whether its token is good.
+    pub(super) fn probes(
+        &self,
+    ) -> Vec<(String, impl Future<Output = Result<String, String>> + use<>)> {
+        let running = self.slots.iter().filter_map(|slot| match &slot.body {
+            Body::Running(started) => Some((slot.plan.discord.id.clone(), started.account.probe())),
+            _ => None,
+        });
+        running.collect()
+    }
+
     /// How every account that is wanted is, with its proof.
     pub(super) fn vitals(&self) -> Vec<(ChannelKind, Vital)> {
         let shown = self.slots.iter().filter(|slot| slot.is_shown());

@@ -27,7 +27,7 @@ use self::rest::{Calls, RestPort};
 use self::session::Keeper;
 use super::drive;
 use crate::base::hash::fnv1a;
-use crate::base::{Instant, Machine as _, Rng, limits};
+use crate::base::{Instant, Machine as _, Rng, Wall, limits};
 use crate::core::chat::{ChatId, Request};
 use crate::core::dedup::Answered;
 use crate::core::health::{self, Vital};
@@ -243,6 +243,19 @@ impl Account {
         self.settings.replace(settings);
     }
 
+    /// Asks the service whose bot the token is. The future does not borrow the account.
+    pub(crate) fn probe(&self) -> impl Future<Output = Result<String, String>> + use<> {
+        let calls = self.calls.clone();
+        async move {
+            let application = preflight::application(&calls).await;
+            drop(calls);
+            match application {
+                Ok(application) => Ok(application.bot.map_or(application.id, |bot| bot.username)),
+                Err(failure) => Err(format!("Discord gave no good answer: {failure:?}")),
+            }
+        }
+    }
+
     /// The close code for which it is parked.
     pub(crate) fn parked(&self) -> Option<u16> {
         self.view.status.borrow().parked
@@ -346,6 +359,16 @@ impl View {
             code: status.last_end.map(Cause::code),
             recovered_in: status.recovered_in,
         }
+    }
+
+    /// How old its last proof of life is.
+    pub(crate) fn proof_age(&self, now: Instant) -> Option<Duration> {
+        self.status.borrow().proof.map(|proof| now.since(proof))
+    }
+
+    /// When a message last came in.
+    pub(crate) fn last_inbound(&self) -> Option<Wall> {
+        self.ledger.borrow().trace.knocks().map(|knock| knock.line.at).max()
     }
 
     /// Ends by close code, since the start.
