@@ -100,10 +100,17 @@ fn parse_file(file: PathBuf, bytes: Vec<u8>, env: &Env) -> Result<Loaded, Broken
         let column = lines.clone().next_back().map_or(1, |line| line.len() + 1);
         broken(Some((lines.count(), column)), "is not UTF-8 text".into())
     })?;
-    let root = raw::parse(&text).map_err(|fault| broken(fault.at, fault.text))?;
-    let (config, mistakes) = check_with_files(&text, &root, env);
-    drop(root);
+    let (config, mistakes) = parse(&text, env).map_err(|fault| broken(fault.at, fault.text))?;
     Ok(Loaded { config, mistakes, file: Some(file), text })
+}
+
+/// What `text` says.
+///
+/// # Errors
+/// The first fault of its syntax.
+pub(crate) fn parse(text: &str, env: &Env) -> Result<(Config, Vec<Mistake>), raw::Fault> {
+    let root = raw::parse(text)?;
+    Ok(check_with_files(text, &root, env))
 }
 
 /// Checks with the tokens that the environment and its files offer.

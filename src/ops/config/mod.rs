@@ -9,14 +9,17 @@
 
 mod accounts;
 mod agents;
+mod changes;
 mod check;
 mod doors;
+mod edit;
 mod env;
 mod files;
 mod keys;
 mod path;
 mod raw;
 mod read;
+mod scan;
 mod table;
 
 use std::fmt;

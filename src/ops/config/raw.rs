@@ -66,6 +66,11 @@ pub(crate) fn parse(text: &str) -> Result<Node<'_>, Fault> {
 }
 
 impl Name<'_> {
+    /// A key that stands in no text.
+    pub(crate) fn of(name: &str) -> Name<'static> {
+        Name(Cow::Owned(name.to_owned()))
+    }
+
     /// The key's text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -84,6 +89,24 @@ impl Name<'_> {
 }
 
 impl Node<'_> {
+    /// The same without ties to a text.
+    pub(crate) fn owned(self) -> Node<'static> {
+        match self {
+            Node::Null => Node::Null,
+            Node::Flag(flag) => Node::Flag(flag),
+            Node::Whole(number) => Node::Whole(number),
+            Node::Large(number) => Node::Large(number),
+            Node::Number(number) => Node::Number(number),
+            Node::Text(text) => Node::Text(Cow::Owned(text.into_owned())),
+            Node::List(list) => Node::List(list.into_iter().map(Node::owned).collect()),
+            Node::Map(map) => {
+                let own =
+                    |(name, value): (Name<'_>, Node<'_>)| (Name::of(name.as_str()), value.owned());
+                Node::Map(map.into_iter().map(own).collect())
+            }
+        }
+    }
+
     /// What kind of value it is, to tell a person.
     pub(crate) fn what(&self) -> &'static str {
         match self {
