@@ -20,6 +20,7 @@ mod path;
 mod raw;
 mod read;
 mod scan;
+mod schema;
 mod table;
 
 use std::fmt;
