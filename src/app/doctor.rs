@@ -100,10 +100,10 @@ pub(crate) fn doctor(
     executor::run(|spawner| async move {
         let mut patient = gather::set_out(&env, &options.common, running);
         gather::ask_discord(&spawner, &mut patient).await;
-        let fixed = match options.fix {
-            true => fix::mend(&spawner, &mut patient).await,
-            false => Vec::new(),
-        };
+        let mut fixed = Vec::new();
+        if options.fix {
+            fixed = fix::mend(&spawner, &mut patient).await;
+        }
         Findings { checks: judge::all(&patient.facts), fixed }
     })
 }

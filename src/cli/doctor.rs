@@ -1,5 +1,6 @@
 //! The examination of the whole set-up.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Call;
@@ -20,7 +21,7 @@ pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
     if call.common.json {
         call.out.line(findings.json())?;
     } else {
-        let lines = lines(&call.out, &findings);
+        let lines = lines(call.out, &findings);
         call.out.line(lines.trim_end())?;
     }
     match findings.exit() {
@@ -41,7 +42,7 @@ fn ask_gateway(call: &Call<'_>) -> Result<Result<serde_json::Value, String>, Fai
 }
 
 /// A line for each finding, its cure below it.
-fn lines(printer: &Printer, findings: &Findings) -> String {
+fn lines(printer: Printer, findings: &Findings) -> String {
     let width = findings.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     let mut lines = String::new();
     for check in &findings.checks {
@@ -54,13 +55,14 @@ fn lines(printer: &Printer, findings: &Findings) -> String {
         let word = printer.shade(Some(shade), &format!("{:4}", check.verdict.name()));
         let name = printer.shade(None, &check.name);
         let text = printer.shade(None, &check.text);
-        lines += &format!("{word}  {name:width$}  {text}\n");
+        let _ = writeln!(lines, "{word}  {name:width$}  {text}");
         if !check.cure.is_empty() {
-            lines += &format!("{:6}{:width$}  -> {}\n", "", "", printer.shade(None, &check.cure));
+            let cure = printer.shade(None, &check.cure);
+            let _ = writeln!(lines, "{:6}{:width$}  -> {cure}", "", "");
         }
     }
     for done in &findings.fixed {
-        lines += &format!("fixed: {}\n", printer.shade(None, done));
+        let _ = writeln!(lines, "fixed: {}", printer.shade(None, done));
     }
     lines
 }

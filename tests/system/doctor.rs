@@ -104,6 +104,17 @@ fn each_trouble_is_named_with_its_cure_and_a_fitting_exit_code() {
 }
 
 #[test]
+fn limits_that_the_gateway_met_are_told() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    sandbox.fault("rest-429", json!({"count": 2}));
+    sandbox.answer(&sandbox.ask("hello"));
+    let (code, found) = examine(&gateway.plan, gateway.port, &[]);
+    assert_eq!(code, 0);
+    finds(&found, "rate-limits", &["ok: calls were limited 2 times, and waited for"]);
+}
+
+#[test]
 fn another_process_with_the_token_is_named() {
     let sandbox = Sandbox::start();
     let gateway = Gateway::connected(&sandbox);

@@ -164,13 +164,13 @@ pub(super) fn keeping(group: &str, lingers: impl Fn(&str) -> bool) -> Keeping {
     let Some(path) = path else { return Keeping::Unknown };
     let parts = || path.split('/');
     let user = parts().find_map(|part| part.strip_prefix("user@")?.strip_suffix(".service"));
-    let is_session = parts().any(|p| p.starts_with("session-") && p.ends_with(".scope"));
-    let last = parts().next_back().unwrap_or_default();
+    let is_session = parts().any(|part| part.starts_with("session-"));
+    let is_service = path.trim_end().strip_suffix(".service").is_some();
     match user {
-        Some(user) if last.ends_with(".service") => Keeping::UserService { lingers: lingers(user) },
+        Some(user) if is_service => Keeping::UserService { lingers: lingers(user) },
         Some(_) => Keeping::Session,
         None if is_session => Keeping::Session,
-        None if last.ends_with(".service") => Keeping::Service,
+        None if is_service => Keeping::Service,
         None => Keeping::Unknown,
     }
 }

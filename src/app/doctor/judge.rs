@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -169,7 +170,9 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
     for account in &facts.accounts {
         let mut own = of_account(facts, account);
         if several {
-            own.iter_mut().for_each(|check| check.name += &format!(" ({})", account.name));
+            for check in &mut own {
+                check.name = format!("{} ({})", check.name, account.name);
+            }
         }
         checks.extend(own);
     }
@@ -425,10 +428,10 @@ fn rate_limits(facts: &Facts, account: &Account) -> Check {
         Some(count) => format!("calls were limited {count} times, and waited for"),
     };
     if let Some(left) = budget {
-        text += &format!("; {left} new sessions left today");
+        let _ = write!(text, "; {left} new sessions left today");
     }
     if invalid.is_some_and(|count| count > limits::REST_INVALID_MAX as u64 / 2) {
-        text += &format!("; {} calls were refused", invalid.unwrap_or(0));
+        let _ = write!(text, "; {} calls were refused", invalid.unwrap_or(0));
         let cure = "Discord bans addresses for refused calls: look at the bot's permissions where \
                     it answers (`barnacle logs --level warn`)";
         return check(NAME, Verdict::Warn, text).cure(cure);

@@ -38,7 +38,7 @@ use crate::core::turn::Told;
 use crate::core::why::{self, Drops, Query, Story};
 use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, State, Status};
 use crate::proto::discord::intents::Intents;
-use crate::proto::discord::rest::Rest;
+use crate::proto::discord::rest::{Counts, Rest};
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::Net;
 use crate::rt::net::http::Client;
@@ -146,6 +146,7 @@ pub(crate) struct View {
     outbox: Rc<RefCell<Outbox>>,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
+    rest: Rc<Cell<Counts>>,
     net: Net,
 }
 
@@ -180,7 +181,7 @@ impl Account {
         let http = Client::new(&setup.net, Tier::Wire);
         let (doubt, doubts) = bounded(1);
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
-        let mut rest = Rest::new(os_seed());
+        let (mut rest, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let settings = Rc::new(RefCell::new(setup.settings));
         let doors = Doors {
@@ -228,7 +229,7 @@ impl Account {
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
-        let view = View { status, ledger, desk, outbox, due, interval, net };
+        let view = View { status, ledger, desk, outbox, due, interval, rest: counts, net };
         Ok(Account { asks, settings, view, calls, tasks, report, trail })
     }
 
@@ -382,7 +383,7 @@ impl View {
         let ledger = self.ledger.borrow();
         let outbox = self.outbox.borrow();
         let age = |at: Option<Instant>| at.map(|at| now.since(at).as_secs_f64());
-        let counters = &status.counters;
+        let (counters, rest) = (&status.counters, self.rest.get());
         let closes: serde_json::Map<String, Value> =
             counters.closes.iter().map(|(code, count)| (code.to_string(), count.into())).collect();
         let drops: serde_json::Map<String, Value> =
@@ -413,6 +414,7 @@ impl View {
                 "ownIn24h": status.identifies_of_day,
             },
             "disconnects": { "total": counters.closes.total(), "byCode": closes },
+            "proxy": self.net.proxy().map(ToString::to_string),
             "dialsByRememberedAddress": self.net.by_memory(),
             "strikes": status.strikes,
             "failures": status.failures,
@@ -420,6 +422,13 @@ impl View {
             "lastEnd": status.last_end.map(|end| end.to_string()),
             "parkedBy": status.parked,
             "recoveredIn": status.recovered_in.map(|span| span.as_secs_f64()),
+            "rest": {
+                "calls": rest.calls,
+                "failed": rest.failed,
+                "retried": rest.retried,
+                "limited": rest.limited,
+                "invalid": rest.invalid,
+            },
             "events": {
                 "delivered": counters.delivered,
                 "duplicates": counters.duplicates,

@@ -1,8 +1,10 @@
 //! The port of the REST machine: makes the calls that it lets go, a few at a time.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use smol::stream::Stream as _;
 use crate::base::{Instant, Secret, limits};
 use crate::channels::Port;
 use crate::proto::discord::rest::{
-    Complaint, Failure, Form, Input, Output, RateHead, Rest, Route, Tell,
+    Complaint, Counts, Failure, Form, Input, Output, RateHead, Rest, Route, Tell,
 };
 use crate::rt::net::http::{Bytes, Client, Deadlines, HttpError, Method, Request, Response};
 
@@ -149,6 +151,8 @@ pub(super) struct RestPort {
     count: u64,
     /// Told, without a word, when the token was refused.
     doubt: Sender<()>,
+    /// What the machine has counted.
+    pub(super) counts: Rc<Cell<Counts>>,
 }
 
 impl RestPort {
@@ -169,6 +173,7 @@ impl RestPort {
             flights: Vec::new(),
             count: 0,
             doubt,
+            counts: Rc::default(),
         }
     }
 
@@ -279,7 +284,8 @@ impl Port<Rest> for RestPort {
         }
     }
 
-    fn rest(&mut self, _now: Instant, _machine: &Rest) -> bool {
+    fn rest(&mut self, _now: Instant, machine: &Rest) -> bool {
+        self.counts.set(machine.counts());
         true
     }
 

@@ -408,7 +408,7 @@ mod tests {
             ("8", 8),
             ("SEND_MESSAGES", 1 << 11),
             ("sendMessages, view-channel", 1 << 11 | 1 << 10),
-            ("minimal+PIN_MESSAGES", 68_608 | 1 << 51),
+            ("minimal+PIN_MESSAGES", PERMISSIONS_MINIMAL | 1 << 51),
         ] {
             assert_eq!(permissions(text), Ok(bits), "{text}");
         }

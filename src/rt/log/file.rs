@@ -6,6 +6,7 @@
 //! does not find the same line again, and that two files is all that there ever are.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -136,7 +137,7 @@ impl Writer {
             text.push('\n');
         }
         if self.lost > 0 {
-            text.push_str(&format!("(lines that are missing here: {})\n", self.lost));
+            let _ = writeln!(text, "(lines that are missing here: {})", self.lost);
         }
         for line in lines {
             let longer = length + (text.len() + line.len()) as u64;
@@ -241,12 +242,11 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
         return Err(io::Error::other("it is no regular file"));
     }
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok((file, meta.len())),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(io::Error::other("another process writes its log there"))
         }
-        // A file system without locks.
-        Err(_) => Ok((file, meta.len())),
+        // Some file systems have no locks.
+        Ok(()) | Err(_) => Ok((file, meta.len())),
     }
 }
 

@@ -88,7 +88,8 @@ fn base64_is_that_of_the_rfc() {
 
 #[test]
 fn exceptions_are_names_those_below_them_ports_and_everything() {
-    let rows: [(&str, &[(&str, u16)], &[(&str, u16)]); 7] = [
+    type Places = &'static [(&'static str, u16)];
+    let rows: [(&str, Places, Places); 7] = [
         ("", &[], &[("discord.com", 443)]),
         ("*", &[("discord.com", 443), ("192.0.2.1", 80)], &[]),
         (
