@@ -2,71 +2,134 @@
 
 use std::time::Duration;
 
-use super::client::Client;
-use super::print::Printer;
+use serde_json::{Value, json};
+
+use super::client::{Client, Connection, Effect, Trouble};
+use super::print::{Printer, Spinner, remark};
 use super::{Call, show, summary};
 use crate::ops::exit::{Exit, Failure};
+use crate::rt::clock;
 
-/// How long a question to the gateway may take, unless `--timeout` says otherwise.
-const PATIENCE_MS: u64 = 10_000;
 /// Lines that `logs` shows, unless `--limit` says otherwise.
 const LOG_LINES: u32 = 200;
+/// How often `logs --follow` looks, unless `--interval` says otherwise.
+const LOOK_MS: u64 = 500;
+/// How often `--timeout` a follower lets the gateway be away before it gives up.
+const AWAY_TIMEOUTS: u32 = 3;
 
 /// `barnacle status`.
 pub(crate) fn status(call: &mut Call<'_>) -> Result<(), Failure> {
-    let answer = client(call)?.get("/api/status")?;
-    show(&answer, call, summary::lines)
+    let answer = Client::new(call)?.ask("status", &json!({}), Effect::Same)?;
+    call.answer(&answer, summary::lines)
 }
 
 /// `barnacle health`.
 pub(crate) fn health(call: &mut Call<'_>) -> Result<(), Failure> {
-    let answer = client(call)?.get("/health/detail")?;
-    show(&answer, call, show::tree)
+    let answer = Client::new(call)?.ask("health", &json!({}), Effect::Same)?;
+    // Our own gateway says it as scripts know it; another's answer is shown as it came.
+    let detail = answer.get("detail").unwrap_or(&answer);
+    call.answer(detail, show::tree)
 }
 
-fn client(call: &Call<'_>) -> Result<Client, Failure> {
-    let timeout = Duration::from_millis(call.parsed.number("timeout")?.unwrap_or(PATIENCE_MS));
-    let file = call.common.config.as_deref();
-    Ok(Client::new(call.env, file, call.parsed.number("port")?, timeout))
-}
-
-fn show(
-    answer: &str,
-    call: &mut Call<'_>,
-    lines: impl Fn(&Printer, &serde_json::Value) -> String,
-) -> Result<(), Failure> {
-    if call.common.json {
-        return call.out.line(answer.trim_end());
-    }
-    let garbled = |_| Failure::new(Exit::Unavailable, "the gateway's answer is not JSON", "");
-    let value = serde_json::from_str(answer).map_err(garbled)?;
-    let lines = lines(&call.out, &value);
-    call.out.line(lines)
+/// What of the log is wanted.
+struct Wanted {
+    limit: u32,
+    bytes_max: u64,
+    level: String,
+    interval: Duration,
+    json: bool,
 }
 
 /// `barnacle logs`.
 pub(crate) fn logs(call: &mut Call<'_>) -> Result<(), Failure> {
     let parsed = call.parsed;
-    let limit: u32 = parsed.number("limit")?.unwrap_or(LOG_LINES);
-    let level = parsed.text("level").unwrap_or_else(|| "trace".into());
-    if !show::LEVELS.contains(&level.as_str()) {
+    let wanted = Wanted {
+        limit: parsed.number("limit")?.unwrap_or(LOG_LINES),
+        bytes_max: parsed.number("max-bytes")?.unwrap_or(1_000_000),
+        level: parsed.text("level").unwrap_or_else(|| "trace".into()),
+        interval: Duration::from_millis(parsed.number("interval")?.unwrap_or(LOOK_MS).max(50)),
+        json: call.common.json,
+    };
+    if !show::LEVELS.contains(&wanted.level.as_str()) {
         let cure = format!("write one of {}", show::LEVELS.join(", "));
         return Err(Failure::new(Exit::Usage, "--level does not know that word", cure));
     }
-    let follows = parsed.has("follow");
-    let path = format!("/api/logs?limit={limit}&follow={}", u8::from(follows));
-    let (json, mut out) = (call.common.json, call.out);
-    client(call)?.lines(&path, |line| match show::is_grave(line, &level) {
-        false => Ok(()),
-        true if json => out.line(line),
-        true => {
-            let line = show::log_line(&out, line);
-            out.line(line)
-        }
-    })?;
-    if follows {
-        let text = "the gateway has stopped, and its log with it";
-        return Err(Failure::new(Exit::Unavailable, text, ""));
+    let client = Client::new(call)?;
+    if parsed.has("follow") {
+        return follow(&client, &wanted, &mut call.out);
     }
-    Ok(())
+    let params = json!({ "limit": wanted.limit, "maxBytes": wanted.bytes_max });
+    let answer = client.ask("logs.tail", &params, Effect::Same)?;
+    wanted.print(&answer, &mut call.out)
+}
+
+impl Wanted {
+    fn print(&self, answer: &Value, out: &mut Printer) -> Result<(), Failure> {
+        for line in answer["lines"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let line = show::LogLine::of(line);
+            if !line.is_grave(&self.level) {
+                continue;
+            }
+            if self.json {
+                out.line(line.json())?;
+            } else {
+                out.line(line.shown(out))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes on with what is new, over restarts of the gateway.
+fn follow(client: &Client, wanted: &Wanted, out: &mut Printer) -> Result<(), Failure> {
+    let mut connection = client.connect()?;
+    let mut boot = connection.hello.server.boot_id.clone();
+    let mut cursor = None;
+    loop {
+        let params = match cursor {
+            Some(cursor) => json!({ "cursor": cursor, "maxBytes": wanted.bytes_max }),
+            None => json!({ "limit": wanted.limit, "maxBytes": wanted.bytes_max }),
+        };
+        let deadline = clock::now() + client.timeout;
+        match connection.call("logs.tail", &params, deadline) {
+            Ok(answer) => {
+                Spinner::clear();
+                wanted.print(&answer, out)?;
+                cursor = answer["cursor"].as_u64();
+                if answer["truncated"] != true {
+                    clock::pause(wanted.interval);
+                }
+            }
+            Err(Trouble::Final(failure)) => return Err(failure),
+            Err(Trouble::Away(_)) => {
+                remark("the gateway is away; waiting for it");
+                connection = back(client)?;
+                let news = &connection.hello.server;
+                if news.boot_id != boot {
+                    boot.clone_from(&news.boot_id);
+                    remark(&format!("the gateway is back, as process {}", news.pid));
+                    // Its log begins anew, and nothing of it was seen yet.
+                    cursor = Some(0);
+                } else {
+                    remark("the gateway is back");
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a gateway that is away.
+fn back(client: &Client) -> Result<Connection, Failure> {
+    let end = clock::now() + client.timeout * AWAY_TIMEOUTS;
+    loop {
+        match client.try_connect(clock::now() + client.timeout) {
+            Ok(connection) => return Ok(connection),
+            Err(Trouble::Final(failure)) => return Err(failure),
+            Err(Trouble::Away(failure)) if clock::now() >= end => {
+                let text = "the gateway has stopped, and its log with it";
+                return Err(Failure { text: text.into(), ..failure });
+            }
+            Err(Trouble::Away(_)) => Spinner::pause(Duration::from_millis(100)),
+        }
+    }
 }

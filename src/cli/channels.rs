@@ -1,39 +1,240 @@
 //! The connections to chat services: shown, started, stopped.
 
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
 use super::Call;
+use super::client::{Client, Effect};
+use super::print::{Printer, Shade};
+use super::show;
+use super::summary::span;
+use crate::base::Wall;
+use crate::base::text::Plain;
 use crate::ops::exit::{Exit, Failure};
 
-/// See the table.
+/// `barnacle channels status`.
 pub(crate) fn status(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let answer = asked(call, call.parsed.has("probe"))?;
+    call.answer(&answer, |printer, answer| accounts(printer, answer, true))
 }
 
-/// See the table.
+/// `barnacle channels list`.
 pub(crate) fn list(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let answer = asked(call, false)?;
+    call.answer(&answer, |printer, answer| accounts(printer, answer, false))
 }
 
-/// See the table.
+/// `channels.status`, of which only what was named is left.
+fn asked(call: &Call<'_>, probe: bool) -> Result<Value, Failure> {
+    let client = Client::new(call)?;
+    let timeout = u64::try_from(client.timeout.as_millis()).unwrap_or(u64::MAX);
+    let params = json!({ "probe": probe, "timeoutMs": timeout });
+    let mut answer = client.ask("channels.status", &params, Effect::Same)?;
+    let (channel, account) = named(call)?;
+    if let Some(channels) = answer["channelAccounts"].as_object_mut() {
+        channels.retain(|name, _| channel.as_ref().is_none_or(|wanted| wanted == name));
+        for accounts in channels.values_mut().filter_map(Value::as_array_mut) {
+            let is_wanted = |id: &Value| account.as_ref().is_none_or(|wanted| id == wanted);
+            accounts.retain(|one| is_wanted(&one["accountId"]));
+        }
+        if channels.values().all(|accounts| accounts.as_array().is_none_or(Vec::is_empty))
+            && (channel.is_some() || account.is_some())
+        {
+            let cure = "`barnacle channels list` names all";
+            return Err(Failure::new(Exit::Refused, "there is no such account", cure));
+        }
+    }
+    Ok(answer)
+}
+
+/// The channel and the account that were named, by flags or by a word.
+pub(super) fn named(call: &Call<'_>) -> Result<(Option<String>, Option<String>), Failure> {
+    let (word, flag) = (call.parsed.word(0).map(str::to_owned), call.parsed.text("channel"));
+    if word.is_some() && flag.is_some() && word != flag {
+        return Err(Failure::new(Exit::Usage, "two channels are named, and one is meant", ""));
+    }
+    Ok((word.or(flag), call.parsed.text("account")))
+}
+
+fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> String {
+    let mut out = String::new();
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for (channel, accounts) in answer["channelAccounts"].as_object().into_iter().flatten() {
+        for account in accounts.as_array().into_iter().flatten() {
+            let name = format!("{channel} {}", account["accountId"].as_str().unwrap_or("?"));
+            let name = Plain(&name).to_string();
+            rows.push((
+                name,
+                if is_full { state(printer, account) } else { plan(printer, account) },
+            ));
+        }
+    }
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, text) in rows {
+        let _ = writeln!(out, "{name:width$}  {text}");
+    }
+    for issue in answer["statusIssues"].as_array().into_iter().flatten().filter(|_| is_full) {
+        let text = issue["message"].as_str().or(issue.as_str()).unwrap_or_default();
+        if !text.is_empty() {
+            let _ = writeln!(out, "{}", printer.shade(Some(Shade::Fair), text));
+        }
+    }
+    if out.is_empty() {
+        out.push_str("no account is configured (`barnacle help config`)");
+    }
+    out
+}
+
+fn plan(printer: &Printer, account: &Value) -> String {
+    let is = |key: &str| account[key].as_bool().unwrap_or(false);
+    let enabled = if is("enabled") { "enabled" } else { "disabled" };
+    let configured = if is("configured") { "configured" } else { "without a token" };
+    format!("{}, {configured}", printer.shade(None, enabled))
+}
+
+fn state(printer: &Printer, account: &Value) -> String {
+    let word = account["state"].as_str().unwrap_or("?");
+    let mut text = printer.shade(show::shade(word), word);
+    if account["enabled"] == false {
+        text.push_str(", disabled");
+    }
+    if let Some(age) = account["lastProofAgeMs"].as_f64() {
+        let _ = write!(text, ", proof of life {} ago", span(Some(age / 1000.0)));
+    }
+    if let Some(at) = account["lastInboundAt"].as_u64() {
+        let _ = write!(text, ", last message {}", Wall(at));
+    }
+    if let Some(error) = account["lastError"].as_str() {
+        let _ = write!(text, ": {}", Plain(error));
+    }
+    if let Some(cure) = account["cure"].as_str() {
+        let _ = write!(text, "\n  {}", Plain(cure));
+    }
+    text
+}
+
+/// `barnacle channels history`.
 pub(crate) fn history(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let client = Client::new(call)?;
+    let mut params = target(call)?;
+    params.insert("limit".into(), call.parsed.number::<u32>("limit")?.unwrap_or(50).into());
+    let answer = client.ask("channels.history", &params.into(), Effect::Same)?;
+    call.answer(&answer, story)
 }
 
-/// See the table.
+fn story(printer: &Printer, answer: &Value) -> String {
+    let mut out = String::new();
+    for entry in answer["entries"].as_array().into_iter().flatten() {
+        let text = |key: &str| entry[key].as_str().unwrap_or("?");
+        let at = entry["atMs"].as_u64().map_or_else(|| "?".into(), |at| Wall(at).to_string());
+        let word = printer.shade(show::shade(text("state")), text("state"));
+        let name = format!("{} {}", text("channel"), text("accountId"));
+        let _ = write!(out, "{at}  {}  {word}", Plain(&name));
+        if let Some(down) = entry["downMs"].as_f64() {
+            let _ = write!(out, " after {}", span(Some(down / 1000.0)));
+        }
+        if let Some(cause) = entry["cause"].as_str() {
+            let _ = write!(out, ": {}", Plain(cause));
+        }
+        match entry["code"].as_u64() {
+            Some(code) if !text("cause").contains(&code.to_string()) => {
+                let _ = write!(out, " (code {code})");
+            }
+            _ => {}
+        }
+        out.push('\n');
+    }
+    for (account, codes) in answer["disconnects"].as_object().into_iter().flatten() {
+        let codes = super::summary::counts(codes);
+        if !codes.is_empty() {
+            let _ = writeln!(out, "disconnects of {}: {codes}", Plain(account));
+        }
+    }
+    if out.is_empty() {
+        out.push_str("nothing has happened yet");
+    }
+    out
+}
+
+/// `barnacle channels start`.
 pub(crate) fn start(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    command(call, "channels.start")
 }
 
-/// See the table.
+/// `barnacle channels stop`.
 pub(crate) fn stop(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    command(call, "channels.stop")
 }
 
-/// See the table.
+/// `barnacle channels restart`.
 pub(crate) fn restart(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    command(call, "channels.restart")
 }
 
-fn later(call: &Call<'_>) -> Failure {
-    let name = call.parsed.command.map_or("", |command| command.name);
-    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+fn command(call: &mut Call<'_>, method: &str) -> Result<(), Failure> {
+    // To start what runs, or to stop what is stopped, is nothing; to restart twice is something.
+    let effect = if method == "channels.restart" { Effect::Twice } else { Effect::Same };
+    let answer = Client::new(call)?.ask(method, &target(call)?.into(), effect)?;
+    call.answer(&answer, |printer, answer| {
+        let accounts = answer["accounts"].as_array().into_iter().flatten();
+        let lines: Vec<String> = accounts
+            .map(|account| {
+                let text = |key: &str| account[key].as_str().unwrap_or("?");
+                let name = format!("{} {}", text("channel"), text("accountId"));
+                let state = printer.shade(show::shade(text("state")), text("state"));
+                format!("{}  {state}", Plain(&name))
+            })
+            .collect();
+        if lines.is_empty() { "there is no account to act on".into() } else { lines.join("\n") }
+    })
+}
+
+/// The channel and the account that were named, as parameters.
+fn target(call: &Call<'_>) -> Result<Map<String, Value>, Failure> {
+    let (channel, account) = named(call)?;
+    let pairs = [("channel", channel), ("accountId", account)];
+    Ok(pairs.into_iter().filter_map(|(key, value)| Some((key.into(), value?.into()))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_shown_with_cause_and_cure_and_nothing_raw() {
+        let answer = json!({"channelAccounts": {"discord": [
+            {"accountId": "default", "enabled": true, "configured": true, "state": "connected",
+             "lastProofAgeMs": 2100, "lastInboundAt": 1_774_085_213_589_u64},
+            {"accountId": "w\u{1b}k", "enabled": true, "state": "error", "lastError": "4014: no",
+             "cure": "switch it on"},
+        ]}, "statusIssues": [{"message": "an issue"}]});
+        let shown = accounts(&Printer::new(false), &answer, true);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].starts_with("discord default"), "{shown}");
+        assert!(lines[0].contains("connected, proof of life 2.1 s ago, last message 2026-"));
+        assert!(lines[1].contains("w\\u{1b}k") && lines[1].contains("error: 4014: no"), "{shown}");
+        assert_eq!(lines[2..], ["  switch it on", "an issue"]);
+        let listed = accounts(&Printer::new(false), &answer, false);
+        assert!(listed.contains("enabled, without a token"), "{listed}");
+    }
+
+    #[test]
+    fn a_story_is_told_entry_by_entry() {
+        let answer = json!({"entries": [
+            {"atMs": 1_774_085_213_589_u64, "channel": "discord", "accountId": "default",
+             "state": "connected", "downMs": 250},
+            {"atMs": 1_774_085_213_000_u64, "channel": "discord", "accountId": "default",
+             "state": "reconnecting", "cause": "cut", "code": 1006},
+        ], "disconnects": {"default": {"1006": 3}}});
+        let shown = story(&Printer::new(false), &answer);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].ends_with("discord default  connected after 0.2 s"), "{shown}");
+        assert!(lines[1].ends_with("reconnecting: cut (code 1006)"), "{shown}");
+        assert_eq!(lines[2], "disconnects of default: 1006 ×3");
+        for odd in [json!(null), json!([]), json!({"entries": [1, {}]})] {
+            assert!(!story(&Printer::new(false), &odd).is_empty());
+            assert!(!accounts(&Printer::new(false), &odd, true).is_empty());
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Call;
-use super::client::Client;
+use super::client::{Client, Effect};
 use super::print::{Printer, Shade};
 use crate::app::{self, Findings, Verdict};
 use crate::ops::exit::{Exit, Failure};
@@ -33,12 +33,11 @@ pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// What the gateway says of itself, or why it says nothing.
 fn ask_gateway(call: &Call<'_>) -> Result<Result<serde_json::Value, String>, Failure> {
-    let timeout = Duration::from_millis(call.parsed.number("timeout")?.unwrap_or(PATIENCE_MS));
-    let port = call.parsed.number("port")?;
-    let client = Client::new(call.env, call.common.config.as_deref(), port, timeout);
-    Ok(client.get("/api/status").map_err(|failure| failure.text).and_then(|answer| {
-        serde_json::from_str(&answer).map_err(|_| "its answer is not JSON".to_owned())
-    }))
+    let timeout = call.parsed.number("timeout")?.unwrap_or(PATIENCE_MS);
+    let mut client = Client::new(call)?;
+    client.timeout = Duration::from_millis(timeout);
+    let answer = client.ask("status", &serde_json::json!({}), Effect::Same);
+    Ok(answer.map_err(|failure| failure.text))
 }
 
 /// A line for each finding, its cure below it.

@@ -20,6 +20,8 @@ mod why;
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use crate::ops;
 use crate::ops::config::{Env, arguments};
 use crate::ops::exit::{Exit, Failure};
@@ -37,6 +39,21 @@ pub(crate) struct Call<'a> {
     pub(crate) common: Common,
     /// Standard output.
     pub(crate) out: Printer,
+}
+
+impl Call<'_> {
+    /// Prints an answer: as JSON if that was asked for, else as `lines` puts it.
+    fn answer(
+        &mut self,
+        answer: &Value,
+        lines: impl Fn(&Printer, &Value) -> String,
+    ) -> Result<(), Failure> {
+        if self.common.json {
+            return self.out.line(restart::pretty(answer));
+        }
+        let text = lines(&self.out, answer);
+        self.out.line(text.trim_end())
+    }
 }
 
 /// What does a command.

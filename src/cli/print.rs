@@ -1,10 +1,14 @@
 //! The only room that prints: answers to standard output, failures to standard error.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
 
+use crate::base::Instant;
 use crate::base::text::Plain;
 use crate::ops::exit::Failure;
+use crate::rt::clock;
 
 /// How good a word is, for the eye.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +45,7 @@ impl Printer {
     /// # Errors
     /// Standard output is closed or full.
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
+        Spinner::clear();
         writeln!(self, "{text}")?;
         Ok(self.flush()?)
     }
@@ -69,11 +74,63 @@ impl Write for Printer {
     }
 }
 
+/// A sign on standard error that something is waited for: only where a terminal is, and only once
+/// it has taken a moment.
+pub(crate) struct Spinner;
+
+thread_local! {
+    /// When the waiting began, and how far the sign has turned.
+    static WAITING: Cell<Option<(Instant, usize)>> = const { Cell::new(None) };
+}
+
+/// How long nobody is told that it takes time.
+const MOMENT: Duration = Duration::from_millis(300);
+
+impl Spinner {
+    /// It is still waited for.
+    pub(crate) fn turn() {
+        const SIGNS: [char; 4] = ['|', '/', '-', '\\'];
+        let (since, turns) = WAITING.get().unwrap_or((clock::now(), 0));
+        WAITING.set(Some((since, turns + 1)));
+        if clock::now().since(since) >= MOMENT && io::stderr().is_terminal() {
+            let sign = SIGNS[turns % SIGNS.len()];
+            let _ = write!(io::stderr(), "\r{sign} waiting for the gateway");
+        }
+    }
+
+    /// Waits for `span`.
+    pub(crate) fn pause(span: Duration) {
+        const STEP: Duration = Duration::from_millis(100);
+        let end = clock::now() + span;
+        while clock::now() < end {
+            Spinner::turn();
+            clock::pause(end.since(clock::now()).min(STEP));
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn clear() {
+        if let Some((since, _)) = WAITING.take()
+            && clock::now().since(since) >= MOMENT
+            && io::stderr().is_terminal()
+        {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Says something to the person beside what is printed.
+pub(crate) fn remark(text: &str) {
+    Spinner::clear();
+    let _ = writeln!(io::stderr(), "barnacle: {}", Plain(text));
+}
+
 /// Tells a person why it did not work and what helps. If nobody reads that either, so be it.
 pub(crate) fn complain(failure: &Failure) {
     if failure.text.is_empty() {
         return;
     }
+    Spinner::clear();
     let mut stderr = io::stderr();
     let _ = writeln!(stderr, "barnacle: {}", Plain(&failure.text));
     if !failure.cure.is_empty() {

@@ -1,19 +1,139 @@
 //! Messages to chats and to the agent.
 
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use super::Call;
+use super::client::{Client, Effect};
+use super::parse::usage;
+use crate::base::text::Plain;
 use crate::ops::exit::{Exit, Failure};
 
-/// See the table.
+/// A file travels within one frame, in base64.
+const FILE_BYTES_MAX: u64 = 700_000;
+/// Seconds that an agent may take, unless `--timeout` says otherwise.
+const AGENT_SECONDS: u64 = 600;
+/// What the way to the gateway and back may take besides.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// `barnacle message send`.
 pub(crate) fn send(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let parsed = call.parsed;
+    let (to, media) = (parsed.needed("target")?, parsed.path("media"));
+    let message = parsed.text("message").unwrap_or_default();
+    if message.trim().is_empty() && media.is_none() {
+        return Err(usage("there is nothing to send", "give --message, --media or both"));
+    }
+    let files: Vec<Value> =
+        media.iter().map(|path| attachment(path)).collect::<Result<_, Failure>>()?;
+    let params = json!({
+        "channel": parsed.text("channel").unwrap_or_else(|| "discord".into()),
+        "accountId": parsed.text("account"),
+        "to": to,
+        "message": message,
+        "replyTo": parsed.text("reply-to"),
+        "files": files,
+        "idempotencyKey": parsed.text("idempotency-key").unwrap_or_else(fresh_key),
+    });
+    let answer = Client::new(call)?.ask("send", &params, Effect::Same)?;
+    call.answer(&answer, |_, answer| match answer["messageId"].as_str() {
+        Some(id) => format!("sent: {}", Plain(id)),
+        None => "queued: it leaves when the service takes it".to_owned(),
+    })
 }
 
-/// See the table.
+fn attachment(path: &Path) -> Result<Value, Failure> {
+    let fault = |why: String| {
+        let text = format!("{} cannot be sent: {why}", path.display());
+        Failure::new(Exit::Usage, text, "")
+    };
+    let meta = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    if !meta.is_file() || meta.len() > FILE_BYTES_MAX {
+        return Err(fault(format!("it is no file of at most {FILE_BYTES_MAX} bytes")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+    Ok(json!({ "name": name, "base64": base64(&bytes) }))
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let sign = SIGNS[(bits >> (18 - 6 * at) & 63) as usize];
+            out.push(if at > group.len() { '=' } else { char::from(sign) });
+        }
+    }
+    out
+}
+
+/// `barnacle agent`.
 pub(crate) fn agent(call: &mut Call<'_>) -> Result<(), Failure> {
-    Err(later(call))
+    let parsed = call.parsed;
+    let seconds: u64 = parsed.number("timeout")?.unwrap_or(AGENT_SECONDS);
+    let params = json!({
+        "message": parsed.needed("message")?,
+        "agentId": parsed.text("agent"),
+        "deliver": parsed.has("deliver"),
+        "timeout": seconds,
+        "idempotencyKey": fresh_key(),
+    });
+    let mut client = Client::patient(call)?;
+    client.timeout = Duration::from_secs(seconds) + MARGIN;
+    // The agent may have begun: it is not asked a second time.
+    let answer = client.ask("agent", &params, Effect::Twice)?;
+    let is_done = answer["status"] == "ok";
+    call.answer(&answer, |_, answer| text_of(answer))?;
+    if is_done {
+        return Ok(());
+    }
+    let why = answer["error"].as_str().or(answer["summary"].as_str()).unwrap_or("no answer");
+    let status = answer["status"].as_str().unwrap_or("?");
+    Err(Failure::new(Exit::Unavailable, format!("the agent gave up ({status}): {why}"), ""))
 }
 
-fn later(call: &Call<'_>) -> Failure {
-    let name = call.parsed.command.map_or("", |command| command.name);
-    Failure::new(Exit::Software, format!("`{name}` is not there yet"), "")
+/// The answer's texts, each line made safe for a terminal.
+fn text_of(answer: &Value) -> String {
+    let payloads = answer["result"]["payloads"].as_array().into_iter().flatten();
+    let texts: Vec<&str> = payloads.filter_map(|payload| payload["text"].as_str()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.map(|line| Plain(line).to_string()).collect::<Vec<_>>().join("\n")
+}
+
+fn fresh_key() -> String {
+    format!("cli-{:016x}", crate::rt::os_seed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
+        let coded = cases.map(|text| base64(text.as_bytes()));
+        let expected = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        assert_eq!(coded, expected);
+    }
+
+    #[test]
+    fn an_agents_words_keep_their_lines_and_lose_their_controls() {
+        let answer =
+            json!({"result": {"payloads": [{"text": "one\ntwo\u{1b}[2J"}, {"text": "three"}]}});
+        assert_eq!(text_of(&answer), "one\ntwo\\u{1b}[2J\nthree");
+    }
+
+    #[test]
+    fn what_cannot_be_attached_is_named() {
+        for path in ["/nonexistent", "/"] {
+            let failure = attachment(Path::new(path)).expect_err("no file");
+            assert!(failure.text.contains("cannot be sent"), "{failure}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::print::{Printer, Shade};
 
@@ -78,44 +78,93 @@ pub(crate) fn shade(word: &str) -> Option<Shade> {
     }
 }
 
-/// A line of the log as the gateway itself prints it. What is not a line of its log is shown as
-/// it came.
-pub(crate) fn log_line(printer: &Printer, line: &str) -> String {
-    let Ok(Value::Object(fields)) = serde_json::from_str(line) else {
-        return printer.shade(None, line);
-    };
-    let field = |name| fields.get(name).and_then(Value::as_str).unwrap_or("?");
-    let level = field("level");
-    let colour = match level {
-        "error" => Shade::Bad,
-        "warn" => Shade::Fair,
-        "info" => Shade::Good,
-        _ => Shade::Faint,
-    };
-    format!(
-        "{} {} [{}] {}",
-        printer.shade(Some(Shade::Faint), field("at")),
-        printer.shade(Some(colour), &format!("{:5}", level.to_uppercase())),
-        printer.shade(None, field("target")),
-        printer.shade(None, field("text")),
-    )
+/// A line of the log.
+pub(crate) enum LogLine {
+    /// One that could be read.
+    Read {
+        /// Its number since the gateway's start.
+        seq: u64,
+        /// When it was said.
+        at: String,
+        /// How grave it is, in small letters.
+        level: String,
+        /// Who says it.
+        target: String,
+        /// What it says.
+        text: String,
+    },
+    /// One that could not, as it came.
+    Raw(String),
 }
 
-/// Whether a line is as grave as `least`; one without a level is.
-pub(crate) fn is_grave(line: &str, least: &str) -> bool {
-    let rank = |level: &str| LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level));
-    let fields: Option<Value> = serde_json::from_str(line).ok();
-    let level = fields.as_ref().and_then(|fields| fields.get("level")?.as_str());
-    match (level.and_then(rank), rank(least)) {
-        (Some(level), Some(least)) => level <= least,
-        _ => true,
+impl LogLine {
+    /// Reads a line in the shape of OpenClaw's log.
+    pub(crate) fn of(line: &str) -> LogLine {
+        let Ok(Value::Object(fields)) = serde_json::from_str(line) else {
+            return LogLine::Raw(line.to_owned());
+        };
+        let value = Value::Object(fields);
+        let meta = &value["_meta"];
+        let (Some(text), Some(level)) = (value["0"].as_str(), meta["logLevelName"].as_str()) else {
+            return LogLine::Raw(line.to_owned());
+        };
+        let name: Value =
+            serde_json::from_str(meta["name"].as_str().unwrap_or_default()).unwrap_or(Value::Null);
+        LogLine::Read {
+            seq: value["seq"].as_u64().unwrap_or(0),
+            at: value["time"].as_str().unwrap_or("?").to_owned(),
+            level: level.to_lowercase(),
+            target: name["subsystem"].as_str().unwrap_or("?").to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    /// As the gateway itself prints it.
+    pub(crate) fn shown(&self, printer: &Printer) -> String {
+        let (at, level, target, text) = match self {
+            LogLine::Raw(line) => return printer.shade(None, line),
+            LogLine::Read { at, level, target, text, .. } => (at, level, target, text),
+        };
+        let colour = match level.as_str() {
+            "error" => Shade::Bad,
+            "warn" => Shade::Fair,
+            "info" => Shade::Good,
+            _ => Shade::Faint,
+        };
+        format!(
+            "{} {} [{}] {}",
+            printer.shade(Some(Shade::Faint), at),
+            printer.shade(Some(colour), &format!("{:5}", level.to_uppercase())),
+            printer.shade(None, target),
+            printer.shade(None, text),
+        )
+    }
+
+    /// For programs: an object in a line.
+    pub(crate) fn json(&self) -> String {
+        match self {
+            LogLine::Raw(line) => json!({ "text": line }).to_string(),
+            LogLine::Read { seq, at, level, target, text } => {
+                json!({ "seq": seq, "at": at, "level": level, "target": target, "text": text })
+                    .to_string()
+            }
+        }
+    }
+
+    /// Whether it is as grave as `least`; one without a level is.
+    pub(crate) fn is_grave(&self, least: &str) -> bool {
+        let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
+        let LogLine::Read { level, .. } = self else { return true };
+        match (rank(level), rank(least)) {
+            (Some(level), Some(least)) => level <= least,
+            _ => true,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_tree_shows_everything_and_escapes_it() {
@@ -142,21 +191,26 @@ mod tests {
         assert_eq!(lines, expected);
     }
 
+    fn line(level: &str) -> LogLine {
+        let name = json!({ "subsystem": "discord" }).to_string();
+        let line = json!({"0": "Attempting resume with backoff: 1000ms", "seq": 1,
+            "_meta": {"logLevelName": level, "name": name}, "time": "2026-01-01T00:00:00.000Z"});
+        LogLine::of(&line.to_string())
+    }
+
     #[test]
     fn log_lines_look_as_the_gateway_prints_them() {
-        let line = json!({"seq": 1, "at": "2026-01-01T00:00:00.000Z", "level": "warn",
-            "target": "discord", "text": "Attempting resume with backoff: 1000ms"});
-        let shown = log_line(&Printer::new(false), &line.to_string());
         let expected = "2026-01-01T00:00:00.000Z WARN  [discord] \
                         Attempting resume with backoff: 1000ms";
-        assert_eq!(shown, expected);
-        assert_eq!(log_line(&Printer::new(false), "not\tJSON"), "not\\tJSON");
+        assert_eq!(line("WARN").shown(&Printer::new(false)), expected);
+        let read: Value = serde_json::from_str(&line("WARN").json()).expect("JSON");
+        assert_eq!((&read["level"], &read["target"]), (&json!("warn"), &json!("discord")));
+        assert_eq!(LogLine::of("not\tJSON").shown(&Printer::new(false)), "not\\tJSON");
     }
 
     #[test]
     fn a_level_admits_what_is_graver() {
-        let line = |level: &str| json!({ "level": level }).to_string();
-        assert!(is_grave(&line("error"), "warn") && is_grave(&line("warn"), "warn"));
-        assert!(!is_grave(&line("info"), "warn") && is_grave("not JSON", "error"));
+        assert!(line("ERROR").is_grave("warn") && line("WARN").is_grave("warn"));
+        assert!(!line("INFO").is_grave("warn") && LogLine::of("not JSON").is_grave("error"));
     }
 }

@@ -111,7 +111,7 @@ fn thread(out: &mut String, thread: &Value) {
 }
 
 /// `4000 ×2, 1006 ×1`.
-fn counts(map: &Value) -> String {
+pub(super) fn counts(map: &Value) -> String {
     let pairs = map.as_object().into_iter().flatten();
     let each: Vec<String> = pairs.map(|(name, n)| format!("{} ×{n}", Plain(name))).collect();
     each.join(", ")
@@ -123,7 +123,7 @@ fn word(printer: &Printer, status: &Value) -> String {
 }
 
 /// A span in the two units that matter: `3 d 4 h`, `12 min 5 s`, `0.3 s`.
-fn span(seconds: Option<f64>) -> String {
+pub(super) fn span(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds else { return "?".to_owned() };
     if seconds < 10.0 {
         return format!("{seconds:.1} s");

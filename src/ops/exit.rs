@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Ok,
     /// The command line could not be read (`EX_USAGE`).
     Usage,
+    /// The gateway does not do what was asked: it makes no sense there (`EX_DATAERR`).
+    Refused,
     /// The port is taken, or the gateway does not answer (`EX_UNAVAILABLE`).
     Unavailable,
     /// A fault of our own (`EX_SOFTWARE`).
@@ -19,6 +21,8 @@ pub(crate) enum Exit {
     State,
     /// Every account is held by another process: try again later (`EX_TEMPFAIL`).
     Busy,
+    /// The gateway does not let this command in (`EX_NOPERM`).
+    Denied,
     /// No usable configuration, and no last good one (`EX_CONFIG`).
     Config,
 }
@@ -27,10 +31,12 @@ pub(crate) enum Exit {
 pub(crate) const EXITS: &[(Exit, &str)] = &[
     (Exit::Ok, "done, or stopped on request"),
     (Exit::Usage, "the command line could not be read"),
+    (Exit::Refused, "the gateway does not do what was asked"),
     (Exit::Unavailable, "the port is taken, or the gateway does not answer"),
     (Exit::Software, "a fault of barnacle's own, or a drill that failed"),
     (Exit::State, "the state directory cannot be used"),
     (Exit::Busy, "every account is held by another process; try again later"),
+    (Exit::Denied, "the gateway does not let this command in: another token, or another user"),
     (Exit::Config, "no usable configuration, and no last good one"),
 ];
 
@@ -40,10 +46,12 @@ impl Exit {
         match self {
             Exit::Ok => 0,
             Exit::Usage => 64,
+            Exit::Refused => 65,
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::State => 73,
             Exit::Busy => 75,
+            Exit::Denied => 77,
             Exit::Config => 78,
         }
     }
@@ -91,7 +99,7 @@ mod tests {
     #[test]
     fn codes_are_those_of_sysexits_and_all_are_in_the_table() {
         let codes: Vec<u8> = EXITS.iter().map(|(exit, _)| exit.code()).collect();
-        assert_eq!(codes, [0, 64, 69, 70, 73, 75, 78]);
+        assert_eq!(codes, [0, 64, 65, 69, 70, 73, 75, 77, 78]);
     }
 
     #[test]

@@ -42,6 +42,12 @@ pub async fn sleep(span: Duration) {
     sleep_until(now() + span).await;
 }
 
+/// Holds the thread for `span`: only for the command line, which has nothing else to do.
+#[allow(clippy::disallowed_methods, reason = "nobody waits for this thread")]
+pub fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// What `future` gives, or `None` if `deadline` goes by first. A result that is ready at the
 /// deadline wins over it.
 pub async fn timeout<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {

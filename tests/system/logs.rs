@@ -105,15 +105,25 @@ fn logs_can_be_limited_filtered_and_read_by_programs() {
 }
 
 #[test]
-fn logs_follow_what_happens_until_the_gateway_stops() {
+fn logs_follow_what_happens_also_over_a_restart() {
     let sandbox = Sandbox::start();
     let mut gateway = Gateway::connected(&sandbox);
-    let port = gateway.port.to_string();
-    let mut follower = gateway.plan.beside(&["logs", "--follow", "--port", &port]);
+    let args = ["logs", "--follow", "--interval", "100", "--timeout", "1000"];
+    let mut follower = gateway.plan.beside(&args);
     follower.line("connected: new session");
     let skip = follower.length();
     sandbox.fault("close-1005", json!({}));
     follower.line_after(skip, "WebSocket connection closed with code 1005");
+    follower.line_after(skip, "connected: session resumed");
+    let skip = follower.length();
+    let old = gateway.run.pid();
+    gateway.run.signal(Signal::TERM);
+    follower.line_after(skip, "the gateway is away; waiting for it");
+    assert_eq!(gateway.run.code(), 0);
+    gateway.again();
+    assert_ne!(gateway.run.pid(), old);
+    follower.line_after(skip, &format!("the gateway is back, as process {}", gateway.run.pid()));
+    follower.line_after(skip, "listening on http://");
     follower.line_after(skip, "connected: session resumed");
     assert!(follower.is_running());
     assert_eq!(gateway.stop(), 0);
