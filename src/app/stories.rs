@@ -45,13 +45,13 @@ pub(super) fn pairing(house: &House, verb: &str, params: &Value) -> Answer {
     match verb {
         "list" => at_once(Ok(list(&views))),
         "approve" => Box::pin(approve(views, text("code"))),
-        "revoke" => match text("user").parse() {
-            Ok(user) => Box::pin(revoke(views, user)),
-            Err(_) => {
+        "revoke" => {
+            let Ok(user) = text("user").parse() else {
                 let text = "a user's id is needed, as `pairing list` shows it";
-                at_once(Err(Fault::invalid(text.to_owned())))
-            }
-        },
+                return at_once(Err(Fault::invalid(text)));
+            };
+            Box::pin(revoke(views, user))
+        }
         other => at_once(Err(unknown(&format!("pairing.{other}")))),
     }
 }

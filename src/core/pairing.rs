@@ -29,8 +29,9 @@ impl Code {
     /// The code that `chance` gives: 40 bits of it are used.
     #[must_use]
     pub fn of(chance: u64) -> Code {
-        let place = |at: usize| ALPHABET[usize::from((chance >> (at * 5)) as u8 & 31)];
-        Code((0..PAIRING_CODE_CHARS).map(|at| char::from(place(at))).collect())
+        let five = |at: usize| u8::try_from((chance >> (at * 5)) & 31).unwrap_or(0);
+        let letter = |at| char::from(ALPHABET[usize::from(five(at))]);
+        Code((0..PAIRING_CODE_CHARS).map(letter).collect())
     }
 
     /// What somebody typed, if it has the form of a code: case, spaces and dashes do not matter.

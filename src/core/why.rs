@@ -69,13 +69,11 @@ impl Params {
     /// # Errors
     /// The message is neither a number nor a link.
     pub fn query(&self) -> Result<Query, NoMessage> {
-        match &self.message {
-            Some(text) => message(text).ok_or_else(|| NoMessage(text.chars().take(200).collect())),
-            None => {
-                let count = self.last.unwrap_or(STORIES).clamp(1, WHY_STORIES_MAX);
-                Ok(Query::Last { count, dropped: self.dropped })
-            }
-        }
+        let Some(text) = &self.message else {
+            let count = self.last.unwrap_or(STORIES).clamp(1, WHY_STORIES_MAX);
+            return Ok(Query::Last { count, dropped: self.dropped });
+        };
+        message(text).ok_or_else(|| NoMessage(text.chars().take(200).collect()))
     }
 }
 

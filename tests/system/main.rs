@@ -12,6 +12,7 @@
 )]
 
 mod doctor;
+mod doors;
 mod faces;
 mod faults;
 mod harness;
@@ -24,4 +25,5 @@ mod recover;
 mod replies;
 mod rest;
 mod restart;
+mod rpc;
 mod start;

@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn a_message_is_taken_in_once_by_number_and_by_words() {
-        let state = Scratch::new();
-        let stage = stage(state.path(), Access::default());
+        let dir = Scratch::new();
+        let stage = stage(dir.path(), Access::default());
         stage.doors.knock(&said(100, 7, "hi"), 1);
         stage.doors.knock(&said(100, 7, "hi"), 2);
         stage.doors.knock(&said(103, 7, "hi"), 3);
@@ -274,8 +274,8 @@ mod tests {
 
     #[test]
     fn a_notice_of_the_service_is_no_message_but_is_written_down() {
-        let state = Scratch::new();
-        let stage = stage(state.path(), Access::default());
+        let dir = Scratch::new();
+        let stage = stage(dir.path(), Access::default());
         stage.doors.knock(&Message { kind: 6, ..said(100, 7, "") }, 1);
         stage.doors.knock(&Message { kind: 6, ..said(101, ME, "") }, 2);
         assert_eq!((stage.step(100), stage.step(101)), ("unwritten".into(), "own".into()));
@@ -284,9 +284,9 @@ mod tests {
 
     #[test]
     fn a_stranger_gets_a_code_and_is_answered_once_it_is_approved() {
-        let state = Scratch::new();
+        let dir = Scratch::new();
         let access = Access { dms: Policy::Pairing, ..Access::default() };
-        let stage = stage(state.path(), access.clone());
+        let stage = stage(dir.path(), access.clone());
         let heard = || {
             let call = smol::block_on(stage.waiting.take()).unwrap();
             assert_eq!(call.0, Route::CreateMessage { channel: 70 });
@@ -310,7 +310,7 @@ mod tests {
         stage.doors.knock(&said(102, 7, "now?"), 3);
         assert_eq!(stage.asked.len(), 1);
         // Whatever comes, the list outlives us.
-        let again = self::stage(state.path(), access);
+        let again = self::stage(dir.path(), access);
         again.doors.knock(&said(103, 7, "and now?"), 1);
         again.doors.knock(&said(104, 8, "and I?"), 2);
         assert_eq!(again.asked.len(), 1);
@@ -321,10 +321,10 @@ mod tests {
 
     #[test]
     fn in_a_server_nobody_is_asked_for_a_code_and_the_story_names_the_line() {
-        let state = Scratch::new();
+        let dir = Scratch::new();
         let access =
             Access { dms: Policy::Pairing, groups: Policy::Allowlist, ..Access::default() };
-        let stage = stage(state.path(), access);
+        let stage = stage(dir.path(), access);
         let message = Message { guild: Some(9), mentions_us: true, ..said(100, 7, "hi") };
         stage.doors.knock(&message, 1);
         let stories = {
@@ -338,10 +338,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_strangers_writes_a_few_lines() {
-        let state = Scratch::new();
+        let dir = Scratch::new();
         let access = Access { dms: Policy::Pairing, ..Access::default() };
-        let stage = stage(state.path(), access);
-        let size = || std::fs::metadata(state.path().join("discord.paired")).unwrap().len();
+        let stage = stage(dir.path(), access);
+        let size = || std::fs::metadata(dir.path().join("discord.paired")).unwrap().len();
         for author in 100..110 {
             stage.doors.knock(&said(author, author, "hi"), author);
         }

@@ -108,7 +108,9 @@ impl Out {
         let code = self.codes.iter().find(|(known, _)| *known == step).map_or(0, |&(_, code)| code);
         let number = if let Step::Queued { parts } = line.step { parts } else { 0 };
         self.bytes.push(line.chat.channel.code());
-        [line.at.0, line.chat.id, line.id, code].into_iter().for_each(|number| self.number(number));
+        for number in [line.at.0, line.chat.id, line.id, code] {
+            self.number(number);
+        }
         self.count(number.into());
     }
 
