@@ -354,7 +354,7 @@ impl Trace {
         self.drops.iter().map(|(&(channel, name), &count)| (channel, name, count))
     }
 
-    /// How often something was taken in since the start.
+    /// How often something was taken in since the start, an older trail included.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes

@@ -39,6 +39,9 @@ impl Trace {
     /// else, since places of agents are counted from the first. True if all could be read.
     pub fn restore(&mut self, bytes: &[u8]) -> bool {
         let codes = Step::all().map(|step| (code(step), step)).collect();
+        // Perhaps it is not on the disk yet: it came from memory, after a crash.
+        self.changes += 1;
+        self.weighty += 1;
         self.agents.is_empty() && self.read(&mut In { bytes, codes }).is_some()
     }
 
