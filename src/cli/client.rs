@@ -313,10 +313,16 @@ impl Client {
             };
         };
         let mut connection = Connection { socket, hello: empty_hello(), place, count: 0 };
-        let challenge = connection.frame(deadline, true)?;
-        if !matches!(&challenge, Frame::Event(event) if event.event == "connect.challenge") {
-            let text = format!("{} does not speak our protocol", connection.place);
-            return Err(Trouble::Final(Failure::new(Exit::Unavailable, text, "")));
+        loop {
+            match connection.frame(deadline, true)? {
+                Frame::Event(event) if event.event == "connect.challenge" => break,
+                // One that goes down says so before it closes.
+                Frame::Event(_) => {}
+                _ => {
+                    let text = format!("{} does not speak our protocol", connection.place);
+                    return Err(Trouble::Final(Failure::new(Exit::Unavailable, text, "")));
+                }
+            }
         }
         let params = serde_json::to_value(greeting(token)).unwrap_or_default();
         let hello = connection.begin("connect", &params, deadline, true);

@@ -62,9 +62,13 @@ pub(crate) fn stop(call: &mut Call<'_>) -> Result<(), Failure> {
     Err(Failure::new(Exit::Unavailable, text, "see its log, or raise --timeout"))
 }
 
-/// Whether there is such a process; that of a gateway on another host is taken for gone.
+/// Whether there is such a process, and it has not ended; that of a gateway on another host is
+/// taken for gone.
 fn is_alive(pid: u32) -> bool {
-    std::path::Path::new("/proc").join(pid.to_string()).exists()
+    let stat = std::path::Path::new("/proc").join(pid.to_string()).join("stat");
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    // The name is in brackets and may hold anything; the state follows (proc(5)).
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 /// `barnacle gateway restart`.

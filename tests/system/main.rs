@@ -11,6 +11,8 @@
     reason = "these are tests"
 )]
 
+mod cli;
+mod control;
 mod doctor;
 mod doors;
 mod faces;

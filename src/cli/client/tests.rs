@@ -62,6 +62,8 @@ fn serve(socket: &mut WebSocket<TcpStream>, play: Play, asked: &mut Vec<Request>
         let _ = socket.close(Some(frame));
     };
     if let Play::Close(code) = play {
+        let going = Event { event: "shutdown".into(), payload: None, seq: Some(1) };
+        say(socket, Frame::Event(going));
         return close(socket, code);
     }
     let challenge = Event { event: "connect.challenge".into(), payload: None, seq: None };

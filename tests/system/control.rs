@@ -1,0 +1,312 @@
+//! The control protocol as clients meet it that are not ours: by the port and by the socket, well
+//! behaved and hostile.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use async_tungstenite::tungstenite::client::client_with_config;
+use async_tungstenite::tungstenite::protocol::WebSocket;
+use async_tungstenite::tungstenite::{Error, Message};
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, PATIENCE, Sandbox, Signal, seconds};
+
+/// Bytes either way.
+trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+fn port(gateway: &Gateway) -> Box<dyn Wire> {
+    let stream = TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Box::new(stream)
+}
+
+fn socket(gateway: &Gateway) -> Box<dyn Wire> {
+    let stream = UnixStream::connect(gateway.dir.0.join("state/barnacle.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Box::new(stream)
+}
+
+/// Both ways in.
+const DOORS: [fn(&Gateway) -> Box<dyn Wire>; 2] = [port, socket];
+
+struct Client(WebSocket<Box<dyn Wire>>);
+
+impl Client {
+    fn open(wire: Box<dyn Wire>) -> Client {
+        let (socket, _) = client_with_config("ws://localhost/", wire, None).unwrap();
+        let mut client = Client(socket);
+        let challenge = client.next().unwrap();
+        assert_eq!(challenge["event"], "connect.challenge");
+        assert!(challenge["payload"]["nonce"].is_string() && challenge["seq"].is_null());
+        client
+    }
+
+    /// One that has been let in.
+    fn known(gateway: &Gateway, wire: Box<dyn Wire>) -> Client {
+        let mut client = Client::open(wire);
+        let answer = client.connect(&json!({"auth": {"token": gateway.token()}}));
+        assert_eq!(answer["payload"]["type"], "hello-ok", "{answer}");
+        client
+    }
+
+    fn connect(&mut self, more: &Value) -> Value {
+        let mut params = json!({
+            "minProtocol": 4, "maxProtocol": 4, "role": "operator", "caps": [],
+            "client": {"id": "gateway-client", "version": "1", "platform": "x", "mode": "backend"},
+            "scopes": ["operator.read", "operator.write", "operator.admin"],
+        });
+        for (key, value) in more.as_object().unwrap() {
+            params[key] = value.clone();
+        }
+        self.ask("connect", &params)
+    }
+
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
+        self.say(&json!({"type": "req", "id": "7", "method": method, "params": params}));
+        loop {
+            let frame = self.next().unwrap();
+            if frame["type"] == "res" {
+                return frame;
+            }
+        }
+    }
+
+    fn say(&mut self, frame: &Value) {
+        self.send(Message::text(frame.to_string()));
+    }
+
+    fn send(&mut self, message: Message) {
+        // A door may be shut while we still talk.
+        let _ = self.0.send(message);
+    }
+
+    /// The next frame, or how the connection was closed.
+    fn next(&mut self) -> Result<Value, (u16, String)> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Text(text)) => return Ok(serde_json::from_str(&text).unwrap()),
+                Ok(Message::Close(Some(frame))) => {
+                    return Err((frame.code.into(), frame.reason.to_string()));
+                }
+                Ok(Message::Close(None)) => return Err((1005, String::new())),
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    panic!("nothing came");
+                }
+                Err(error) => return Err((1006, error.to_string())),
+            }
+        }
+    }
+
+    /// How the connection is closed, whatever comes before.
+    fn closed(&mut self) -> (u16, String) {
+        loop {
+            if let Err(closed) = self.next() {
+                return closed;
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_has_the_token_gets_in_and_is_told_what_there_is() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    for door in DOORS {
+        let mut client = Client::open(door(&gateway));
+        let hello = client.connect(&json!({"auth": {"token": gateway.token()}, "unknown": 1}));
+        let payload = &hello["payload"];
+        assert_eq!((&hello["ok"], &payload["protocol"]), (&json!(true), &json!(4)));
+        for (pointer, kind) in [
+            ("/server/version", "string"),
+            ("/server/connId", "string"),
+            ("/server/bootId", "string"),
+            ("/features/methods/0", "string"),
+            ("/features/events/0", "string"),
+            ("/snapshot/presence", "array"),
+            ("/snapshot/health", "object"),
+            ("/snapshot/stateVersion/presence", "number"),
+            ("/snapshot/uptimeMs", "number"),
+            ("/policy/maxPayload", "number"),
+            ("/policy/maxBufferedBytes", "number"),
+            ("/policy/tickIntervalMs", "number"),
+        ] {
+            let value = payload.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {hello}"));
+            let is = match kind {
+                "string" => value.is_string(),
+                "array" => value.is_array(),
+                "object" => value.is_object(),
+                _ => value.is_u64(),
+            };
+            assert!(is, "{pointer}: {value}");
+        }
+        assert_eq!(payload["auth"]["scopes"].as_array().unwrap().len(), 3);
+        assert_eq!(client.ask("health", &json!({}))["payload"]["ok"], true);
+        assert_eq!(client.ask("system-presence", &json!({}))["payload"], json!([]));
+        // Nonsense after the hello is answered or passed over, and the connection goes on.
+        client.send(Message::text("{"));
+        let answer = client.ask("no.such.method", &json!({}));
+        assert_eq!(answer["error"]["code"], "INVALID_REQUEST");
+        client.say(&json!({"type": "req", "id": 5}));
+        assert_eq!(client.next().unwrap()["id"], "invalid");
+        assert_eq!(client.ask("connect", &json!({}))["ok"], false);
+        assert_eq!(client.ask("status", &json!({}))["ok"], true);
+    }
+}
+
+#[test]
+fn who_may_little_is_told_what_is_missing() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    let mut client = Client::open(port(&gateway));
+    let scopes = json!({"auth": {"token": gateway.token()}, "scopes": ["operator.read", "x"]});
+    assert_eq!(client.connect(&scopes)["payload"]["auth"]["scopes"], json!(["operator.read"]));
+    assert_eq!(client.ask("status", &json!({}))["ok"], true);
+    for method in ["gateway.stop", "no.such.method"] {
+        let error = client.ask(method, &json!({}))["error"].clone();
+        assert_eq!(error["code"], "FORBIDDEN", "{error}");
+        assert_eq!(error["details"]["code"], "MISSING_SCOPE");
+        assert_eq!(error["details"]["missingScope"], "operator.admin");
+    }
+    let mut tester = Client::open(port(&gateway));
+    let test = json!({"auth": {"token": gateway.token()},
+        "client": {"id": "test", "version": "1", "platform": "x", "mode": "test"}});
+    assert_eq!(tester.connect(&test)["payload"]["auth"]["scopes"], json!([]));
+    assert_eq!(tester.ask("health", &json!({}))["ok"], true);
+    assert_eq!(tester.ask("status", &json!({}))["ok"], false);
+}
+
+#[test]
+fn who_does_not_get_in_is_told_why_and_closed_by_the_table() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::start(&sandbox.api);
+    let token = gateway.token();
+    let old = json!({"minProtocol": 1, "maxProtocol": 3, "auth": {"token": token}});
+    for (more, code, detail, close) in [
+        (
+            json!({"auth": {"token": "wrong"}}),
+            "INVALID_REQUEST",
+            json!("AUTH_TOKEN_MISMATCH"),
+            1008,
+        ),
+        (json!({}), "NOT_PAIRED", json!("DEVICE_IDENTITY_REQUIRED"), 1008),
+        (old, "INVALID_REQUEST", json!("PROTOCOL_MISMATCH"), 1002),
+        (json!({"role": "king", "auth": {"token": token}}), "INVALID_REQUEST", json!(null), 1008),
+        (json!({"client": 5}), "INVALID_REQUEST", json!(null), 1008),
+    ] {
+        let mut client = Client::open(port(&gateway));
+        let error = client.connect(&more)["error"].clone();
+        assert_eq!((&error["code"], &error["details"]["code"]), (&json!(code), &detail), "{more}");
+        assert_eq!(client.closed().0, close, "{more}");
+    }
+    let mut client = Client::open(port(&gateway));
+    assert_eq!(client.ask("health", &json!({}))["error"]["code"], "INVALID_REQUEST");
+    assert_eq!(client.closed().0, 1008);
+    for door in DOORS {
+        for (garbage, close) in [
+            (Message::text("{"), 1000),
+            (Message::text("{}"), 1000),
+            (Message::binary(vec![1, 2, 3]), 1000),
+            (Message::text("x".repeat(65 * 1024)), 1009),
+            (Message::text("x".repeat(2 * 1024 * 1024)), 1009),
+        ] {
+            let length = garbage.len();
+            let mut client = Client::open(door(&gateway));
+            client.send(garbage);
+            let (code, reason) = client.closed();
+            // A reset overtakes the close frame if we had more to say.
+            let is_cut = code == 1006 && length > 1024 * 1024;
+            assert!(code == close || is_cut, "{length} bytes: {code} {reason}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_is_told_to_everybody_and_closes_with_1012() {
+    let sandbox = Sandbox::start();
+    let mut gateway = Gateway::connected(&sandbox);
+    let mut clients: Vec<Client> = Vec::new();
+    for door in DOORS {
+        clients.push(Client::known(&gateway, door(&gateway)));
+        clients.push(Client::open(door(&gateway)));
+    }
+    gateway.run.signal(Signal::TERM);
+    for client in &mut clients {
+        let event = client.next().unwrap();
+        assert_eq!(event["event"], "shutdown", "{event}");
+        assert_eq!(event["payload"]["reason"], "gateway restarting");
+        assert!(event["payload"]["restartExpectedMs"].is_u64());
+        assert_eq!(client.closed(), (1012, "service restart".to_owned()));
+    }
+    assert_eq!(gateway.run.code(), 0);
+}
+
+#[test]
+fn a_crowd_of_hostile_clients_keeps_nobody_out_and_costs_little() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    let before = gateway.run.memory_kib("VmRSS");
+    let mut members: Vec<Client> =
+        DOORS.iter().map(|door| Client::known(&gateway, door(&gateway))).collect();
+    let mut crowd: Vec<Box<dyn Wire>> = Vec::new();
+    let mut strangers: Vec<Client> = Vec::new();
+    for round in 0..40 {
+        for door in DOORS {
+            // Silent; half a head; half a handshake; and what no header ends.
+            crowd.push(door(&gateway));
+            for text in ["GET / HT", "GET / HTTP/1.1\r\nUpgrade: websocket\r\n", "\0\u{1}\u{2}"] {
+                let mut wire = door(&gateway);
+                let _ = wire.write_all(text.as_bytes());
+                crowd.push(wire);
+            }
+            let mut wire = door(&gateway);
+            let _ = wire.write_all(format!("GET /{}", "x".repeat(60_000)).as_bytes());
+            crowd.push(wire);
+            // Let in by HTTP and silent, or talkative, before the hello.
+            let mut stranger = Client::open(door(&gateway));
+            if round % 2 == 0 {
+                stranger.send(Message::text("x".repeat(60_000)));
+            }
+            strangers.push(stranger);
+        }
+        // Those who were let in are served all the while, and so are those who come.
+        for member in &mut members {
+            assert_eq!(member.ask("health", &json!({}))["ok"], true);
+        }
+        if round % 8 == 0 {
+            assert_eq!(gateway.get("/healthz", &[]).status, 200);
+            for door in DOORS {
+                let mut good = Client::known(&gateway, door(&gateway));
+                assert_eq!(good.ask("status", &json!({}))["ok"], true);
+            }
+            assert_eq!(gateway.cli(&["health"]).code(), 0);
+        }
+    }
+    let after = gateway.run.memory_kib("VmRSS");
+    assert!(after < before + 24 * 1024, "from {before} KiB to {after} KiB");
+    drop((crowd, strangers));
+    assert_eq!(gateway.channel(), "connected");
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_bounded_and_others_are_served() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    let before = gateway.run.memory_kib("VmRSS");
+    let stream = UnixStream::connect(gateway.dir.0.join("state/barnacle.sock")).unwrap();
+    stream.set_write_timeout(Some(seconds(1))).unwrap();
+    let mut greedy = Client::known(&gateway, Box::new(stream));
+    let ask = json!({"type": "req", "id": "1", "method": "logs.tail", "params": {}}).to_string();
+    for _ in 0..20_000 {
+        if greedy.0.send(Message::text(ask.clone())).is_err() {
+            break;
+        }
+    }
+    let mut good = Client::known(&gateway, socket(&gateway));
+    assert_eq!(good.ask("health", &json!({}))["ok"], true);
+    let after = gateway.run.memory_kib("VmRSS");
+    assert!(after < before + 24 * 1024, "from {before} KiB to {after} KiB");
+}
