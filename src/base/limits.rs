@@ -238,6 +238,28 @@ pub const PAIRED_LOG_BYTES_MAX: u64 = 512 * 1024;
 pub const TURNS_RUNNING_MAX: usize = 16;
 /// Messages of one chat that wait for its turn.
 pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
+/// What is read of an agent's answer: of a program's output, of an endpoint's body or stream. What
+/// a program prints beyond it is left out, and said to be; of an endpoint it is a fault.
+pub const AGENT_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// What is kept of the end of a program's standard error, for the log.
+pub const AGENT_ERRORS_BYTES_MAX: usize = 4096;
+/// Characters of one answer that are said: ten of Discord's messages. Whoever has more to say is
+/// better read in a file.
+pub const AGENT_REPLY_CHARS_MAX: usize = 20_000;
+/// Things that one answer may want done.
+pub const AGENT_ACTS_MAX: usize = 32;
+/// Files of one answer; Discord takes as many with a message.
+pub const AGENT_FILES_MAX: usize = 10;
+/// One file; Discord takes as much from a bot ("Uploading Files").
+pub const AGENT_FILE_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// How long a program that is to end may put its things in order before it is killed.
+pub const KILL_GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the last of its processes has gone.
+pub const KILL_LOOK: Duration = Duration::from_millis(20);
+/// Rounds of killing: each leaves only what came into being during it.
+pub const KILL_ROUNDS_MAX: u32 = 100;
+/// How long an endpoint that is busy (429, 503) may ask us to wait before the one other try.
+pub const AGENT_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Chats that are remembered to have begun another conversation; the one that did so longest ago
 /// is forgotten.
 pub const SESSIONS_MAX: usize = 4096;
@@ -549,6 +571,7 @@ const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_M
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());
+const _: () = assert!(KILL_GRACE.as_secs() * 2 < DRAIN.as_secs());
 const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
 // Some places are left for those who only ask by HTTP.
 const _: () = assert!(CONTROL_CLIENTS_MAX + CONTROL_STRANGERS_MAX < SERVER_CONNECTIONS_MAX);

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod log;
 pub mod net;
 pub mod notify;
+pub mod process;
 pub mod signal;
 pub mod store;
 pub mod tty;
