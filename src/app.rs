@@ -19,12 +19,16 @@ mod stories;
 
 use std::io::IsTerminal as _;
 
+use rustix::process::DumpableBehavior;
+
+use crate::base::hash::fnv1a;
 use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake, Weight};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options;
 use crate::ops::state;
 use crate::rt::executor;
 use crate::rt::log::{self as logging, Form, Lines};
+use crate::rt::process;
 
 use self::engine::Engine;
 use self::house::{Ending, Source, Standing};
@@ -57,6 +61,7 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     if broken.is_none() {
         remember(&dirs, &loaded);
     }
+    guard_children(&dirs);
     let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
     let Loaded { mut config, file, mistakes, .. } = loaded;
     config.gateway.port = options.port.unwrap_or(config.gateway.port);
@@ -64,11 +69,32 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     let ending = executor::run(|spawner| async move {
         Engine::new(&spawner, source, standing, lines)?.run().await
     });
+    process::end_all();
     log::logger().flush();
     match ending? {
         Ending::Restart { .. } if !env.is_managed() => Err(begin_again()),
         // The service manager starts us again.
         Ending::Restart { .. } | Ending::Stop => Ok(()),
+    }
+}
+
+/// Makes sure that no program which an agent runs reads our memory, gets away, or outlives us: not
+/// those of a process before this one either, that was killed.
+fn guard_children(dirs: &Dirs) {
+    let hide = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = hide {
+        log::warn!(target: "gateway", "our memory is open to other programs of this user: {error}");
+    }
+    let tag = fnv1a(dirs.state.as_os_str().as_encoded_bytes().iter().copied());
+    if let Err(error) = process::become_reaper(&format!("{tag:016x}")) {
+        log::warn!(target: "gateway", "programs of agents may leave others behind: {error}");
+    }
+    match process::end_leftovers() {
+        0 => {}
+        count => log::info!(
+            target: "gateway",
+            "ended {count} processes that agents of an earlier run had left behind"
+        ),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What answers: the agents by their names. [`Desk`] gives each message its turn with one.
 
 pub mod desk;
+mod document;
 pub mod echo;
+pub mod exec;
+pub mod http;
 pub mod sessions;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,8 @@ use crate::core::chat::Request;
 use crate::core::turn::Fault;
 use crate::rt::clock;
 use echo::Echo;
+use exec::Exec;
+use http::Http;
 
 pub use desk::Desk;
 
@@ -22,6 +27,10 @@ pub use desk::Desk;
 pub enum Agent {
     /// It says what it hears.
     Echo(Echo),
+    /// A program.
+    Exec(Exec),
+    /// An HTTP endpoint.
+    Http(Http),
     /// It never answers.
     #[cfg(test)]
     Hangs,
@@ -32,6 +41,9 @@ impl Agent {
     async fn answer(&self, request: &Request, by: Instant) -> Result<Answer, Fault> {
         match self {
             Agent::Echo(echo) => in_time(by, echo.answer(request)).await,
+            // It does not rest before the program is gone.
+            Agent::Exec(exec) => exec.answer(request, by).await,
+            Agent::Http(http) => in_time(by, http.answer(request, by)).await,
             #[cfg(test)]
             Agent::Hangs => in_time(by, std::future::pending()).await,
         }

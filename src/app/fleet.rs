@@ -11,14 +11,14 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
-use super::staff;
+use super::staff::Workplace;
 use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Instant, limits};
 use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
 use crate::core::supervise::{self, Act, Ended, Monitor};
-use crate::ops::config::{self, Config, Dirs};
+use crate::ops::config::{self, Config, Dirs, Env};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
@@ -28,6 +28,7 @@ pub(super) struct Fleet {
     spawner: Spawner,
     dirs: Dirs,
     desk: Desk,
+    workplace: Workplace,
     agents: Vec<config::Agent>,
     /// Told, without a word, when an account's state has changed, or when one has gone.
     changed: Sender<()>,
@@ -107,18 +108,20 @@ impl Fleet {
     pub(super) fn new(
         spawner: &Spawner,
         dirs: Dirs,
+        env: &Env,
         config: &Config,
         changed: Sender<()>,
     ) -> Fleet {
         let slots = Plan::all(config).into_iter().map(|plan| Slot::new(plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
-        let agents = config.agents.clone();
-        let desk = Desk::new(spawner, staff::of(&agents), Sessions::open(&dirs.state));
+        let workplace = Workplace::new(spawner, &dirs, env);
+        let desk = Desk::new(spawner, workplace.staff(config), Sessions::open(&dirs.state));
         Fleet {
             spawner: spawner.clone(),
             dirs,
             desk,
-            agents,
+            workplace,
+            agents: config.agents.clone(),
             changed,
             left,
             slots,
@@ -277,7 +280,7 @@ impl Fleet {
     pub(super) fn reconcile(&mut self, config: &Config) -> Changes {
         let mut changes = Changes::default();
         if self.agents != config.agents {
-            self.desk.hire(staff::of(&config.agents));
+            self.desk.hire(self.workplace.staff(config));
             self.agents.clone_from(&config.agents);
             changes.applied.push("agents".to_owned());
         }

@@ -76,7 +76,7 @@ impl House {
     ) -> Rc<House> {
         let changed = bounded(1);
         let dirs = source.dirs.clone();
-        let fleet = Fleet::new(spawner, dirs, &standing.config, changed.0.clone());
+        let fleet = Fleet::new(spawner, dirs, &source.env, &standing.config, changed.0.clone());
         Rc::new(House {
             source,
             lines,

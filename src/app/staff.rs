@@ -1,24 +1,128 @@
-//! The agents that the configuration names.
+//! The agents that the configuration names, and what they work with.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::account;
 use crate::agent::echo::Echo;
+use crate::agent::exec::Exec;
+use crate::agent::http::Http;
 use crate::agent::{Agent, Member, Staff};
-use crate::ops::config::{self, AgentKind};
+use crate::base::hash::fnv1a;
+use crate::ops::config::{self, AgentKind, Config, Dirs, Env};
+use crate::rt::executor::Spawner;
+use crate::rt::net::{Net, NetOptions};
 
-/// All of them; the first is the one that answers what is meant for nobody else.
-pub(super) fn of(agents: &[config::Agent]) -> Staff {
-    let mut members = agents.iter().map(|agent| (agent.id.as_str(), member(agent)));
-    let none = || ("main", Member { agent: Agent::Echo(Echo::default()), deadline: Duration::MAX });
-    let usual = members.next().unwrap_or_else(none);
-    let others = members.map(|(name, member)| (name.into(), member)).collect();
-    Staff::new(usual, others)
+/// The variables that a program gets from our own environment, and what they are if we have none.
+const USUAL: [(&str, &str); 4] =
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", ""), ("LANG", "C.UTF-8"), ("TZ", "")];
+
+/// What agents work with, whatever the configuration says.
+#[derive(Clone)]
+pub(super) struct Workplace {
+    spawner: Spawner,
+    env: Vec<(String, String)>,
+    state: PathBuf,
 }
 
-fn member(agent: &config::Agent) -> Member {
-    let kind = match agent.kind {
-        AgentKind::Echo { cpu } => Agent::Echo(Echo { burn: cpu }),
-        AgentKind::Exec { .. } | AgentKind::Http { .. } => Agent::Echo(Echo::default()),
-    };
-    Member { agent: kind, deadline: agent.deadline }
+impl Workplace {
+    pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env) -> Workplace {
+        let usual = USUAL.into_iter().map(|(name, or)| (name, env.get(name).unwrap_or(or)));
+        let set = usual.filter(|(_, value)| !value.is_empty());
+        Workplace {
+            spawner: spawner.clone(),
+            env: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            state: dirs.state.clone(),
+        }
+    }
+
+    /// All agents of `config`; the first is the one that answers what is meant for nobody else.
+    pub(super) fn staff(&self, config: &Config) -> Staff {
+        let net = self.network(config);
+        let mut members = config.agents.iter().map(|agent| {
+            let member =
+                Member { agent: self.agent(agent, net.as_ref()), deadline: agent.deadline };
+            (agent.id.as_str(), member)
+        });
+        let none = || {
+            let echo = Agent::Echo(Echo::default());
+            ("main", Member { agent: echo, deadline: Duration::MAX })
+        };
+        let usual = members.next().unwrap_or_else(none);
+        let others = members.map(|(name, member)| (name.into(), member)).collect();
+        Staff::new(usual, others)
+    }
+
+    /// The way to endpoints, if there are any: that of the first account, its proxy included.
+    fn network(&self, config: &Config) -> Option<Net> {
+        let is_asked = |agent: &config::Agent| matches!(agent.kind, AgentKind::Http { .. });
+        let discord = config.accounts.first().filter(|_| config.agents.iter().any(is_asked))?;
+        let net = account::network(&self.spawner, discord, config.ca_file.as_deref());
+        let net = net.map_err(|refused| log::warn!(target: "agent", "{}", refused.text));
+        net.ok().or_else(|| Net::new(&self.spawner, &NetOptions::default()).ok())
+    }
+
+    fn agent(&self, agent: &config::Agent, net: Option<&Net>) -> Agent {
+        match (&agent.kind, net) {
+            (AgentKind::Echo { cpu }, _) => Agent::Echo(Echo { burn: *cpu }),
+            (AgentKind::Exec { command, workspace, env }, _) => {
+                let dir = workspace.clone().unwrap_or_else(|| self.room(&agent.id));
+                make(&dir);
+                Agent::Exec(Exec {
+                    command: command.clone(),
+                    usual_env: self.env.clone(),
+                    env: env.clone(),
+                    dir,
+                    hidden: self.state.canonicalize().into_iter().collect(),
+                })
+            }
+            (AgentKind::Http { url, headers }, Some(net)) => {
+                Agent::Http(Http::new(net, url, headers.clone()))
+            }
+            // There is a network wherever an agent asks for it.
+            (AgentKind::Http { .. }, None) => Agent::Echo(Echo::default()),
+        }
+    }
+
+    /// The directory of an agent that was given none.
+    fn room(&self, id: &str) -> PathBuf {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let name = match !id.is_empty() && id.len() <= 64 && id.chars().all(is_plain) {
+            true => id.to_owned(),
+            false => format!("agent-{:016x}", fnv1a(id.bytes())),
+        };
+        self.state.join("agents").join(name)
+    }
+}
+
+/// Makes a directory that is not there. That it cannot be made is told when a program is to run
+/// in it.
+fn make(dir: &Path) {
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::executor;
+    use crate::rt::store::tests::Scratch;
+
+    #[test]
+    fn programs_get_the_usual_variables_and_a_directory_of_their_own() {
+        let state = Scratch::new();
+        let dirs = Dirs { state: state.path().into(), hot: None };
+        executor::run(|spawner| async move {
+            let env = Env::of(&[("HOME", "/somewhere"), ("DISCORD_BOT_TOKEN", "secret")]);
+            let workplace = Workplace::new(&spawner, &dirs, &env);
+            let names: Vec<&str> = workplace.env.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["PATH", "HOME", "LANG"]);
+            let kind = AgentKind::Exec { command: vec!["x".into()], workspace: None, env: vec![] };
+            let agent = config::Agent { id: "../a".into(), kind, deadline: Duration::ZERO };
+            let Agent::Exec(exec) = workplace.agent(&agent, None) else { panic!("another kind") };
+            assert!(exec.dir.is_dir() && exec.dir.starts_with(dirs.state.join("agents")));
+            assert!(workplace.room("helper").ends_with("agents/helper"));
+        });
+    }
 }

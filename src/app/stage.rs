@@ -8,12 +8,12 @@ use std::time::Duration;
 use smol::channel::{Receiver, bounded};
 
 use super::account::{self, Plan, Started};
-use super::staff;
+use super::staff::Workplace;
 use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Secret, limits};
 use crate::channels::discord::View;
 use crate::core::health::Status;
-use crate::ops::config::{Config, Dirs};
+use crate::ops::config::{Config, Dirs, Env};
 use crate::ops::exit::{Exit, Failure};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
@@ -47,7 +47,8 @@ impl Stage {
         config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
         config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
         let (changed, _) = bounded(1);
-        let desk = Desk::new(spawner, staff::of(&config.agents), Sessions::open(&dirs.state));
+        let workplace = Workplace::new(spawner, &dirs, &Env::default());
+        let desk = Desk::new(spawner, workplace.staff(&config), Sessions::open(&dirs.state));
         let started = account::start(spawner, &dirs, &Plan::all(&config)[0], &desk, &changed)
             .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;
         let stage = Stage { sandbox, events, started: Some(started), dir };

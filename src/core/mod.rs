@@ -8,6 +8,7 @@ pub mod dedup;
 pub mod health;
 pub mod inflight;
 pub mod outbox;
+pub mod output;
 pub mod pairing;
 pub mod route;
 pub mod supervise;

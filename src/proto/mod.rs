@@ -4,3 +4,4 @@ pub mod control;
 pub mod discord;
 pub mod inflate;
 pub mod json;
+pub mod sse;

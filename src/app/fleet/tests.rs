@@ -33,7 +33,7 @@ impl Rig {
             config.accounts.push(account);
         }
         let (change, changed) = bounded(1);
-        let mut fleet = Fleet::new(spawner, dirs, &config, change);
+        let mut fleet = Fleet::new(spawner, dirs, &Env::default(), &config, change);
         fleet.start_all();
         Rig { fleet, changed, sandbox, config, _dir: dir }
     }

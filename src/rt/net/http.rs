@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use crate::rt::clock;
 use crate::rt::executor::Tier;
 
 pub use hyper::header::HeaderMap;
+pub use hyper::http::response::Parts;
 pub use hyper::{Method, StatusCode};
 
 /// How long each phase of a request may take.
@@ -57,11 +59,11 @@ impl Default for Deadlines {
 pub struct Request {
     method: Method,
     url: String,
-    headers: Vec<(&'static str, Secret)>,
+    headers: Vec<(Cow<'static, str>, Secret)>,
     body: Bytes,
     deadlines: Deadlines,
     body_bytes_max: usize,
-    plain_anywhere: bool,
+    plain_reach: Reach,
 }
 
 impl Request {
@@ -75,14 +77,14 @@ impl Request {
             body: Bytes::new(),
             deadlines: Deadlines::default(),
             body_bytes_max: HTTP_BODY_BYTES_MAX,
-            plain_anywhere: false,
+            plain_reach: Reach::Loopback,
         }
     }
 
     /// Adds a header (`name` in lower case).
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: &str) -> Request {
-        self.headers.push((name, Secret::new(value)));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: &str) -> Request {
+        self.headers.push((name.into(), Secret::new(value)));
         self
     }
 
@@ -102,17 +104,15 @@ impl Request {
 
     /// Another bound on the answer's body than the usual.
     #[must_use]
-    #[cfg(test)]
     pub fn body_bytes_max(mut self, bytes: usize) -> Request {
         self.body_bytes_max = bytes;
         self
     }
 
-    /// Lets an `http://` URL lead to other machines than this one.
+    /// Which machines an `http://` URL may lead to, if not to this one alone.
     #[must_use]
-    #[cfg(test)]
-    pub fn plain_anywhere(mut self) -> Request {
-        self.plain_anywhere = true;
+    pub fn plain_reach(mut self, reach: Reach) -> Request {
+        self.plain_reach = reach;
         self
     }
 
@@ -120,8 +120,8 @@ impl Request {
     fn prepare(&mut self) -> Result<(Endpoint, Message), DialFault> {
         let url: hyper::Uri = self.url.parse().map_err(|_| DialFault::Forbidden)?;
         let mut endpoint = Endpoint::of(&url, "http", "https")?;
-        if self.plain_anywhere {
-            endpoint.reach = Reach::Anywhere;
+        if !endpoint.secure {
+            endpoint.reach = self.plain_reach;
         }
         let mut message = hyper::Request::builder()
             .method(self.method.clone())
@@ -131,7 +131,7 @@ impl Request {
             let value = HeaderValue::from_str(value.expose());
             let mut value = value.map_err(|_| DialFault::Forbidden)?;
             value.set_sensitive(true);
-            message = message.header(*name, value);
+            message = message.header(&**name, value);
         }
         let body = Full::new(std::mem::take(&mut self.body));
         Ok((endpoint, message.body(body).map_err(|_| DialFault::Forbidden)?))
@@ -149,6 +149,17 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Vec<u8>,
+}
+
+/// What becomes of a piece of an answer's body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// It belongs into [`Response::body`].
+    Keep,
+    /// It was taken already.
+    Taken,
+    /// It was taken, and no more is wanted: the answer is complete.
+    Enough,
 }
 
 /// Why there is no complete answer, and what that means for the request.
@@ -206,6 +217,8 @@ impl fmt::Display for HttpError {
 pub struct Client {
     net: Net,
     tier: Tier,
+    /// Requests at once to one host.
+    places: usize,
     /// The one that was asked last is last.
     hosts: Rc<RefCell<Vec<Rc<Host>>>>,
 }
@@ -238,14 +251,35 @@ impl Client {
     /// A client whose connections are driven in `tier`.
     #[must_use]
     pub fn new(net: &Net, tier: Tier) -> Client {
-        Client { net: net.clone(), tier, hosts: Rc::default() }
+        let places = HTTP_CONNECTIONS_PER_HOST_MAX;
+        Client { net: net.clone(), tier, places, hosts: Rc::default() }
+    }
+
+    /// The same with so many requests at once to one host.
+    #[must_use]
+    pub fn places(mut self, places: usize) -> Client {
+        self.places = places;
+        self
     }
 
     /// Sends `request` and reads the whole answer.
     ///
     /// # Errors
     /// See [`HttpError`]. Dropping the future gives the request up and closes its connection.
-    pub async fn send(&self, mut request: Request) -> Result<Response, HttpError> {
+    pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        self.send_heard(request, |_, _| Heard::Keep).await
+    }
+
+    /// The same for an answer that is heard piece by piece, as it comes: `hear` is given its head
+    /// and the piece. What it takes does not count against the bound.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send)'s.
+    pub async fn send_heard(
+        &self,
+        mut request: Request,
+        hear: impl FnMut(&Parts, &[u8]) -> Heard,
+    ) -> Result<Response, HttpError> {
         let prepared = request.prepare();
         let (endpoint, message) = prepared.map_err(|fault| HttpError::NotSent(End::Dial(fault)))?;
         let host = self.host(endpoint);
@@ -254,8 +288,11 @@ impl Client {
         let place = clock::timeout(connect_by, host.places.acquire()).await;
         let _place = place.ok_or(HttpError::NotSent(End::Silence(Phase::Tcp)))?;
         let (link, answer) = self.ask(&host, message, connect_by, head).await?;
-        let response = read_answer(answer, clock::now() + body, request.body_bytes_max).await?;
-        self.keep_warm(&host, link);
+        let by = clock::now() + body;
+        let (response, is_over) = read_answer(answer, by, request.body_bytes_max, hear).await?;
+        if is_over {
+            self.keep_warm(&host, link);
+        }
         Ok(response)
     }
 
@@ -318,7 +355,7 @@ impl Client {
             Some(place) => hosts.remove(place),
             None => Rc::new(Host {
                 endpoint,
-                places: Semaphore::new(HTTP_CONNECTIONS_PER_HOST_MAX),
+                places: Semaphore::new(self.places),
                 warm: RefCell::default(),
             }),
         };
@@ -356,12 +393,13 @@ impl Host {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads an answer to its end, or until `hear` has enough of it: false.
 async fn read_answer(
     answer: hyper::Response<Incoming>,
     by: Instant,
     bytes_max: usize,
-) -> Result<Response, HttpError> {
+    mut hear: impl FnMut(&Parts, &[u8]) -> Heard,
+) -> Result<(Response, bool), HttpError> {
     let (head, mut body) = answer.into_parts();
     let status = head.status;
     if body.size_hint().lower() > bytes_max as u64 {
@@ -372,13 +410,18 @@ async fn read_answer(
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| HttpError::Cut(status, Loss::Wire))?;
             let data = frame.into_data().unwrap_or_default();
-            if bytes.len() + data.len() > bytes_max {
-                return Err(HttpError::TooLong(status));
+            match hear(&head, &data) {
+                Heard::Keep if bytes.len() + data.len() > bytes_max => {
+                    return Err(HttpError::TooLong(status));
+                }
+                Heard::Keep => bytes.extend_from_slice(&data),
+                Heard::Taken => {}
+                Heard::Enough => return Ok((bytes, false)),
             }
-            bytes.extend_from_slice(&data);
         }
-        Ok(bytes)
+        Ok((bytes, true))
     };
-    let body = clock::timeout(by, read).await.ok_or(HttpError::Cut(status, Loss::Silence))??;
-    Ok(Response { status, headers: head.headers, body })
+    let read = clock::timeout(by, read).await.ok_or(HttpError::Cut(status, Loss::Silence))?;
+    let (body, is_over) = read?;
+    Ok((Response { status, headers: head.headers, body }, is_over))
 }

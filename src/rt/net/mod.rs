@@ -10,7 +10,7 @@ pub mod unix;
 pub mod ws;
 
 use std::cell::Cell;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -135,11 +135,9 @@ impl Net {
         let Parts { resolver, families, tcp, by_memory, .. } = &*self.0;
         phase.set(Phase::Resolve);
         let mut addrs = resolver.resolve(&endpoint.host, endpoint.port).await?;
-        if endpoint.reach == Reach::Loopback {
-            addrs.list.retain(|addr| addr.ip().is_loopback());
-            if addrs.list.is_empty() {
-                return Err(DialFault::Forbidden);
-            }
+        addrs.list.retain(|addr| endpoint.reach.covers(addr.ip()));
+        if addrs.list.is_empty() {
+            return Err(DialFault::Forbidden);
         }
         phase.set(Phase::Tcp);
         let stream = tcp::connect(&endpoint.host, &addrs.list, families, tcp).await?;
@@ -164,8 +162,28 @@ impl Net {
 pub enum Reach {
     /// Only this machine's own: what is sent is not encrypted.
     Loopback,
+    /// This machine's own and those of private networks: what is sent is not encrypted, and stays
+    /// among machines that somebody has put there.
+    Private,
     /// Any.
     Anywhere,
+}
+
+impl Reach {
+    fn covers(self, ip: IpAddr) -> bool {
+        match (self, ip.to_canonical()) {
+            (Reach::Anywhere, _) => true,
+            (_, ip) if ip.is_loopback() => true,
+            (Reach::Loopback, _) => false,
+            // RFC 1918, and the shared space of RFC 6598, where overlay networks live. Link-local
+            // addresses are left out: clouds hand out credentials there.
+            (Reach::Private, IpAddr::V4(ip)) => {
+                let [first, second, ..] = ip.octets();
+                ip.is_private() || first == 100 && (64..128).contains(&second)
+            }
+            (Reach::Private, IpAddr::V6(ip)) => ip.is_unique_local(),
+        }
+    }
 }
 
 /// Where a URL leads.
@@ -214,6 +232,19 @@ mod tests {
 
     fn endpoint(url: &'static str) -> Result<Endpoint, DialFault> {
         Endpoint::of(&Uri::from_static(url), "ws", "wss")
+    }
+
+    #[test]
+    fn what_is_not_encrypted_stays_near() {
+        let near = |ip: &str| Reach::Private.covers(ip.parse().unwrap());
+        for ip in ["127.0.0.1", "::1", "192.168.1.2", "172.18.0.3", "10.0.0.1", "100.64.0.1"] {
+            assert!(near(ip), "{ip}");
+        }
+        assert!(near("fd00::1") && near("::ffff:10.0.0.1"));
+        for ip in ["8.8.8.8", "169.254.169.254", "100.128.0.1", "2001:db8::1", "fe80::1"] {
+            assert!(!near(ip), "{ip}");
+        }
+        assert!(!Reach::Loopback.covers("10.0.0.1".parse().unwrap()));
     }
 
     #[test]

@@ -179,7 +179,8 @@ fn without_tls_only_loopback_is_asked() {
         }
         let split = get("http://127.0.0.1/").header("x", "a\r\nb: c");
         assert_eq!(client.send(split).await.unwrap_err(), forbidden, "a header of two lines");
-        let allowed = get("http://api.example/").plain_anywhere().deadlines(within(SOON));
+        let allowed =
+            get("http://api.example/").plain_reach(Reach::Anywhere).deadlines(within(SOON));
         assert_ne!(client.send(allowed).await.unwrap_err(), forbidden);
     });
 }
