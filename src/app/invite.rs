@@ -3,12 +3,13 @@
 use std::fmt::Display;
 
 use crate::base::Secret;
-use crate::ops::config::{self, Config, Env};
+use crate::ops::config::{self, Config, Discord, Env};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options;
 use crate::proto::discord::intents;
 pub(crate) use crate::proto::discord::intents::permissions;
-use crate::rt::executor::{self, Spawner, Tier};
+use crate::rt::executor::{self, Tier};
+use crate::rt::net::Net;
 use crate::rt::net::http::{Client, Method, Request};
 
 /// The link, with the recommended permissions unless others were asked for. The application's id
@@ -28,26 +29,33 @@ pub(crate) fn invite_url(env: &Env, options: &options::InviteUrl) -> Result<impl
 fn ask(env: &Env, options: &options::InviteUrl) -> Result<u64, Failure> {
     let loaded = config::load(env, options.common.config.as_deref())
         .map_err(|broken| Failure::new(Exit::Config, broken.to_string(), ""))?;
-    let config = loaded.config;
-    let Some(token) = config.accounts[0].token.clone() else {
+    let Config { accounts, ca_file, .. } = loaded.config;
+    let named = |account: &&Discord| options.account.as_ref().is_none_or(|id| account.id == *id);
+    let Some(discord) = accounts.iter().find(named).cloned() else {
+        let names: Vec<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
+        let text = format!("there is no account {}", options.account.as_deref().unwrap_or("?"));
+        return Err(Failure::new(Exit::Usage, text, format!("there are {}", names.join(", "))));
+    };
+    let Some(token) = discord.token.clone() else {
         return Err(Failure::new(
             Exit::Config,
-            format!("there is no bot token ({})", config.accounts[0].token_from),
+            format!("there is no bot token ({})", discord.token_from),
             "set DISCORD_BOT_TOKEN, or give the application's id with --application",
         ));
     };
-    executor::run(|spawner| async move { application(&spawner, &config, &token).await })
+    executor::run(|spawner| async move {
+        let net = super::account::network(&spawner, &discord, ca_file.as_deref())
+            .map_err(|refused| Failure::new(Exit::Config, refused.text, ""))?;
+        application(&net, &super::account::api(&discord), &token).await
+    })
 }
 
-async fn application(spawner: &Spawner, config: &Config, token: &Secret) -> Result<u64, Failure> {
-    let net = super::account::network(spawner, &config.accounts[0], config.ca_file.as_deref())
-        .map_err(|refused| Failure::new(Exit::Config, refused.text, ""))?;
-    let api = super::account::api(&config.accounts[0]);
+async fn application(net: &Net, api: &str, token: &Secret) -> Result<u64, Failure> {
     let request = crate::channels::discord::authorized(
         Request::new(Method::GET, format!("{api}/applications/@me")),
         token,
     );
-    let response = Client::new(&net, Tier::Wire).send(request).await.map_err(|error| {
+    let response = Client::new(net, Tier::Wire).send(request).await.map_err(|error| {
         Failure::new(
             Exit::Unavailable,
             format!("Discord cannot be asked for the application's id: {error}"),

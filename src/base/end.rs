@@ -160,7 +160,7 @@ impl fmt::Display for ProxyFault {
             ),
             ProxyFault::Status(407) => f.write_str(
                 "the proxy refused: 407; look at the user and password in its URL \
-                 (channels.discord.proxy, or HTTPS_PROXY)",
+                 (channels.discord.proxy, or HTTPS_PROXY); only Basic is spoken",
             ),
             ProxyFault::Status(status @ (403 | 405)) => {
                 write!(f, "the proxy refused: {status}; it must allow CONNECT to Discord, port 443")

@@ -50,6 +50,7 @@ pub(crate) fn invite_url(call: &mut Call<'_>) -> Result<(), Failure> {
         common: call.common.clone(),
         permissions: call.parsed.text("permissions").map(|text| permissions(&text)).transpose()?,
         application: call.parsed.number("application")?,
+        account: call.parsed.text("account"),
         guild: call.parsed.number("guild")?,
     };
     let link = app::invite_url(call.env, &options)?;

@@ -427,6 +427,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[&[
             flag("permissions", "WHICH", "minimal, recommended, bits, or NAME,NAME (recommended)"),
             flag("application", "ID", "the application's id"),
+            flag("account", "ID", "whose application it is, if there are several accounts"),
             flag("guild", "ID", "the server that is chosen beforehand"),
         ]],
         run: local::invite_url,

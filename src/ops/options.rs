@@ -63,6 +63,8 @@ pub(crate) struct InviteUrl {
     pub(crate) permissions: Option<u64>,
     /// `--application`: the application's id; asked of Discord if not given.
     pub(crate) application: Option<u64>,
+    /// `--account`: whose application it is, if it is asked for.
+    pub(crate) account: Option<String>,
     /// `--guild`: the server that is chosen beforehand.
     pub(crate) guild: Option<u64>,
 }

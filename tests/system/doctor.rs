@@ -178,6 +178,10 @@ fn files_with_secrets_that_are_open_are_found_and_closed_on_demand() {
     assert!(found["fixed"][0].as_str().unwrap().contains(&file), "{found:#}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     finds(&found, "secrets", &["ok: "]);
+    // What only names a variable is no secret.
+    mode(0o644);
+    fs::write(&file, "{channels: {discord: {token: \"${DISCORD_BOT_TOKEN}\"}}}").unwrap();
+    finds(&examine(&plan, 1, &[]).1, "secrets", &["ok: "]);
 }
 
 /// The last line of a run that is done.
@@ -205,6 +209,9 @@ fn invitations_ask_for_what_they_are_told_to() {
     let (code, complaint) = invite(&[&id[..], &["--permissions", "SEND_MESAGES"]].concat());
     assert_eq!(code, 64);
     assert!(complaint.contains("did you mean SEND_MESSAGES?"), "{complaint}");
+    let (code, complaint) = invite(&["--account", "work"]);
+    assert_eq!(code, 64);
+    assert!(complaint.contains("no account work") && complaint.contains("default"), "{complaint}");
     let (code, link) = invite(&[]);
     assert!(code == 0 && link.starts_with("https://discord.com/oauth2/authorize?client_id="));
 }

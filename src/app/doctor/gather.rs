@@ -57,7 +57,7 @@ pub(super) fn set_out(env: &Env, common: &Common, running: Result<Value, String>
         Err(broken) => (last_good(), Some(broken.to_string())),
     };
     let has_last_good = broken.is_some() && loaded.is_some();
-    let Loaded { config, mistakes, file, .. } = loaded.unwrap_or_else(|| Loaded {
+    let Loaded { config, mistakes, file, text } = loaded.unwrap_or_else(|| Loaded {
         config: Config::usual(),
         mistakes: Vec::new(),
         file: None,
@@ -69,7 +69,7 @@ pub(super) fn set_out(env: &Env, common: &Common, running: Result<Value, String>
         Err(silence) => (None, silence),
     };
     let facts = Facts {
-        exposed: exposed(env, &config, file.as_deref(), dirs.as_ref()),
+        exposed: exposed(env, &config, file.as_deref().map(|file| (file, &*text)), dirs.as_ref()),
         config: Configuration {
             mistakes: warnings.map(ToString::to_string).collect(),
             file,
@@ -117,10 +117,17 @@ fn account(discord: &Discord) -> Account {
 }
 
 /// The files with secrets in them that everybody can read.
-fn exposed(env: &Env, config: &Config, file: Option<&Path>, dirs: Option<&Dirs>) -> Vec<PathBuf> {
-    let holds_secrets = !config.secrets().is_empty();
+fn exposed(
+    env: &Env,
+    config: &Config,
+    file: Option<(&Path, &str)>,
+    dirs: Option<&Dirs>,
+) -> Vec<PathBuf> {
+    // Secrets may come from elsewhere; a file that only names them is no secret.
+    let secrets = config.secrets();
+    let holds = |text: &str| secrets.iter().any(|secret| text.contains(secret.expose()));
     let candidates = [
-        file.filter(|_| holds_secrets).map(Path::to_owned),
+        file.filter(|(_, text)| holds(text)).map(|(file, _)| file.to_owned()),
         env.get("DISCORD_BOT_TOKEN_FILE").map(PathBuf::from),
         dirs.map(Dirs::gateway_token),
     ];

@@ -27,10 +27,19 @@ pub struct Proxy {
     port: u16,
     /// Whether the way to the proxy itself is by TLS.
     secure: bool,
-    user: Option<(Box<str>, Secret)>,
+    login: Option<Login>,
     /// Where its URL was written.
     from: Box<str>,
     except: Exceptions,
+}
+
+/// Who we are to the proxy.
+#[derive(Clone, PartialEq, Eq)]
+struct Login {
+    /// What goes over the wire after `Basic ` (RFC 7617).
+    authorization: Secret,
+    /// For the log to know what it must not show.
+    password: Secret,
 }
 
 /// A proxy's URL that cannot be used.
@@ -74,14 +83,14 @@ impl Proxy {
             _ => return Err(NO_URL),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let (user, place) = match authority.rsplit_once('@') {
+        let (login, place) = match authority.rsplit_once('@') {
             Some((user, place)) => (Some(login(user).ok_or(BAD_LOGIN)?), place),
             None => (None, authority),
         };
         let (host, port) = host_and_port(place).ok_or(NO_URL)?;
         let port = port.unwrap_or(if secure { 443 } else { 80 });
         let (host, from) = (host.into(), from.into());
-        Ok(Proxy { host, port, secure, user, from, except: Exceptions::default() })
+        Ok(Proxy { host, port, secure, login, from, except: Exceptions::default() })
     }
 
     /// The same with hosts to which the way does not lead through it (`NO_PROXY`).
@@ -99,8 +108,8 @@ impl Proxy {
 
     /// What must not be shown: the password, and how it goes over the wire.
     pub fn secrets(&self) -> impl Iterator<Item = Secret> {
-        let password = self.user.iter().map(|(_, password)| password.clone());
-        password.chain(self.authorization())
+        let logins = self.login.iter();
+        logins.flat_map(|login| [login.password.clone(), login.authorization.clone()])
     }
 
     /// Whether the way to `endpoint` leads through it. This host's own addresses are no other
@@ -155,16 +164,10 @@ impl Proxy {
             "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: barnacle",
             port = to.port
         );
-        if let Some(authorization) = self.authorization() {
+        if let Some(Login { authorization, .. }) = &self.login {
             let _ = write!(request, "\r\nProxy-Authorization: Basic {}", authorization.expose());
         }
         Secret::new(&request)
-    }
-
-    /// The value of `Proxy-Authorization` after the scheme (RFC 7617).
-    fn authorization(&self) -> Option<Secret> {
-        let (user, password) = self.user.as_ref()?;
-        Some(Secret::new(&base64(format!("{user}:{}", password.expose()).as_bytes())))
     }
 }
 
@@ -237,10 +240,12 @@ fn is_this_host(host: &str) -> bool {
 }
 
 /// `user:password`, percent-encoded.
-fn login(text: &str) -> Option<(Box<str>, Secret)> {
+fn login(text: &str) -> Option<Login> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let decode = |text| percent_decode(text).filter(|text| !text.contains(char::is_control));
-    Some((decode(user)?.into(), Secret::new(&decode(password)?)))
+    let (user, password) = (decode(user)?, decode(password)?);
+    let authorization = Secret::new(&base64(format!("{user}:{password}").as_bytes()));
+    Some(Login { authorization, password: Secret::new(&password) })
 }
 
 /// `None`: a `%` without two digits, or bytes that are not UTF-8.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use proptest::prelude::*;
 use smol::Async;
 use smol::future::zip;
 
@@ -72,6 +73,8 @@ fn the_password_goes_to_the_proxy_and_nowhere_else() {
             "Proxy-Authorization: Basic bWU6cEBzczp3b3Jk",
         ]
     );
+    let spaced = parse("http://me:%20pass%20@proxy.example").unwrap();
+    assert_eq!(spaced.login.unwrap().authorization.expose(), "bWU6IHBhc3Mg", "kept as it is");
     let plain = parse("http://proxy.example").unwrap();
     assert!(!plain.request(&endpoint("::2", 443)).expose().contains("Authorization"));
     assert!(plain.request(&endpoint("::2", 443)).expose().starts_with("CONNECT [::2]:443 "));
@@ -360,4 +363,41 @@ fn words_name_the_cure() {
     assert!(said(ProxyFault::Status(403)).contains("CONNECT"));
     assert!(said(ProxyFault::Status(503)).contains("cannot reach Discord"));
     assert!(said(ProxyFault::Status(400)).ends_with("refused: 400"));
+}
+
+proptest! {
+    #[test]
+    fn any_url_is_taken_or_refused_and_no_password_shown(
+        scheme in "(http://|https://|socks5://|)",
+        user in "[a-z%:@/]{0,6}",
+        password in "[A-Z]{8,12}",
+        place in "[a-z0-9.:@\\[\\]/#?%-]{0,16}",
+    ) {
+        let url = format!("{scheme}{user}:{password}@{place}");
+        let shown = match parse(&url) {
+            Ok(proxy) => format!("{proxy} {proxy:?}"),
+            Err(bad) => format!("{bad:?}"),
+        };
+        prop_assert!(!shown.to_ascii_uppercase().contains(&password), "{}", shown);
+    }
+
+    #[test]
+    fn any_text_can_stand_in_the_place_of_a_url(text in any::<String>()) {
+        let _ = parse(&text);
+        Exceptions::parse(&text).cover(&text, 443);
+    }
+
+    #[test]
+    fn any_answer_ends_the_question(
+        begins in prop::bool::ANY,
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let head: Vec<u8> =
+            if begins { [b"HTTP/1.1 ", &bytes[..]].concat() } else { bytes };
+        let answer: &'static [u8] = Vec::leak(head);
+        // It ends, and only a whole head opens the way.
+        if answered_with(answer).is_ok() {
+            prop_assert!(answer.starts_with(b"HTTP/1.1 2") && answer.ends_with(b"\r\n\r\n"));
+        }
+    }
 }
