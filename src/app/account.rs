@@ -2,6 +2,7 @@
 //! agent behind it.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,8 +10,10 @@ use smol::Task;
 use smol::channel::{Sender, bounded};
 
 use crate::agent::Desk;
+use crate::agent::desk::Ended as Halted;
 use crate::base::{Secret, limits};
-use crate::channels::discord::{Account, Cells, Settings, Setup, Trail, stem};
+use crate::channels::discord::{Account, Cells, Clerk, Settings, Setup, Trail, stem};
+use crate::core::command::Command;
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
 use crate::core::supervise::Ended;
@@ -163,6 +166,8 @@ pub(super) fn start(
         state: dirs.state.clone(),
         requests,
         told,
+        tell: tell.clone(),
+        clerk: clerk(desk, &discord.id),
         changed: changed.clone(),
     };
     let account = Account::start(spawner, setup).map_err(|error| Refused {
@@ -173,6 +178,25 @@ pub(super) fn start(
     let desk = desk.clone();
     let agent = spawner.spawn(Tier::Work, "agent", async move { desk.serve(asked, tell).await });
     Ok(Started { account, agent, _lock: lock })
+}
+
+/// Carries out at `desk` what people order in the chats of `account`.
+fn clerk(desk: &Desk, account: &str) -> Clerk {
+    let (desk, account): (Desk, Box<str>) = (desk.clone(), account.into());
+    Rc::new(move |command, chat| {
+        let (desk, account) = (desk.clone(), account.clone());
+        Box::pin(async move {
+            if command == Command::New {
+                desk.renew(&account, chat).await;
+                return "This is a new conversation: what was said before is forgotten.".to_owned();
+            }
+            match desk.stop(&account, chat).await {
+                Halted { running: false, waiting: 0 } => "There is nothing to stop.".to_owned(),
+                Halted { waiting: 0, .. } => "Stopped.".to_owned(),
+                Halted { waiting, .. } => format!("Stopped, and {waiting} waiting with it."),
+            }
+        })
+    })
 }
 
 /// What of `discord` can change while the connection stays.

@@ -272,6 +272,17 @@ pub const OUTBOX_PARTS_MAX: usize = 1024;
 /// A reply that could not be sent for this long is stale, and dropped.
 pub const OUTBOX_TTL: Duration = Duration::from_secs(600);
 
+/// Orders that are carried out at a time: a person gives one and waits.
+pub const COMMANDS_AT_ONCE_MAX: usize = 16;
+/// From a slash command to our first answer: Discord forgets it after 3 s.
+pub const INTERACTION_DEADLINE: Duration = Duration::from_millis(2_800);
+/// How long the answer itself may be on its way; its token is good for 15 min.
+pub const INTERACTION_EDIT_DEADLINE: Duration = Duration::from_secs(600);
+/// How long the deployment of commands may take; the next session tries again.
+pub const DEPLOY_DEADLINE: Duration = Duration::from_secs(300);
+/// An application's id and a hash.
+pub const COMMANDS_RECORD_BYTES_MAX: u32 = 64;
+
 // ---- Another instance elsewhere ----------------------------------------------------------------
 
 /// Strange messages within this span are one sign: an answer may come in parts.

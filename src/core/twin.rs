@@ -58,6 +58,8 @@ pub enum Suspicion {
 pub struct Twin {
     /// When strange messages came, the oldest first.
     strange: VecDeque<Instant>,
+    /// Whether the service shows us our nonces: only then is a message without one strange.
+    echoes: bool,
     /// What remained when we were told last, and what we have spent since.
     budget: Option<(u32, u32)>,
     /// IDENTIFYs of somebody else: when, and how many.
@@ -73,7 +75,9 @@ impl Twin {
         match sign {
             Sign::Own { nonce, is_interaction } => {
                 let is_ours = nonce.is_some_and(|nonce| nonce.starts_with(NONCE_PREFIX));
-                if is_ours || is_interaction {
+                self.echoes |= is_ours;
+                let is_strange = nonce.is_some() || self.echoes;
+                if is_ours || is_interaction || !is_strange {
                     return None;
                 }
                 // A burst is one sign: it may be a single long answer in parts.
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
     use crate::base::Rng;
 
-    const STRANGE: Sign<'_> = Sign::Own { nonce: None, is_interaction: false };
+    const STRANGE: Sign<'_> = Sign::Own { nonce: Some("elsewhere"), is_interaction: false };
 
     fn at(seconds: u64) -> Instant {
         Instant(0) + Duration::from_secs(seconds)
@@ -199,6 +203,17 @@ mod tests {
             assert_eq!(twin.see(at(n * 60), answer), None);
         }
         assert_eq!(twin.suspicion(at(6000)), None);
+    }
+
+    #[test]
+    fn a_message_without_a_nonce_is_strange_only_where_nonces_are_shown() {
+        let bare = Sign::Own { nonce: None, is_interaction: false };
+        let ours = Sign::Own { nonce: Some("barnacle-1"), is_interaction: false };
+        let mut twin = Twin::default();
+        assert!((0..10).all(|n| twin.see(at(n * 60), bare).is_none()));
+        twin.see(at(600), ours);
+        assert_eq!(twin.see(at(700), bare), None);
+        assert!(twin.see(at(800), bare).is_some());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 )]
 
 mod cli;
+mod commands;
 mod control;
 mod doctor;
 mod doors;

@@ -5,15 +5,18 @@ use std::rc::Rc;
 
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::commands::{Asked, Slash};
 use super::pairing::Desk;
 use super::settings::Settings;
+use crate::base::{Secret, limits};
 use crate::core::access::{self, Known, Refusal};
 use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
+use crate::core::command::Command;
 use crate::core::dedup::{Answered, Seen, Spoken};
 use crate::core::inflight::Inflight;
 use crate::core::pairing::Told;
 use crate::core::trace::{Knock, Line, Step, Trace};
-use crate::proto::discord::model::Message;
+use crate::proto::discord::model::{Interaction, Message};
 use crate::rt::clock;
 
 /// Message types that a person writes ("Message Types"): a plain one and a reply.
@@ -36,6 +39,8 @@ pub(super) struct Doors {
     pub(super) me: u64,
     pub(super) ledger: Rc<RefCell<Ledger>>,
     pub(super) requests: Sender<Request>,
+    /// Where orders go.
+    pub(super) orders: Sender<Asked>,
     pub(super) desk: Rc<Desk>,
     pub(super) spoken: RefCell<Spoken>,
 }
@@ -61,7 +66,7 @@ impl Doors {
             text_cut: message.text_cut,
             has_more: message.has_more,
         };
-        if WRITTEN.contains(&message.kind) || inbound.from_self {
+        if is_written(message) || inbound.from_self {
             self.hear_in(&inbound, message.channel_name);
         } else {
             self.ledger.borrow_mut().came(&inbound, Step::Unwritten, None);
@@ -93,6 +98,58 @@ impl Doors {
         }
     }
 
+    /// A slash command, which came at `seq`: who may write to us may use it.
+    pub(super) fn order(&self, used: &Interaction<'_>, seq: u64) {
+        // A replay brings it again, long after it was answered.
+        if !self.ledger.borrow_mut().seen.is_new(used.id) {
+            return;
+        }
+        let chat = ChatId { channel: ChannelKind::Discord, id: used.channel };
+        let inbound = Inbound {
+            chat,
+            id: used.id,
+            seq,
+            guild: used.guild,
+            parent: used.parent,
+            author: used.author,
+            author_name: used.author_name,
+            roles: used.roles,
+            from_bot: false,
+            from_self: false,
+            mentions_us: true,
+            text: used.command,
+            reply_to: None,
+            late: false,
+            text_cut: false,
+            has_more: false,
+        };
+        let is_approved = used.guild.is_none() && self.desk.is_paired(used.author);
+        let known = Known { chat_name: used.channel_name, is_approved };
+        let allowed = access::judge(&self.settings.borrow().access, &inbound, known);
+        let order = match (allowed, Command::of(used.command, used.option)) {
+            (Err(refusal), _) => Err(format!("I take no orders from you here: {refusal}.")),
+            (_, None) => Err("I do not understand that.".to_owned()),
+            (_, Some(command)) => Ok(command),
+        };
+        let slash = Slash {
+            interaction: used.id,
+            application: used.application,
+            token: Secret::new(used.token),
+            chat,
+            order,
+            by: clock::now() + limits::INTERACTION_DEADLINE,
+        };
+        if self.orders.try_send(Asked::Slash(slash)).is_err() {
+            log::warn!(target: "discord", "too many orders at once; one is passed over");
+        }
+    }
+
+    /// A session of `application` began.
+    pub(super) fn ready(&self, application: u64) {
+        // One that finds no room is made up for by the next.
+        let _ = self.orders.try_send(Asked::Ready { application });
+    }
+
     fn judge(
         &self,
         inbound: &Inbound<'_>,
@@ -117,6 +174,14 @@ impl Doors {
         if ledger.inflight.admit(inbound.seq, inbound.id).is_err() {
             return Step::Busy;
         }
+        if let Some(command) = Command::said(inbound.text) {
+            let said = Asked::Said { command, chat: inbound.chat, id: inbound.id };
+            if self.orders.try_send(said).is_err() {
+                ledger.inflight.done(inbound.id);
+                return Step::Busy;
+            }
+            return Step::Admitted;
+        }
         let request = Request::of(inbound, &self.account, agent, clock::wall());
         if self.requests.try_send(request).is_err() {
             ledger.inflight.done(inbound.id);
@@ -124,6 +189,11 @@ impl Doors {
         }
         Step::Admitted
     }
+}
+
+/// Whether somebody wrote it, rather than the service.
+pub(super) fn is_written(message: &Message<'_>) -> bool {
+    WRITTEN.contains(&message.kind)
 }
 
 /// What is said to us, without the mention of us that it begins with: `<@7> hello` is `hello`
@@ -209,6 +279,7 @@ mod tests {
     struct Stage {
         doors: Doors,
         asked: Receiver<Request>,
+        ordered: Receiver<Asked>,
         waiting: Waiting,
     }
 
@@ -216,16 +287,18 @@ mod tests {
         let (calls, waiting) = Calls::new();
         let desk = Rc::new(Desk::open(state, "discord", "default", calls).unwrap());
         let (requests, asked) = bounded(8);
+        let (orders, ordered) = bounded(8);
         let doors = Doors {
             account: "default".into(),
             settings: Rc::new(RefCell::new(Settings { access, ..Settings::default() })),
             me: ME,
             ledger: Rc::new(RefCell::new(Ledger::new(Answered::default(), Trace::default()).0)),
             requests,
+            orders,
             desk,
             spoken: RefCell::default(),
         };
-        Stage { doors, asked, waiting }
+        Stage { doors, asked, ordered, waiting }
     }
 
     /// Message `id`, said to us in a DM at that second.

@@ -11,13 +11,14 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
-use super::doors::Doors;
+use super::doors::{self, Doors};
 use super::preflight;
 use super::rest::{Answer, Calls};
 use super::session::Keeper;
 use super::wire::Wire;
 use crate::base::{End, Instant, Machine as _, Rng, limits};
 use crate::channels::Port;
+use crate::core::twin::{Sign, Twin};
 use crate::proto::discord::gateway::{
     Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
 };
@@ -61,6 +62,8 @@ pub(super) struct Tools {
     pub(super) meter: Meter,
     pub(super) doors: Doors,
     pub(super) keeper: Keeper,
+    /// Looks out for another instance.
+    pub(super) twin: Rc<RefCell<Twin>>,
     /// What others may read of the machine.
     pub(super) status: Rc<RefCell<Status>>,
     /// Chance for the masks of frames (RFC 6455 10.3).
@@ -93,6 +96,10 @@ pub(super) struct GatewayPort {
     clock_due: bool,
     /// The last sequence that the machine was told is durable.
     durable: u64,
+    /// A session began, and the desk of commands is to hear of it.
+    is_new: bool,
+    /// IDENTIFYs that the twin was told of.
+    identifies: u64,
     /// Somebody asked it to end, and it will when the socket is gone.
     leaving: bool,
 }
@@ -127,6 +134,8 @@ impl GatewayPort {
             draining: None,
             clock_due: false,
             durable: 0,
+            is_new: false,
+            identifies: 0,
             leaving: false,
         }
     }
@@ -289,6 +298,9 @@ impl GatewayPort {
             Err(Failure::Unauthorized) => return Input::Unauthorized,
             Err(_) => self.info = None,
         }
+        if let Some(info) = &self.info {
+            self.suspect(Sign::Budget { remaining: info.session_start_limit.remaining });
+        }
         let Some(info) = &self.info else { return Input::GatewayUnknown };
         Input::Gateway(GatewayInfo {
             url: &info.url,
@@ -296,6 +308,13 @@ impl GatewayPort {
             total: info.session_start_limit.total,
             reset_after: Duration::from_millis(info.session_start_limit.reset_after),
         })
+    }
+
+    /// A sign of another instance, perhaps.
+    fn suspect(&self, sign: Sign<'_>) {
+        if let Some(suspicion) = self.tools.twin.borrow_mut().see(clock::now(), sign) {
+            log::warn!(target: "discord", "{suspicion}");
+        }
     }
 
     /// A dispatch is new: it counts, and if it is a message it knocks at the doors.
@@ -306,9 +325,17 @@ impl GatewayPort {
         if decoder.kind() == Kind::Ready {
             self.tools.doors.ledger.borrow_mut().inflight.restart();
             self.durable = 0;
+            self.is_new = true;
         }
         if let Some(message) = decoder.message() {
+            if message.author == self.tools.doors.me && doors::is_written(&message) {
+                let nonce = message.nonce;
+                self.suspect(Sign::Own { nonce, is_interaction: false });
+            }
             self.tools.doors.knock(&message, seq);
+        }
+        if let Some(interaction) = decoder.interaction() {
+            self.tools.doors.order(&interaction, seq);
         }
         self.tools.doors.ledger.borrow_mut().inflight.heard(seq);
     }
@@ -358,7 +385,14 @@ impl Port<Gateway> for GatewayPort {
         if status.interval.is_some() {
             self.tools.interval.set(status.interval);
         }
+        while self.identifies < status.counters.identifies {
+            self.identifies += 1;
+            self.suspect(Sign::Identify);
+        }
         if let Some(me) = status.me {
+            if mem::take(&mut self.is_new) {
+                self.tools.doors.ready(me.application);
+            }
             self.tools.doors.me = me.user;
         }
         self.wire.decoder.set_me(self.tools.doors.me);

@@ -1,5 +1,6 @@
 //! One Discord account: a gateway connection, its REST calls, and the messages between them.
 
+mod commands;
 mod doors;
 mod gateway;
 mod pairing;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
+use self::commands::{Commands, Kept};
 use self::doors::{Doors, Ledger};
 use self::gateway::{GatewayPort, Tools};
 use self::pairing::Desk;
@@ -35,6 +37,7 @@ use crate::core::outbox::Outbox;
 use crate::core::pairing::{Paired, Wrong};
 use crate::core::trace::Trace;
 use crate::core::turn::Told;
+use crate::core::twin::Twin;
 use crate::core::why::{self, Drops, Query, Story};
 use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, State, Status};
 use crate::proto::discord::intents::Intents;
@@ -45,6 +48,7 @@ use crate::rt::net::http::Client;
 use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
+pub(crate) use self::commands::Clerk;
 pub(crate) use self::rest::authorized;
 use self::session::AnsweredLog;
 pub(crate) use self::session::Cells;
@@ -88,6 +92,10 @@ pub(crate) struct Setup {
     pub(crate) requests: Sender<Request>,
     /// … and what agents say comes from.
     pub(crate) told: Receiver<Told>,
+    /// The way in to that, for what we say ourselves.
+    pub(crate) tell: Sender<Told>,
+    /// Carries out what people order.
+    pub(crate) clerk: Clerk,
     /// Told, without a word, whenever the state has changed.
     pub(crate) changed: Sender<()>,
 }
@@ -111,6 +119,7 @@ struct Memory {
     log: AnsweredLog,
     desk: Rc<Desk>,
     trail: (Sender<()>, Task<()>),
+    deployed: Kept,
 }
 
 /// Reads it, and begins to keep the trail.
@@ -126,7 +135,8 @@ fn remember(spawner: &Spawner, setup: &Setup, calls: &Calls) -> Result<Memory, S
     let (open, over) = bounded(1);
     let keep = setup.trail.clone().run(ledger.clone(), changed, over);
     let trail = (open, spawner.spawn(Tier::Work, "discord trail", keep));
-    Ok(Memory { ledger, log, desk, trail })
+    let deployed = Kept::new(&setup.state, &stem);
+    Ok(Memory { ledger, log, desk, trail, deployed })
 }
 
 /// The place of an account in the configuration.
@@ -144,6 +154,7 @@ pub(crate) struct View {
     ledger: Rc<RefCell<Ledger>>,
     desk: Rc<Desk>,
     outbox: Rc<RefCell<Outbox>>,
+    twin: Rc<RefCell<Twin>>,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
     rest: Rc<Cell<Counts>>,
@@ -172,7 +183,7 @@ impl Account {
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let kept = setup.cells.read();
         let (calls, waiting) = Calls::new();
-        let Memory { ledger, log, desk, trail } = remember(spawner, &setup, &calls)?;
+        let Memory { ledger, log, desk, trail, deployed } = remember(spawner, &setup, &calls)?;
         let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
         let status = Rc::new(RefCell::new(Status::default()));
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
@@ -184,7 +195,10 @@ impl Account {
         let (mut rest, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let settings = Rc::new(RefCell::new(setup.settings));
+        let twin = Rc::<RefCell<Twin>>::default();
+        let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let doors = Doors {
+            orders,
             desk: desk.clone(),
             spoken: RefCell::default(),
             account: setup.name,
@@ -199,6 +213,7 @@ impl Account {
             meter: spawner.meter().clone(),
             doors,
             keeper,
+            twin: twin.clone(),
             status: status.clone(),
             mask: Rng::new(os_seed()),
             changed: setup.changed,
@@ -211,6 +226,9 @@ impl Account {
         let (first_look, wanted) = (setup.only_allowed_intents, Intents(config.intents));
         let report = preflight::report(calls.clone(), wanted);
         let scout = calls.clone();
+        let view = View { status, ledger, desk, outbox, twin, due, interval, rest: counts, net };
+        let helpers = (setup.clerk, setup.tell);
+        let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
         let tasks = vec![
             spawner.spawn(Tier::Pulse, "discord gateway", async move {
@@ -226,10 +244,10 @@ impl Account {
                 drive(&mut rest, &mut rest_port, rest_pace).await;
             }),
             spawner.spawn(Tier::Wire, "discord replies", replies.run()),
+            spawner.spawn(Tier::Wire, "discord commands", commands.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
-        let view = View { status, ledger, desk, outbox, due, interval, rest: counts, net };
         Ok(Account { asks, settings, view, calls, tasks, report, trail })
     }
 
@@ -415,6 +433,7 @@ impl View {
             },
             "disconnects": { "total": counters.closes.total(), "byCode": closes },
             "proxy": self.net.proxy().map(ToString::to_string),
+            "anotherInstance": self.twin.borrow().suspicion(now).map(|sign| sign.to_string()),
             "dialsByRememberedAddress": self.net.by_memory(),
             "strikes": status.strikes,
             "failures": status.failures,
