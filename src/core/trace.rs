@@ -11,7 +11,8 @@ use super::access::{self, About, Refusal};
 use super::chat::{ChannelKind, ChatId, Inbound};
 use super::outbox::{self, Fate};
 use crate::base::limits::{
-    TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX, TRACE_NAME_BYTES_MAX, TRACE_TURNED_MAX,
+    PLACE_NAME_BYTES_MAX, TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX,
+    TRACE_NAME_BYTES_MAX, TRACE_TURNED_MAX,
 };
 use crate::base::ring::Ring;
 use crate::base::{Wall, text};
@@ -48,6 +49,8 @@ pub struct Knock {
     pub bytes: u32,
     /// Whether it was said while we were away.
     pub is_late: bool,
+    /// What the channel is called whose rule held; empty if that is not known.
+    pub place: heapless::String<PLACE_NAME_BYTES_MAX>,
     /// Which of the trail's agents was to answer; see [`Trace::agent`].
     agent: u8,
 }
@@ -221,15 +224,30 @@ impl Knock {
             name: name.try_into().unwrap_or_default(),
             bytes: inbound.text.len().try_into().unwrap_or(u32::MAX),
             is_late: late,
+            place: heapless::String::new(),
             agent: 0,
         }
     }
 
+    /// The same in a channel of this name. One that does not fit is none: half a name would lead
+    /// to a line of configuration that is wrong.
+    #[must_use]
+    pub fn called(self, name: Option<&str>) -> Knock {
+        let place = name.and_then(|name| name.try_into().ok()).unwrap_or_default();
+        Knock { place, ..self }
+    }
+
+    /// What the channel is called whose rule held, if that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        Some(self.place.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// What the line that would change it is about, in the account at `path`.
     #[must_use]
-    pub fn about<'a>(&self, path: &'a str, channel_name: Option<&'a str>) -> About<'a> {
+    pub fn about<'a>(&'a self, path: &'a str) -> About<'a> {
         let Knock { guild, ruled_by: channel, author, .. } = *self;
-        About { path, guild, channel, channel_name, author }
+        About { path, guild, channel, channel_name: self.place(), author }
     }
 }
 

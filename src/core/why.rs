@@ -127,7 +127,7 @@ pub struct Story {
     pub account: String,
     /// Where it was said …
     pub chat: String,
-    /// … and what that is called, if it is known.
+    /// … and what that is called, if it is known; of a thread, what the channel around it is.
     pub chat_name: Option<String>,
     /// The server around that; `None` is a DM.
     pub guild: Option<String>,
@@ -199,13 +199,10 @@ pub struct Reply {
     pub note: Option<String>,
 }
 
-/// What a channel is called, if it is known.
-pub type Names<'a> = &'a dyn Fn(u64) -> Option<Box<str>>;
-
 impl Trace {
     /// The stories that `query` asks for, the newest first.
     #[must_use]
-    pub fn why(&self, query: Query, names: Names<'_>) -> Vec<Story> {
+    pub fn why(&self, query: Query) -> Vec<Story> {
         let (count, dropped) = match query {
             Query::Message { .. } => (WHY_STORIES_MAX, false),
             Query::Last { count, dropped } => (count, dropped),
@@ -228,7 +225,7 @@ impl Trace {
                 continue;
             }
             told.push((chat, id));
-            let story = self.story(chat, id, names);
+            let story = self.story(chat, id);
             stories.extend(story.filter(|story| !dropped || story.outcome == Outcome::Dropped));
         }
         stories
@@ -247,14 +244,13 @@ impl Trace {
             .collect()
     }
 
-    fn story(&self, chat: ChatId, id: u64, names: Names<'_>) -> Option<Story> {
+    fn story(&self, chat: ChatId, id: u64) -> Option<Story> {
         let mut knocks: Vec<&Knock> =
             self.knocks().filter(|knock| (knock.line.chat, knock.line.id) == (chat, id)).collect();
         knocks.sort_by_key(|knock| knock.line.at);
         let first = *knocks.first()?;
         let admitted = knocks.iter().rev().find(|knock| knock.line.step == Step::Admitted);
-        let name = names(first.ruled_by);
-        let about = first.about(self.path(), name.as_deref());
+        let about = first.about(self.path());
         let mut passed = Vec::new();
         for knock in &knocks {
             passed.extend(self.doors_of(knock));
@@ -283,7 +279,7 @@ impl Trace {
             channel: chat.channel,
             account: self.account().to_owned(),
             chat: chat.id.to_string(),
-            chat_name: names(chat.id).map(Into::into),
+            chat_name: first.place().map(str::to_owned),
             guild: first.guild.map(|guild| guild.to_string()),
             id: id.to_string(),
             author: first.author.to_string(),
@@ -396,12 +392,12 @@ fn not_heard(id: u64, now: Wall) -> String {
 
 /// A few lines about the last message of `chat`, to be said in the chat itself.
 #[must_use]
-pub fn sentence(trace: &Trace, chat: ChatId, names: Names<'_>) -> String {
+pub fn sentence(trace: &Trace, chat: ChatId) -> String {
     let in_chat = |knock: &&Knock| knock.line.chat == chat;
     let ours = |knock: &&Knock| knock.line.step == Step::Refused(Refusal::Own);
     let last = trace.knocks().filter(in_chat).filter(|knock| !ours(knock));
     let last = last.max_by_key(|knock| knock.line.at);
-    let Some(story) = last.and_then(|knock| trace.story(chat, knock.line.id, names)) else {
+    let Some(story) = last.and_then(|knock| trace.story(chat, knock.line.id)) else {
         return "I have not heard a message in this chat lately. If there was one, then I may not \
                 be allowed to see this channel."
             .to_owned();

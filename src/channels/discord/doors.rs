@@ -69,7 +69,8 @@ impl Doors {
         if is_written(message) || inbound.from_self {
             self.hear_in(&inbound, message.channel_name);
         } else {
-            self.ledger.borrow_mut().came(&inbound, Step::Unwritten, None);
+            let name = message.channel_name;
+            self.ledger.borrow_mut().came(&inbound, name, Step::Unwritten, None);
         }
     }
 
@@ -86,7 +87,7 @@ impl Doors {
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
         let known = Known { chat_name, is_approved };
         let step = self.judge(inbound, known, &settings, agent);
-        self.ledger.borrow_mut().came(inbound, step, Some(agent));
+        self.ledger.borrow_mut().came(inbound, chat_name, step, Some(agent));
         if step == Step::Refused(Refusal::NotPaired) {
             let told = self.desk.knock(inbound.author, inbound.author_name, inbound.chat);
             let step = match told {
@@ -218,12 +219,18 @@ impl Ledger {
 
     /// Writes down what was decided about a message that came, and says the first drop of each
     /// kind aloud.
-    pub(super) fn came(&mut self, inbound: &Inbound<'_>, step: Step, agent: Option<&str>) {
+    pub(super) fn came(
+        &mut self,
+        inbound: &Inbound<'_>,
+        chat_name: Option<&str>,
+        step: Step,
+        agent: Option<&str>,
+    ) {
         let Inbound { chat, id, author, .. } = *inbound;
-        let knock = Knock::of(inbound, clock::wall(), step);
+        let knock = Knock::of(inbound, clock::wall(), step).called(chat_name);
         let cure = match step {
             Step::Refused(refusal) => refusal
-                .cure(&knock.about(self.trace.path(), None))
+                .cure(&knock.about(self.trace.path()))
                 .map(|cure| format!("; to change that: {cure}")),
             _ => None,
         };
@@ -327,7 +334,7 @@ mod tests {
         /// What became of message `id`, in a word.
         fn step(&self, id: u64) -> String {
             let query = Query::Message { id: (id * 1000) << 22, chat: None };
-            let stories = self.doors.ledger.borrow().trace.why(query, &|_| None);
+            let stories = self.doors.ledger.borrow().trace.why(query);
             stories[0].steps.last().unwrap().step.clone()
         }
     }
@@ -402,7 +409,7 @@ mod tests {
         stage.doors.knock(&message, 1);
         let stories = {
             let query = Query::Last { count: 1, dropped: true };
-            stage.doors.ledger.borrow().trace.why(query, &|_| None)
+            stage.doors.ledger.borrow().trace.why(query)
         };
         assert_eq!(stories[0].outcome, Outcome::Dropped);
         assert_eq!(stories[0].cure.as_deref(), Some("channels.discord.guilds.\"9\": {}"));

@@ -304,7 +304,7 @@ impl Account {
 impl View {
     /// What became of messages, the newest first.
     pub(crate) fn why(&self, query: Query) -> Vec<Story> {
-        self.ledger.borrow().trace.why(query, &|_| None)
+        self.ledger.borrow().trace.why(query)
     }
 
     /// How often messages were dropped, by reason.
@@ -314,7 +314,7 @@ impl View {
 
     /// What `/why` says in `chat`.
     pub(crate) fn why_here(&self, chat: ChatId) -> String {
-        why::sentence(&self.ledger.borrow().trace, chat, &|_| None)
+        why::sentence(&self.ledger.borrow().trace, chat)
     }
 
     /// Who is paired, and who waits to be.

@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn knocked(ledger: &RefCell<Ledger>, id: u64, step: Step) {
-        ledger.borrow_mut().came(&inbound(id), step, None);
+        ledger.borrow_mut().came(&inbound(id), None, step, None);
     }
 
     /// The ids that are known after a start.
@@ -231,7 +231,7 @@ mod tests {
         let trail = Trail::new(Some(runtime.path()), state.path(), "discord");
         let stamped = |stamp: u64, id| {
             let (mut ledger, _) = Ledger::new(Answered::default(), Trace::default());
-            ledger.came(&inbound(id), Step::Admitted, None);
+            ledger.came(&inbound(id), None, Step::Admitted, None);
             [&stamp.to_le_bytes()[..], &ledger.trace.encode()].concat()
         };
         let hot = trail.hot.clone().unwrap();

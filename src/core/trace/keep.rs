@@ -123,6 +123,7 @@ impl Out {
         self.number(knock.ruled_by);
         self.number(knock.author);
         self.text(&knock.name);
+        self.text(&knock.place);
         self.bytes.extend_from_slice(&knock.bytes.to_le_bytes());
         self.bytes.extend_from_slice(&[knock.is_late.into(), knock.agent]);
     }
@@ -179,7 +180,7 @@ impl In<'_> {
     fn knock(&mut self) -> Option<Option<Knock>> {
         let line = self.line()?;
         let (guild, ruled_by, author) = (self.number()?, self.number()?, self.number()?);
-        let name = self.text()?;
+        let (name, place) = (self.text()?, self.text()?);
         let bytes = u32::from_le_bytes(self.take()?);
         let [is_late, agent] = self.take()?;
         Some(line.map(|line| Knock {
@@ -190,6 +191,7 @@ impl In<'_> {
             name: text::truncate(&name, TRACE_NAME_BYTES_MAX).try_into().unwrap_or_default(),
             bytes,
             is_late: is_late != 0,
+            place: place.as_str().try_into().unwrap_or_default(),
             agent,
         }))
     }

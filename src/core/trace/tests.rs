@@ -69,6 +69,9 @@ fn names_and_agents_are_bounded() {
     let long = "ü".repeat(100);
     let inbound = Inbound { author_name: &long, ..some(1) };
     assert_eq!(Knock::of(&inbound, Wall(0), Step::Admitted).name, "ü".repeat(20).as_str());
+    let named = |name: &str| knock(1, 1, Step::Admitted).called(Some(name)).place;
+    assert_eq!(named("help"), "help");
+    assert_eq!(named(&"x".repeat(PLACE_NAME_BYTES_MAX + 1)), "", "half a name is a wrong one");
     for agent in 0..2 * TRACE_AGENTS_MAX {
         trace.knock(knock(1, agent as u64, Step::Admitted), Some(&format!("agent-{agent}")));
     }
@@ -106,8 +109,10 @@ fn full() -> Trace {
         let name = "n".repeat(TRACE_NAME_BYTES_MAX);
         let inbound =
             Inbound { author_name: &name, guild: Some(id).filter(|&g| g != 0), ..some(id) };
-        trace.knock(Knock::of(&inbound, Wall(id), step), Some(&agent));
-        trace.knock(knock(id, id, Step::Admitted), Some(&agent));
+        let place = "p".repeat(PLACE_NAME_BYTES_MAX);
+        let knock = Knock::of(&inbound, Wall(id), step).called(Some(&place));
+        trace.knock(knock, Some(&agent));
+        trace.knock(self::knock(id, id, Step::Admitted), Some(&agent));
         trace.record(line(id, id, step));
     }
     trace
