@@ -244,7 +244,7 @@ class Barnacle(Client):
 
     def messages(self):
         """How many it has judged: none is to be answered, and each is counted as such."""
-        return sum(self.status()["channels"]["discord"]["messages"]["notAnswered"].values())
+        return sum(self.status()["channels"]["discord"]["accounts"]["default"]["messages"]["notAnswered"].values())
 
     @staticmethod
     def bytes():

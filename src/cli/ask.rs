@@ -105,13 +105,13 @@ fn follow(client: &Client, wanted: &Wanted, out: &mut Printer) -> Result<(), Fai
                 remark("the gateway is away; waiting for it");
                 connection = back(client)?;
                 let news = &connection.hello.server;
-                if news.boot_id != boot {
+                if news.boot_id == boot {
+                    remark("the gateway is back");
+                } else {
                     boot.clone_from(&news.boot_id);
                     remark(&format!("the gateway is back, as process {}", news.pid));
                     // Its log begins anew, and nothing of it was seen yet.
                     cursor = Some(0);
-                } else {
-                    remark("the gateway is back");
                 }
             }
         }

@@ -541,7 +541,7 @@ impl Connection {
                 continue;
             }
             if let Some(fault) = response.error.filter(|_| !response.ok) {
-                return Err(refusal(fault));
+                return Err(refusal(&fault));
             }
             let payload = response.payload.unwrap_or_default();
             if payload["status"] != "accepted" || payload["runId"].is_null() {
@@ -606,7 +606,7 @@ impl Connection {
 }
 
 /// What a refusal means for the one who asked.
-fn refusal(fault: Fault) -> Trouble {
+fn refusal(fault: &Fault) -> Trouble {
     let reason = fault.details.as_ref().and_then(|details| details["code"].as_str());
     let is_credential = matches!(reason, Some(detail::TOKEN_MISMATCH | detail::IDENTITY_REQUIRED));
     let text = format!("the gateway refuses: {}", fault.message);

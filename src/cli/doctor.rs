@@ -21,7 +21,7 @@ pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
     if call.common.json {
         call.out.line(findings.json())?;
     } else {
-        let lines = lines(call.out, &findings);
+        let lines = lines(&call.out, &findings);
         call.out.line(lines.trim_end())?;
     }
     match findings.exit() {
@@ -41,7 +41,7 @@ fn ask_gateway(call: &Call<'_>) -> Result<Result<serde_json::Value, String>, Fai
 }
 
 /// A line for each finding, its cure below it.
-fn lines(printer: Printer, findings: &Findings) -> String {
+fn lines(printer: &Printer, findings: &Findings) -> String {
     let width = findings.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     let mut lines = String::new();
     for check in &findings.checks {

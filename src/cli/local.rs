@@ -15,14 +15,14 @@ pub(crate) fn gateway(call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// `barnacle demo`.
 pub(crate) fn demo(call: &mut Call<'_>) -> Result<(), Failure> {
-    app::demo(&call.common, call.out)
+    app::demo(&call.common, call.out.clone())
 }
 
 /// `barnacle drill`.
 pub(crate) fn drill(call: &mut Call<'_>) -> Result<(), Failure> {
     let name = call.parsed.word(0).map(str::to_owned);
     let drill = Drill { common: call.common.clone(), name, list: call.parsed.has("list") };
-    app::drill(&drill, call.out)
+    app::drill(&drill, call.out.clone())
 }
 
 /// `barnacle sandbox`.
@@ -41,7 +41,7 @@ pub(crate) fn sandbox(call: &mut Call<'_>) -> Result<(), Failure> {
         heartbeat: parsed.number("heartbeat")?.map(Duration::from_millis),
         tls,
     };
-    app::sandbox(call.env, &sandbox, call.out)
+    app::sandbox(call.env, &sandbox, call.out.clone())
 }
 
 /// `barnacle invite-url`.

@@ -79,7 +79,7 @@ fn lines(printer: &Printer, answer: &Value) -> String {
 }
 
 fn user(user: &Value) -> String {
-    let id = user["id"].as_str().map(str::to_owned).unwrap_or_else(|| user.to_string());
+    let id = user["id"].as_str().map_or_else(|| user.to_string(), str::to_owned);
     let id = id.trim_matches('"');
     match user["name"].as_str().filter(|name| !name.is_empty()) {
         Some(name) => format!("{} ({})", Plain(name), Plain(id)),

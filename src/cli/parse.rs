@@ -194,7 +194,8 @@ impl Parsed {
     /// # Errors
     /// It is not.
     pub(crate) fn needed(&self, long: &str) -> Result<String, Failure> {
-        let missing = || usage(format!("--{long} is needed"), &self.command.map_or("".into(), see));
+        let missing =
+            || usage(format!("--{long} is needed"), &self.command.map_or_else(String::new, see));
         self.text(long).ok_or_else(missing)
     }
 

@@ -24,7 +24,7 @@ pub(crate) enum Shade {
 }
 
 /// Standard output. Each line is written at once, so that a reader at a pipe sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Printer {
     colours: bool,
 }

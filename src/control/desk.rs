@@ -2,11 +2,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::hub::Caller;
 use crate::proto::control::{Fault, code, detail};
 
 /// Sees everything.
@@ -55,8 +53,6 @@ pub(crate) struct Call {
     pub(crate) method: String,
     /// With what.
     pub(crate) params: Value,
-    /// Who asks.
-    pub(crate) caller: Rc<Caller>,
     /// For a request that is answered twice: gives the first answer.
     pub(crate) first: Box<dyn Fn(Value)>,
 }
@@ -81,6 +77,11 @@ pub(crate) fn at_once(answer: Result<Value, Fault>) -> Answer {
 /// The answer to a method that nobody knows.
 pub(crate) fn unknown(method: &str) -> Fault {
     Fault::invalid(format!("unknown method: {method}"))
+}
+
+/// Whether `method` only looks.
+pub(crate) fn is_reading(method: &str) -> bool {
+    METHODS.iter().any(|(name, scope)| *name == method && matches!(*scope, "" | READ))
 }
 
 /// Whether a client with `scopes` may call `method`.

@@ -20,7 +20,7 @@ use smol::future::or;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::stream::StreamExt as _;
 
-use super::desk::{Call, EVENTS, METHODS, SCOPES, permit};
+use super::desk::{Call, EVENTS, METHODS, SCOPES, is_reading, permit};
 use super::hub::{Caller, Close, Out, Seat};
 use super::{Control, Door};
 use crate::base::limits;
@@ -145,7 +145,8 @@ impl Session<'_> {
         let Ok(Frame::Req(request)) = read(&text) else {
             return Err(Close::new(close::NORMAL, ""));
         };
-        let caller = self.judge(&request).map_err(|(fault, close)| {
+        let caller = self.judge(&request).map_err(|refusal| {
+            let (fault, close) = *refusal;
             self.seat.out.answer(Response::refused(&request.id, fault));
             close
         })?;
@@ -156,10 +157,10 @@ impl Session<'_> {
     }
 
     /// Whether the first request lets its client in.
-    fn judge(&self, request: &Request) -> Result<Rc<Caller>, (Fault, Close)> {
+    fn judge(&self, request: &Request) -> Result<Rc<Caller>, Box<(Fault, Close)>> {
         let policy = |fault: Fault| {
             let reason = fault.message.clone();
-            (fault, Close::new(close::POLICY, reason))
+            Box::new((fault, Close::new(close::POLICY, reason)))
         };
         if request.method != "connect" {
             let text = "invalid handshake: first request must be connect";
@@ -176,7 +177,7 @@ impl Session<'_> {
                 "clientMaxProtocol": connect.max_protocol,
             });
             let close = Close::new(close::PROTOCOL, "protocol mismatch");
-            return Err((Fault::invalid("protocol mismatch").with(details), close));
+            return Err(Box::new((Fault::invalid("protocol mismatch").with(details), close)));
         }
         if connect.role.as_deref().is_some_and(|role| role != ROLE) {
             return Err(policy(Fault::invalid("invalid role")));
@@ -185,7 +186,7 @@ impl Session<'_> {
         if self.control.hub.members() >= limits::CONTROL_CLIENTS_MAX {
             let fault = Fault::later("too many clients are connected", LATER_MS);
             let reason = fault.message.clone();
-            return Err((fault, Close::new(close::LATER, reason)));
+            return Err(Box::new((fault, Close::new(close::LATER, reason))));
         }
         Ok(Rc::new(Caller {
             connection: self.seat.connection(),
@@ -289,9 +290,13 @@ impl Session<'_> {
             self.seat.out.answer(Response::refused(&id, fault));
             return None;
         }
+        if !is_reading(&method) {
+            let Caller { connection, id, mode, .. } = &**caller;
+            log::info!(target: "control", "{id} ({mode}, {connection}) asks for {method}");
+        }
         let (out, first_id) = (self.seat.out.clone(), id.clone());
         let first = Box::new(move |payload| out.answer(Response::done(&first_id, payload)));
-        let answer = self.control.desk.call(Call { method, params, caller: caller.clone(), first });
+        let answer = self.control.desk.call(Call { method, params, first });
         let out = self.seat.out.clone();
         Some(self.control.spawner.spawn(Tier::Wire, "call", async move {
             out.answer(match answer.await {

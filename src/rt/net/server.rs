@@ -134,8 +134,6 @@ impl Request {
 pub enum Body {
     /// All of it at once.
     Bytes(Vec<u8>),
-    /// Piece by piece, each sent when it comes (chunked), until the stream ends.
-    Stream(Pin<Box<dyn smol::stream::Stream<Item = Vec<u8>>>>),
     /// No answer at all: the connection ends. Only a server that plays a broken one wants this.
     Cut,
 }
@@ -144,7 +142,6 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Body::Stream(_) => f.write_str("Stream"),
             Body::Cut => f.write_str("Cut"),
         }
     }
@@ -328,12 +325,11 @@ where
         loop {
             match accept(&door).await {
                 Ok((stream, peer)) => {
-                    let place = match shared.places.try_acquire_arc() {
-                        Some(place) => place,
-                        None => {
-                            shared.waiting.evict();
-                            shared.places.acquire_arc().await
-                        }
+                    let place = if let Some(place) = shared.places.try_acquire_arc() {
+                        place
+                    } else {
+                        shared.waiting.evict();
+                        shared.places.acquire_arc().await
                     };
                     let held = Held { _place: place, _running: running.clone() };
                     let task = connection(shared.clone(), stream, peer, held);
@@ -487,8 +483,7 @@ where
     })
     .await;
     *upgrade.borrow_mut() = response.upgrade.take();
-    // Whoever is told things as they come waits for us all the time.
-    if upgrade.borrow().is_none() && !matches!(response.body, Body::Stream(_)) {
+    if upgrade.borrow().is_none() {
         turn.wait();
     }
     convert(response)
@@ -496,8 +491,7 @@ where
 
 fn convert(response: Response) -> Result<hyper::Response<Payload>, Cut> {
     let payload = match response.body {
-        Body::Bytes(bytes) => Payload::Whole(Some(bytes.into())),
-        Body::Stream(stream) => Payload::Pieces(stream),
+        Body::Bytes(bytes) => Payload(Some(bytes.into())),
         Body::Cut => return Err(Cut),
     };
     let mut converted = hyper::Response::new(payload);
@@ -518,10 +512,7 @@ fn convert(response: Response) -> Result<hyper::Response<Payload>, Cut> {
 }
 
 /// [`Body`] as hyper takes it.
-enum Payload {
-    Whole(Option<Bytes>),
-    Pieces(Pin<Box<dyn smol::stream::Stream<Item = Vec<u8>>>>),
-}
+struct Payload(Option<Bytes>);
 
 impl HttpBody for Payload {
     type Data = Bytes;
@@ -529,28 +520,17 @@ impl HttpBody for Payload {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = match &mut *self {
-            Payload::Whole(bytes) => Poll::Ready(bytes.take()),
-            Payload::Pieces(stream) => {
-                stream.as_mut().poll_next(cx).map(|piece| piece.map(Bytes::from))
-            }
-        };
-        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Payload::Whole(None))
+        self.0.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Payload::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Payload::Pieces(_) => SizeHint::default(),
-        }
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 
@@ -590,7 +570,7 @@ mod tests {
     const SOON: Duration = Duration::from_millis(100);
 
     /// Runs `test` against a server with `limits`, given its address, that echoes bodies; `/slow`
-    /// waits for its gate, `/stream` answers in pieces, `/up` upgrades, `/cut` does not answer.
+    /// waits for its gate, `/up` upgrades, `/cut` does not answer.
     fn with<F>(limits: Limits, test: impl FnOnce(SocketAddr) -> F + 'static)
     where
         F: Future<Output = ()> + 'static,
@@ -630,10 +610,6 @@ mod tests {
                 let _ = entered.send(()).await;
                 let _ = wait.recv().await;
                 Response::text(200, "at last")
-            }
-            "/stream" => {
-                let pieces = smol::stream::iter(["one", "two"].map(Vec::from));
-                Response { body: Body::Stream(Box::pin(pieces)), ..Response::empty(200) }
             }
             "/up" => {
                 let shout = |mut io: Stream| async move {
@@ -719,17 +695,6 @@ mod tests {
             write(&mut slow_body, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n12")
                 .await;
             assert!(read_to(&mut slow_body, "\r\n").await.contains(" 408 "));
-        });
-    }
-
-    #[test]
-    fn a_stream_is_sent_in_pieces() {
-        with(Limits::default(), |address| async move {
-            let mut tcp = dial(address).await;
-            write(&mut tcp, "GET /stream HTTP/1.1\r\nhost: x\r\n\r\n").await;
-            let answer = read_to(&mut tcp, "0\r\n\r\n").await;
-            assert!(answer.contains("transfer-encoding: chunked"), "{answer}");
-            assert!(answer.ends_with("3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"), "{answer}");
         });
     }
 
