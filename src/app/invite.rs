@@ -32,9 +32,9 @@ fn ask(env: &Env, options: &options::InviteUrl) -> Result<u64, Failure> {
     let Config { accounts, ca_file, .. } = loaded.config;
     let named = |account: &&Discord| options.account.as_ref().is_none_or(|id| account.id == *id);
     let Some(discord) = accounts.iter().find(named).cloned() else {
-        let names: Vec<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
+        let known: Vec<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
         let text = format!("there is no account {}", options.account.as_deref().unwrap_or("?"));
-        return Err(Failure::new(Exit::Usage, text, format!("there are {}", names.join(", "))));
+        return Err(Failure::new(Exit::Usage, text, format!("there are {}", known.join(", "))));
     };
     let Some(token) = discord.token.clone() else {
         return Err(Failure::new(

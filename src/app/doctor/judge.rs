@@ -442,8 +442,7 @@ fn rate_limits(facts: &Facts, account: &Account) -> Check {
 fn instances(facts: &Facts, account: &Account) -> Check {
     const NAME: &str = "instances";
     let pid = facts.running.as_ref().and_then(|status| status["pid"].as_i64());
-    let elsewhere = status_of(facts, account)
-        .and_then(|status| status["elsewhere"].as_str().or(status["secondInstance"].as_str()));
+    let elsewhere = status_of(facts, account).and_then(|status| status["anotherInstance"].as_str());
     if let Some(why) = elsewhere {
         let text = format!("another instance seems to run elsewhere with this token: {why}");
         let cure = "stop it, or make a new token in the developer portal, which locks it out";

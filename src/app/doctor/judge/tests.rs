@@ -248,7 +248,7 @@ const ROWS: &[Row] = &[
     ("instances", |f| first(f).holder = Holder::Unknown, Skip, &["no token"]),
     (
         "instances",
-        |f| own(f)["elsewhere"] = "messages of ours that we did not send".into(),
+        |f| own(f)["anotherInstance"] = "messages of ours that we did not send".into(),
         Warn,
         &["elsewhere", "did not send", "new token"],
     ),
