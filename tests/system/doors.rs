@@ -18,15 +18,12 @@ fn config(discord: &Value) -> String {
 
 /// Does to the configuration of Discord what a cure says, and has it read again.
 fn apply(gateway: &Gateway, discord: &mut Value, cure: &str) {
-    let (path, value) = match cure.strip_prefix("add ") {
-        Some(rest) => {
-            let (entry, path) = rest.split_once(" to ").unwrap();
-            (path, json!([serde_json::from_str::<Value>(entry).unwrap()]))
-        }
-        None => {
-            let (path, value) = cure.split_once(": ").unwrap();
-            (path, serde_json::from_str(value).unwrap())
-        }
+    let (path, value) = if let Some(rest) = cure.strip_prefix("add ") {
+        let (entry, path) = rest.split_once(" to ").unwrap();
+        (path, json!([serde_json::from_str::<Value>(entry).unwrap()]))
+    } else {
+        let (path, value) = cure.split_once(": ").unwrap();
+        (path, serde_json::from_str(value).unwrap())
     };
     let keys = path.strip_prefix("channels.discord.").unwrap();
     let place = keys.split('.').fold(&mut *discord, |value, key| {
@@ -88,6 +85,32 @@ fn whoever_does_what_each_refusal_says_is_answered_in_the_end() {
 }
 
 #[test]
+fn rules_by_name_and_role_hold_in_a_channel_and_in_its_threads() {
+    let sandbox = Sandbox::start();
+    let rule = json!({"roles": ["77"], "requireMention": false});
+    let discord = json!({"guilds": {"*": {"channels": {"#general": rule}}}});
+    let gateway = Gateway::configured(&sandbox.api, &config(&discord));
+    gateway.await_channel("connected");
+    let said = |more: Value| {
+        let mut fields = json!({"text": "anybody?"});
+        fields.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        sandbox.say(&fields)
+    };
+    let inside = said(json!({"author": "ann", "roles": "77", "thread": "a thread"}));
+    assert_eq!(sandbox.answer(&inside), "anybody?");
+    let without = story(&gateway, &said(json!({"author": "ben"})));
+    assert_eq!((&without["outcome"], &without["chatName"]), (&json!("dropped"), &json!("general")));
+    let cure = without["cure"].as_str().unwrap();
+    assert!(
+        cure.ends_with("to channels.discord.guilds.\"*\".channels.\"general\".users"),
+        "{cure}"
+    );
+    let elsewhere = said(json!({"author": "ann", "roles": "77", "channel": "random"}));
+    let elsewhere = story(&gateway, &elsewhere);
+    assert!(elsewhere["reason"].as_str().unwrap().contains("channel that is not on the list"));
+}
+
+#[test]
 fn a_stranger_is_let_in_by_a_code_and_stays_in_over_a_crash() {
     let sandbox = Sandbox::start();
     let text = config(&json!({"dmPolicy": "pairing"}));
@@ -125,9 +148,9 @@ fn a_stranger_is_let_in_by_a_code_and_stays_in_over_a_crash() {
     let user = gateway.told("pairing.list", &json!({}))["paired"][0]["id"].clone();
     gateway.told("pairing.revoke", &json!({"user": user}));
     assert!(gateway.rpc("pairing.revoke", &json!({"user": user})).is_err(), "once");
-    let last = sandbox.direct("ann", "and now?");
-    assert_eq!(story(&gateway, &last)["outcome"], "dropped");
-    assert_eq!(sandbox.state().answers(&last), []);
+    let refused = sandbox.direct("ann", "and now?");
+    assert_eq!(story(&gateway, &refused)["outcome"], "dropped");
+    assert_eq!(sandbox.state().answers(&refused), []);
 }
 
 #[test]

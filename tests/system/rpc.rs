@@ -47,7 +47,7 @@ fn ask(socket: &mut TcpStream, method: &str, params: &Value) -> Result<Value, St
     let request = json!({"type": "req", "id": method, "method": method, "params": params});
     let text = request.to_string().into_bytes();
     // A text frame of a client: masked, if only by zeros (RFC 6455 5.3).
-    let mut frame = vec![0x81, 0x80 | 126];
+    let mut frame = vec![0x81, 0xfe];
     frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
     frame.extend([0; 4]);
     frame.extend(text);
