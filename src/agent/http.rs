@@ -53,13 +53,13 @@ impl Http {
     /// It gave no answer. The log says more than the fault does.
     pub async fn answer(&self, request: &Request, by: Instant) -> Result<Answer, Fault> {
         let mut heard = Hearing::default();
-        let mut response = self.post(request, &mut heard).await?;
+        let mut response = Box::pin(self.post(request, &mut heard)).await?;
         if let Some(wait) = retry_after(&response)
             && clock::now() + wait < by
         {
             clock::sleep(wait).await;
             heard = Hearing::default();
-            response = self.post(request, &mut heard).await?;
+            response = Box::pin(self.post(request, &mut heard)).await?;
         }
         if !response.status.is_success() {
             let shown = String::from_utf8_lossy(&response.body);

@@ -89,9 +89,10 @@ impl Workplace {
     /// The directory of an agent that was given none.
     fn room(&self, id: &str) -> PathBuf {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let name = match !id.is_empty() && id.len() <= 64 && id.chars().all(is_plain) {
-            true => id.to_owned(),
-            false => format!("agent-{:016x}", fnv1a(id.bytes())),
+        let name = if !id.is_empty() && id.len() <= 64 && id.chars().all(is_plain) {
+            id.to_owned()
+        } else {
+            format!("agent-{:016x}", fnv1a(id.bytes()))
         };
         self.state.join("agents").join(name)
     }

@@ -194,8 +194,8 @@ struct Line {
     delta: Option<Words>,
     #[serde(deserialize_with = "some")]
     choices: Option<Words>,
-    file: Option<Name>,
-    files: Option<Vec<Name>>,
+    file: Option<Named>,
+    files: Option<Vec<Named>>,
     react: Option<String>,
     #[serde(deserialize_with = "some")]
     thread: Option<Words>,
@@ -213,7 +213,7 @@ fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Opti
 
 /// A file in it.
 #[derive(Deserialize)]
-struct Name {
+struct Named {
     #[serde(default)]
     name: Option<String>,
     path: Option<String>,
@@ -306,7 +306,7 @@ impl Line {
     }
 }
 
-impl Name {
+impl Named {
     fn attachment(self) -> Result<Attachment, Unread> {
         let from = match (self.base64, self.path) {
             (Some(text), None) => {

@@ -18,8 +18,7 @@ pub struct Events {
     after_return: bool,
     is_first: bool,
     name: String,
-    data: String,
-    has_data: bool,
+    data: Option<String>,
     is_broken: bool,
 }
 
@@ -33,8 +32,7 @@ impl Events {
             after_return: false,
             is_first: true,
             name: String::new(),
-            data: String::new(),
-            has_data: false,
+            data: None,
             is_broken: false,
         }
     }
@@ -92,14 +90,15 @@ impl Events {
         match field {
             b"event" => self.name = value.into_owned(),
             b"data" => {
-                if self.data.len() + value.len() >= self.bytes_max {
+                let held = self.data.as_ref().map_or(0, String::len);
+                if held + value.len() >= self.bytes_max {
                     self.is_broken = true;
                     return;
                 }
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.data.push('\n');
+                match &mut self.data {
+                    Some(data) => data.extend(["\n", &value]),
+                    None => self.data = Some(value.into_owned()),
                 }
-                self.data.push_str(&value);
             }
             _ => {}
         }
@@ -107,8 +106,7 @@ impl Events {
 
     fn end_event(&mut self, each: &mut impl FnMut(&str, &str)) {
         let name = std::mem::take(&mut self.name);
-        let data = std::mem::take(&mut self.data);
-        if std::mem::take(&mut self.has_data) {
+        if let Some(data) = self.data.take() {
             each(&name, &data);
         }
     }

@@ -134,8 +134,9 @@ fn a_program_does_not_outlive_the_gateway_even_a_killed_one() {
     let pids = ["main.pid", "child.pid", "daemon.pid"].map(|name| pid(&gateway, name));
     gateway.run.kill();
     assert!(is_running(&pids[0]), "nobody was there to end it");
-    ["main.pid", "child.pid", "daemon.pid"]
-        .map(|name| std::fs::remove_file(gateway.dir.0.join("work").join(name)).unwrap());
+    for name in ["main.pid", "child.pid", "daemon.pid"] {
+        std::fs::remove_file(gateway.dir.0.join("work").join(name)).unwrap();
+    }
     gateway.again();
     gateway.run.line("that agents of an earlier run had left behind");
     wait("its end", PATIENCE, || (!is_running(&pids[0]) && !is_running(&pids[1])).then_some(()));
@@ -232,16 +233,18 @@ fn serve(mut stream: TcpStream) -> Option<()> {
     let whole = |kind: &str, body: &str| {
         let length = body.len();
         format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
         )
     };
     let stream_head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
     let answer = match text {
         "json" => whole("application/json", r#"{"reply": "from json"}"#),
         "text" => whole("text/plain", "from text"),
-        "stream" => format!(
-            "{stream_head}data: {{\"delta\": \"from \"}}\n\ndata: {{\"delta\": \"stream\"}}\n\ndata: [DONE]\n\n"
-        ),
+        "stream" => {
+            let pieces = "data: {\"delta\": \"from \"}\n\ndata: {\"delta\": \"stream\"}\n\n";
+            format!("{stream_head}{pieces}data: [DONE]\n\n")
+        }
         "cut" => "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 99\r\n\r\nhal"
             .to_owned(),
         "types" => whole("application/json", r#"{"text": [1, {"a": true}]}"#),

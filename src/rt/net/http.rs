@@ -400,8 +400,8 @@ async fn read_answer(
     bytes_max: usize,
     mut hear: impl FnMut(&Parts, &[u8]) -> Heard,
 ) -> Result<(Response, bool), HttpError> {
-    let (head, mut body) = answer.into_parts();
-    let status = head.status;
+    let (parts, mut body) = answer.into_parts();
+    let status = parts.status;
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(HttpError::TooLong(status));
     }
@@ -410,7 +410,7 @@ async fn read_answer(
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| HttpError::Cut(status, Loss::Wire))?;
             let data = frame.into_data().unwrap_or_default();
-            match hear(&head, &data) {
+            match hear(&parts, &data) {
                 Heard::Keep if bytes.len() + data.len() > bytes_max => {
                     return Err(HttpError::TooLong(status));
                 }
@@ -423,5 +423,5 @@ async fn read_answer(
     };
     let read = clock::timeout(by, read).await.ok_or(HttpError::Cut(status, Loss::Silence))?;
     let (body, is_over) = read?;
-    Ok((Response { status, headers: head.headers, body }, is_over))
+    Ok((Response { status, headers: parts.headers, body }, is_over))
 }

@@ -183,7 +183,7 @@ fn own_pid() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-/// A process, as /proc shows it (proc_pid_stat(5)).
+/// A process, as /proc shows it (`proc_pid_stat(5)`).
 #[derive(Debug)]
 struct Process {
     pid: i32,
