@@ -112,15 +112,6 @@ pub fn guild(world: &World, bot: &User) -> Value {
     value
 }
 
-/// One of `GET /users/@me/guilds`.
-#[must_use]
-pub fn partial_guild() -> Value {
-    json!({
-        "id": GUILD.to_string(), "name": "Sandbox", "icon": null, "banner": null, "owner": false,
-        "permissions": PERMISSIONS_ALL, "features": [],
-    })
-}
-
 /// A member object.
 #[must_use]
 pub fn member(of: &User) -> Value {

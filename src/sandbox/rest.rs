@@ -234,7 +234,6 @@ fn routed(
         ("GET", ["applications", of, .., "commands"]) if *of == bot.to_string() => {
             ok(shared.world.borrow().slash.commands(bot))
         }
-        ("GET", ["users", "@me", "guilds"]) => ok(json!([model::partial_guild()])),
         ("POST", ["users", "@me", "channels"]) => {
             let with = id(json_body(request)?.get("recipient_id")).ok_or(BAD_FORM)?;
             let opened = shared.world(|world| world.direct(clock::wall(), bot, with));

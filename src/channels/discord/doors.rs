@@ -435,6 +435,18 @@ mod tests {
     }
 
     #[test]
+    fn an_order_goes_to_who_carries_it_out_and_not_to_an_agent() {
+        let state = Scratch::new();
+        let stage = stage(state.path(), Access::default());
+        stage.doors.knock(&said(1, 5, "/stop"), 1);
+        let ordered = stage.ordered.try_recv();
+        assert!(matches!(ordered, Ok(Asked::Said { command: Command::Stop, .. })));
+        assert!(stage.asked.try_recv().is_err());
+        stage.doors.knock(&said(2, 5, "/stop that noise"), 2);
+        assert!(stage.asked.try_recv().is_ok() && stage.ordered.try_recv().is_err());
+    }
+
+    #[test]
     fn only_the_leading_mention_of_us_is_taken_off() {
         for (text, rest) in [
             ("<@7> hello", "hello"),

@@ -190,9 +190,10 @@ impl RestPort {
         let url = format!("{}{}", self.base, route.path_with(call.word.expose()));
         let request = Request::new(method, url);
         // An interaction is answered by a token in its path; ours has no business there.
-        let request = match route.is_interaction() {
-            true => request.header("user-agent", USER_AGENT),
-            false => authorized(request, &self.token),
+        let request = if route.is_interaction() {
+            request.header("user-agent", USER_AGENT)
+        } else {
+            authorized(request, &self.token)
         };
         // A POST without a body still names its type: Discord answers 50035 otherwise.
         if content.bytes.is_empty() && !is_post {

@@ -507,8 +507,12 @@ impl Fields {
             Node::Nonce => self.nonce.push(part, last),
             Node::Token => self.token.push(part, last),
             Node::CommandName => self.command.push(part, last),
-            Node::OptionValue if !self.has_option => self.option.push(part, last),
-            Node::OptionValue => {}
+            // Only the first is read.
+            Node::OptionValue => {
+                if !self.has_option {
+                    self.option.push(part, last);
+                }
+            }
             Node::Name | Node::PlaceName => self.place_name.push(part, last),
             Node::Event => {
                 self.event.push(part, last);
