@@ -13,6 +13,7 @@ mod house;
 mod invite;
 mod ports;
 mod sandbox;
+pub(crate) mod settings;
 mod staff;
 mod stage;
 mod stories;

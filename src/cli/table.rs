@@ -330,8 +330,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "[PATH]",
         summary: "print a setting of the file, or all of them",
-        about: "PATH is a key's, such as channels.discord.groupPolicy. Secrets are not shown.",
-        flags: &[],
+        about: "PATH is a key's, such as channels.discord.groupPolicy or bindings[0].agentId. \
+                Secrets are not shown unless they are asked for.",
+        flags: &[&[switch("show-secrets", None, "print tokens and passwords too")]],
         run: settings::get,
     },
     Command {
@@ -340,8 +341,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         words: "PATH VALUE",
         summary: "change a setting in the file, keeping its comments",
         about: "VALUE is JSON5; what is not is taken as text. A running gateway takes it up at \
-                once. What could not be used is refused, and the file left alone.",
-        flags: &[],
+                once. What would be a mistake is refused, and the file left alone; the version \
+                before is kept as .bak.",
+        flags: &[&[switch("force", None, "write it though it is a mistake")]],
         run: settings::set,
     },
     Command {
@@ -349,8 +351,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "PATH",
         summary: "remove a setting from the file",
-        about: "A running gateway takes it up at once.",
-        flags: &[],
+        about: "A running gateway takes it up at once. The version before is kept as .bak.",
+        flags: &[&[switch("force", None, "write it though what is left is a mistake")]],
         run: settings::unset,
     },
     Command {
@@ -358,7 +360,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &["config validate"],
         words: "[FILE]",
         summary: "tell every mistake in the file, each with its cure",
-        about: "",
+        about: "Each with its place, its path and its cure. Fails if anything in the file does not \
+                mean what it says; a gateway runs with it nevertheless, unless its syntax is \
+                broken.",
         flags: &[],
         run: settings::check,
     },
@@ -367,7 +371,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "",
         summary: "write a first configuration file",
-        about: "",
+        about: "Goes to ~/.config/barnacle/barnacle.json5, or where --config says. It works as it \
+                stands; all it needs is DISCORD_BOT_TOKEN in the environment.",
         flags: &[&[
             flag("template", "single|multi", "for one account or several (single)"),
             switch("force", None, "replace the file that is there"),
@@ -379,7 +384,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "[FILE]",
         summary: "take over OpenClaw's configuration",
-        about: "Without FILE it is looked for where OpenClaw keeps it.",
+        about: "Without FILE it is looked for where OpenClaw keeps it. What works here is taken \
+                over as it is written, what does not is named, and what OpenClaw does by default \
+                is written down. OpenClaw's file stays as it is.",
         flags: &[&[
             switch("dry-run", None, "only say what would be written"),
             switch("force", None, "replace the file that is there"),
@@ -391,7 +398,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &[],
         words: "",
         summary: "print the file's JSON schema, for editors",
-        about: "",
+        about: "Name it in the file as $schema, or in the editor's settings.",
         flags: &[],
         run: settings::schema,
     },
@@ -400,7 +407,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &["config file"],
         words: "",
         summary: "print which file is read",
-        about: "",
+        about: "That is --config, else BARNACLE_CONFIG, else ~/.config/barnacle/barnacle.json5, else \
+                /etc/barnacle/barnacle.json5, else OpenClaw's own file.",
         flags: &[],
         run: settings::path,
     },

@@ -48,7 +48,7 @@ pub(super) fn accounts(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<
             let account = discord(read, sources, name);
             if is_on && account.enabled && account.token.is_none() {
                 let text = format!("no token is found for it ({})", account.token_from);
-                read.note(Weight::Warning, ENTRY, &text, "give it a token, or enabled: false");
+                read.note(Weight::Note, ENTRY, &text, "give it a token, or enabled: false");
             }
             account
         }));

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::env::Env;
+use super::env::{Env, UNSET};
 use super::raw::Node;
 use super::read::{Reader, whole_of};
 use super::{Config, Gateway, LogFile, Mistake, Weight, accounts, agents};
@@ -150,7 +150,7 @@ pub(super) fn secret_text(written: &Written, sources: &Sources<'_>) -> Result<St
         Written::Text(text) => Ok(text.trim().to_owned()),
         Written::Reference(source, name) if source == "env" => {
             let value = sources.env.get(name).map(str::to_owned);
-            value.ok_or_else(|| format!("the variable {name} is not set"))
+            value.ok_or_else(|| format!("the variable {name}{UNSET}"))
         }
         Written::Reference(source, name) if source == "file" && name.starts_with('/') => {
             (sources.file)(Path::new(name)).map_err(|why| format!("the file cannot be read: {why}"))

@@ -40,6 +40,9 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("OPENCLAW_GATEWAY_TOKEN", "the control port's token, if the file has none"),
 ];
 
+/// How it is said that a variable has no value.
+pub(super) const UNSET: &str = " is not set";
+
 /// The words of the command line, the program's name left out.
 pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
@@ -132,8 +135,7 @@ impl Env {
             if let Some(before) = before.strip_suffix('$') {
                 out.extend([before, "${", name, "}"]);
             } else {
-                let value =
-                    self.get(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+                let value = self.get(name).ok_or_else(|| format!("the variable {name}{UNSET}"))?;
                 out.extend([before, value]);
             }
             if out.len() > limits::CONFIG_BYTES_MAX {

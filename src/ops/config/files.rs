@@ -12,6 +12,8 @@ use crate::base::limits;
 
 /// The copy of the last file that could be read, below the state directory.
 const LAST_GOOD: &str = "last-good.json5";
+/// Our file, below a directory for configurations.
+const OWN: &str = "barnacle/barnacle.json5";
 /// The control port's generated token, below the state directory.
 const GATEWAY_TOKEN: &str = "gateway.token";
 
@@ -34,7 +36,7 @@ pub(crate) struct Loaded {
 /// # Errors
 /// The file cannot be read or its syntax is broken: [`load_last_good`] is next.
 pub(crate) fn load(env: &Env, asked: Option<&Path>) -> Result<Loaded, Broken> {
-    let named = asked.map(Path::to_owned).or_else(|| env.get("BARNACLE_CONFIG").map(PathBuf::from));
+    let named = named(env, asked);
     let must_exist = named.is_some();
     for file in named.map_or_else(|| usual_files(env), |file| vec![file]) {
         match read_bounded(&file, limits::CONFIG_BYTES_MAX) {
@@ -55,8 +57,8 @@ pub(crate) fn usual_files(env: &Env) -> Vec<PathBuf> {
     let config_home =
         env.path("XDG_CONFIG_HOME").or_else(|| Some(env.path("HOME")?.join(".config")));
     let places = [
-        config_home.as_ref().map(|home| home.join("barnacle/barnacle.json5")),
-        Some(PathBuf::from("/etc/barnacle/barnacle.json5")),
+        config_home.as_ref().map(|home| home.join(OWN)),
+        Some(Path::new("/etc").join(OWN)),
         env.path("OPENCLAW_CONFIG_PATH"),
         env.path("OPENCLAW_STATE_DIR").map(|state| state.join("openclaw.json")),
         env.path("HOME").map(|home| home.join(".openclaw/openclaw.json")),
@@ -90,6 +92,47 @@ pub(crate) fn load_last_good(state: &Path, env: &Env) -> Option<Loaded> {
     let file = state.join(LAST_GOOD);
     let bytes = read_bounded(&file, limits::CONFIG_BYTES_MAX).ok()?;
     parse_file(file, bytes, env).ok()
+}
+
+/// The file that [`load`] reads, if there is one or one is named.
+pub(crate) fn find_file(env: &Env, asked: Option<&Path>) -> Option<PathBuf> {
+    named(env, asked).or_else(|| usual_files(env).into_iter().find(|file| file.exists()))
+}
+
+/// Where a new file belongs.
+pub(crate) fn new_file(env: &Env, asked: Option<&Path>) -> Option<PathBuf> {
+    let is_ours = |file: &PathBuf| file.ends_with(OWN) && env.path("HOME").is_some();
+    named(env, asked).or_else(|| usual_files(env).into_iter().find(is_ours))
+}
+
+/// OpenClaw's own file, if it is where OpenClaw keeps it.
+pub(crate) fn openclaws_file(env: &Env) -> Option<PathBuf> {
+    usual_files(env).into_iter().find(|file| !file.ends_with(OWN) && file.exists())
+}
+
+/// Whether `file` is where OpenClaw keeps its own.
+pub(crate) fn is_openclaws(env: &Env, file: &Path) -> bool {
+    !file.ends_with(OWN) && usual_files(env).iter().any(|usual| usual == file)
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn read_text(file: &Path) -> Result<String, Broken> {
+    let broken = |text| Broken { file: file.to_owned(), at: None, text };
+    let bytes = read_bounded(file, limits::CONFIG_BYTES_MAX)
+        .map_err(|error| broken(format!("cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| broken("is not UTF-8 text".into()))
+}
+
+/// Where the last good copy is kept below the state directory.
+pub(crate) fn last_good_file(state: &Path) -> PathBuf {
+    state.join(LAST_GOOD)
+}
+
+fn named(env: &Env, asked: Option<&Path>) -> Option<PathBuf> {
+    asked.map(Path::to_owned).or_else(|| env.get("BARNACLE_CONFIG").map(PathBuf::from))
 }
 
 fn parse_file(file: PathBuf, bytes: Vec<u8>, env: &Env) -> Result<Loaded, Broken> {

@@ -35,7 +35,7 @@ pub(crate) struct Key {
 pub(crate) enum Stand {
     /// It does what its doc says.
     Works,
-    /// Accepted, not yet applied; who writes it is warned.
+    /// Accepted, not yet applied; who writes it is told.
     Later,
     /// Accepted, never needed; who writes it is told why (the doc).
     Moot,
@@ -183,7 +183,8 @@ impl fmt::Display for Kind {
                 };
                 write!(f, "{unit}, or a text like \"30s\", from {least:?} to {most:?}")
             }
-            Kind::Text | Kind::Secret => f.write_str("a text"),
+            Kind::Text => f.write_str("a text"),
+            Kind::Secret => f.write_str("a text, best \"${VARIABLE}\""),
             Kind::Word(words) => {
                 for (at, word) in words.iter().enumerate() {
                     let comma = if at == 0 { "" } else { ", " };

@@ -12,30 +12,48 @@ mod agents;
 mod changes;
 mod check;
 mod doors;
-mod edit;
+pub(crate) mod edit;
 mod env;
 mod files;
+mod hide;
+mod import;
+mod init;
 mod keys;
-mod path;
+pub(crate) mod path;
 mod raw;
 mod read;
 mod scan;
 mod schema;
 mod table;
+mod write;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
 use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
+#[allow(unused_imports, reason = "for whoever takes up a new file")]
+pub(crate) use changes::Change;
 pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
-#[allow(unused_imports, reason = "the composition root is still to come")]
-pub(crate) use files::{Dirs, Loaded, load, load_last_good, remember_good};
+pub(crate) use files::{
+    Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
+    openclaws_file, parse, read_text, remember_good, usual_files,
+};
+pub(crate) use hide::{blot, without_secrets};
+pub(crate) use import::{Imported, import, names_in_env_file};
+pub(crate) use init::{MULTI, SINGLE};
+pub(crate) use keys::find as find_key;
 pub(crate) use keys::{KEYS, Stand};
+pub(crate) use path::Step;
+pub(crate) use raw::{Node, parse as parse_tree};
+pub(crate) use schema::schema;
+pub(crate) use write::write;
 
 /// Everything that can be configured, in plain words.
 #[derive(Clone, PartialEq, Debug)]
@@ -80,7 +98,7 @@ impl Config {
 
     /// What holds when nobody has said anything.
     pub(crate) fn usual() -> Config {
-        check::check("", &raw::Node::Null, &check::Sources::bare(&Env::default())).0
+        check::check("", &Node::Null, &check::Sources::bare(&Env::default())).0
     }
 }
 
@@ -271,6 +289,31 @@ pub(crate) struct Broken {
     pub(crate) at: Option<(usize, usize)>,
     /// What is wrong.
     pub(crate) text: String,
+}
+
+impl Mistake {
+    /// Whether it is only that a variable is not set where the file was read: it may be set where
+    /// the gateway starts.
+    pub(crate) fn is_about_a_variable(&self) -> bool {
+        self.text.ends_with(env::UNSET)
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let (line, column) = self.at.unzip();
+        let weight = match self.weight {
+            Weight::Note => "note",
+            Weight::Warning => "warning",
+        };
+        json!({
+            "weight": weight,
+            "path": self.path,
+            "line": line,
+            "column": column,
+            "text": self.text,
+            "cure": self.cure,
+        })
+    }
 }
 
 impl fmt::Display for Mistake {

@@ -107,6 +107,22 @@ impl Node<'_> {
         }
     }
 
+    /// As JSON, for programs.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match self {
+            Node::Null => serde_json::Value::Null,
+            Node::Flag(flag) => (*flag).into(),
+            Node::Whole(number) => (*number).into(),
+            Node::Large(number) => (*number).into(),
+            Node::Number(number) => (*number).into(),
+            Node::Text(text) => text.as_ref().into(),
+            Node::List(list) => list.iter().map(Node::json).collect(),
+            Node::Map(map) => {
+                map.iter().map(|(name, value)| (name.as_str().to_owned(), value.json())).collect()
+            }
+        }
+    }
+
     /// What kind of value it is, to tell a person.
     pub(crate) fn what(&self) -> &'static str {
         match self {

@@ -378,7 +378,7 @@ impl<'r, 't> Reader<'r, 't> {
     fn stand(&mut self, key: &Key, path: &[Step<'_>], name: &Name<'_>) {
         let (weight, text) = match key.stand {
             Stand::Works => return,
-            Stand::Later => (Weight::Warning, format!("accepted, but {}", key.doc)),
+            Stand::Later => (Weight::Note, format!("accepted, but {}", key.doc)),
             Stand::Moot => (Weight::Note, format!("not needed: {}", key.doc)),
         };
         self.report(weight, &path::show(path), name.place(self.text), &text, "");

@@ -31,7 +31,6 @@ const LEVELS: Kind = Kind::Word(&[
     "connection-debug",
     "trace",
 ]);
-const SECRET: Kind = Kind::Own("a text, \"${VARIABLE}\", or {source: \"env\", id: \"VARIABLE\"}");
 const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
@@ -39,7 +38,7 @@ const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 pub(crate) const KEYS: &[Key] = &[
     // Who the bot is.
     key("channels.discord.enabled", Kind::Flag, "true", "whether the account runs"),
-    key("channels.discord.token", SECRET, "DISCORD_BOT_TOKEN", "the bot's token"),
+    key("channels.discord.token", Kind::Secret, "DISCORD_BOT_TOKEN", "the bot's token"),
     key("channels.discord.tokenFile", Kind::Text, "none", "a file that holds the token"),
     like(
         "channels.discord.accounts.*",
@@ -205,7 +204,7 @@ pub(crate) const KEYS: &[Key] = &[
     moot("channels.discord.healthMonitor.intervalMinutes", PROOF),
     key(
         "channels.discord.proxy",
-        Kind::Text,
+        Kind::Secret,
         "HTTPS_PROXY, ALL_PROXY",
         "an HTTP proxy, for gateway and REST: http://user:password@host:port",
     ),
@@ -331,7 +330,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("gateway.port", Kind::Whole(0, 65_535), "18789", "the control port; 0: any that is free"),
     key("gateway.bind", Kind::Word(&["loopback", "lan"]), "loopback", "who may connect to it"),
     key("gateway.auth.mode", Kind::Word(&["token"]), "token", "how callers prove themselves"),
-    key("gateway.auth.token", SECRET, "generated", "the token they show"),
+    key("gateway.auth.token", Kind::Secret, "generated", "the token they show"),
     later("gateway.auth.password"),
     later("gateway.auth.rateLimit"),
     moot("gateway.auth.allowTailscale", "callers show the token"),
