@@ -5,11 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Call;
+use super::client::Client;
 use super::parse::usage;
 use super::print::Shade;
 use crate::app::settings::{self, Edited};
 use crate::ops::config::{self, Mistake, Weight};
 use crate::ops::exit::{Exit, Failure};
+use crate::rt::clock;
 
 /// See the table.
 pub(crate) fn get(call: &mut Call<'_>) -> Result<(), Failure> {
@@ -43,17 +45,61 @@ pub(crate) fn unset(call: &mut Call<'_>) -> Result<(), Failure> {
 
 fn tell(call: &mut Call<'_>, edited: &Edited) -> Result<(), Failure> {
     let file = edited.file.display();
+    let taken_up = if edited.is_changed { take_up(call) } else { None };
     if call.common.json {
         let remarks: Vec<Value> = edited.remarks.iter().map(Mistake::json).collect();
         let is_changed = edited.is_changed;
-        let text = json!({ "file": edited.file, "changed": is_changed, "remarks": remarks });
-        return call.out.line(text);
+        return call.out.line(json!({
+            "file": edited.file,
+            "changed": is_changed,
+            "remarks": remarks,
+            "gateway": taken_up,
+        }));
     }
     if !edited.is_changed {
         return call.out.line(format_args!("nothing to change in {file}"));
     }
     mistakes(call, &edited.remarks)?;
-    call.out.line(format_args!("changed {file}"))
+    call.out.line(format_args!("changed {file}"))?;
+    let text = taken_up
+        .map_or_else(|| "no gateway answers here: it holds from the next start".into(), said);
+    let text = call.out.shade(None, &text);
+    call.out.line(text)
+}
+
+/// Lets a running gateway read its files again; `None` if none answers.
+fn take_up(call: &Call<'_>) -> Option<Value> {
+    let client = Client::new(call).ok()?;
+    let deadline = clock::now() + client.timeout;
+    let mut connection = client.try_connect(deadline).ok()?;
+    match connection.call("config.reload", &json!({}), deadline) {
+        Ok(answer) => Some(answer),
+        Err(trouble) => Some(json!({ "ok": false, "why": trouble.failure().to_string() })),
+    }
+}
+
+/// What a gateway made of it.
+fn said(answer: Value) -> String {
+    if let Some(why) = answer["why"].as_str() {
+        return format!("the running gateway did not take it up: {why}");
+    }
+    let mut parts = Vec::new();
+    for (key, what) in [
+        ("added", "started"),
+        ("restarted", "connected anew"),
+        ("changed", "applied without a new connection"),
+        ("removed", "stopped"),
+    ] {
+        let names: Vec<&str> =
+            answer[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !names.is_empty() {
+            parts.push(format!("{what}: {}", names.join(", ")));
+        }
+    }
+    match parts.is_empty() {
+        true => "the running gateway has read it; no account is affected".to_owned(),
+        false => format!("the running gateway has taken it up ({})", parts.join("; ")),
+    }
 }
 
 /// See the table.

@@ -407,8 +407,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         also: &["config file"],
         words: "",
         summary: "print which file is read",
-        about: "That is --config, else BARNACLE_CONFIG, else ~/.config/barnacle/barnacle.json5, else \
-                /etc/barnacle/barnacle.json5, else OpenClaw's own file.",
+        about: "That is --config, else BARNACLE_CONFIG, else ~/.config/barnacle/barnacle.json5, \
+                else /etc/barnacle/barnacle.json5, else OpenClaw's own file.",
         flags: &[],
         run: settings::path,
     },

@@ -79,9 +79,9 @@ fn what_is_not_understood_in_a_configuration_warns_and_no_more() {
     let gateway = Gateway::configured(&sandbox.api, text);
     gateway.await_channel("connected");
     for (key, hint) in [
-        ("chanels (line 2)", "did you mean channels?"),
-        ("gateway.prot (line 3)", "did you mean gateway.port?"),
-        ("connection.autoReconnect (line 4)", "write"),
+        ("chanels (line 2, column 3)", "did you mean channels?"),
+        ("gateway.prot (line 3, column 13)", "did you mean gateway.port?"),
+        ("connection.autoReconnect (line 4, column 16)", "write"),
     ] {
         let line = gateway.run.line(key);
         assert!(line.contains(" WARN  [config] ") && line.contains(hint), "{line}");

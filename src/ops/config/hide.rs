@@ -136,7 +136,8 @@ mod tests {
                 },
                 telegram: {botToken: 'hunter2', 'bot_token': 5},
             },
-            agents: {defaults: {env: {A: 'hunter2'}, headers: {B: '${B}'}, url: 'http://a:hunter2@b'}},
+            agents: {defaults: {env: {A: 'hunter2'}, headers: {B: '${B}'},
+                url: 'http://hunter2@b'}},
             gateway: {auth: {token: {source: 'env', id: 'T'}, password: 'hunter2'}},
         }";
         let shown = without_secrets(text);

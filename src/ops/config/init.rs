@@ -1,7 +1,7 @@
 //! A first configuration file, commented, that works as it stands.
 
 /// For one bot.
-pub(crate) const SINGLE: &str = r#"// Barnacle's configuration (JSON5: comments and trailing commas are fine).
+pub(crate) const SINGLE: &str = r#"// Barnacle's configuration, in JSON5: comments are fine.
 // `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
 // `barnacle config set PATH VALUE` changes one without touching the rest.
 {
@@ -51,7 +51,7 @@ pub(crate) const SINGLE: &str = r#"// Barnacle's configuration (JSON5: comments 
 "#;
 
 /// For several bots.
-pub(crate) const MULTI: &str = r#"// Barnacle's configuration for several bots (JSON5: comments and trailing commas are fine).
+pub(crate) const MULTI: &str = r#"// Barnacle's configuration for several bots, in JSON5.
 // `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
 // `barnacle config set PATH VALUE` changes one without touching the rest.
 {
