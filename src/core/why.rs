@@ -23,6 +23,7 @@ pub struct Params {
     /// Those that were dropped, the last so many if `last` is there.
     pub dropped: bool,
     /// Of this account only.
+    #[serde(alias = "accountId")]
     pub account: Option<String>,
 }
 
