@@ -41,6 +41,8 @@ pub(super) struct Fleet {
 /// One account.
 struct Slot {
     plan: Plan,
+    /// Whether it is to run: as the configuration says, until somebody says otherwise.
+    is_wanted: bool,
     place: supervise::Account,
     body: Body,
     /// What was last said of why it does not run.
@@ -172,13 +174,11 @@ impl Fleet {
         let ask = if matches!(verb, Verb::Stop | Verb::Renew) { Ask::Stop } else { Ask::Leave };
         let then = if verb == Verb::Stop { Then::Stay } else { Then::Start };
         let slot = &mut self.slots[at];
+        slot.is_wanted = verb != Verb::Stop;
         match (&mut slot.body, verb) {
             (Body::Running(_), Verb::Start) => slot.wake(),
             (Body::Absent, Verb::Stop) => slot.place.ended(clock::now(), Ended::Asked),
-            (Body::Absent, _) => {
-                slot.plan.discord.enabled = true;
-                self.start(at);
-            }
+            (Body::Absent, _) => self.start(at),
             (Body::Running(_), _) => self.leave(at, ask, then),
             (Body::Leaving { then: next, .. }, _) if *next != Then::Remove => *next = then,
             (Body::Leaving { .. }, _) => {}
@@ -188,7 +188,7 @@ impl Fleet {
     /// Starts the account, or says why not.
     fn start(&mut self, at: usize) {
         let slot = &mut self.slots[at];
-        if !matches!(slot.body, Body::Absent) || !slot.plan.discord.enabled || self.is_closing {
+        if !matches!(slot.body, Body::Absent) || !slot.is_wanted || self.is_closing {
             return;
         }
         let spawner = match slot.plan.label() {
@@ -319,17 +319,21 @@ impl Fleet {
     fn change(&mut self, at: usize, plan: Plan) -> bool {
         let slot = &mut self.slots[at];
         let stays = slot.plan.keeps_connection(&plan);
+        // Whoever was stopped by hand stays stopped, whatever else changes.
+        if slot.plan.discord.enabled != plan.discord.enabled {
+            slot.is_wanted = plan.discord.enabled;
+        }
         slot.plan = plan;
-        let is_enabled = slot.plan.discord.enabled;
+        let is_wanted = slot.is_wanted;
         match &mut slot.body {
             Body::Running(started) if stays => {
                 started.apply(&slot.plan);
                 return false;
             }
-            Body::Running(_) if is_enabled => self.leave(at, Ask::Leave, Then::Start),
+            Body::Running(_) if is_wanted => self.leave(at, Ask::Leave, Then::Start),
             Body::Running(_) => self.leave(at, Ask::Stop, Then::Stay),
             Body::Leaving { then, .. } => {
-                *then = if is_enabled { Then::Start } else { Then::Stay };
+                *then = if is_wanted { Then::Start } else { Then::Stay };
             }
             Body::Absent => self.start(at),
         }
@@ -414,8 +418,8 @@ impl Fleet {
 
     /// Whether the process has nothing to do here: other processes run every account.
     pub(super) fn superfluous(&self) -> Option<Option<u32>> {
-        let enabled = || self.slots.iter().filter(|slot| slot.plan.discord.enabled);
-        let places: Vec<_> = enabled().map(|slot| slot.place).collect();
+        let wanted = self.slots.iter().filter(|slot| slot.is_wanted);
+        let places: Vec<_> = wanted.map(|slot| slot.place).collect();
         let pid = places.iter().find_map(|place| match place {
             supervise::Account::Down { why: Ended::Locked { pid }, .. } => Some(*pid),
             _ => None,
@@ -476,6 +480,7 @@ impl Slot {
     fn new(plan: Plan, dirs: &Dirs) -> Slot {
         let history = History::open(dirs, &stem(&plan.discord.id));
         Slot {
+            is_wanted: plan.discord.enabled,
             plan,
             place: supervise::Account::default(),
             body: Body::Absent,
@@ -519,7 +524,7 @@ impl Slot {
 
     /// One that is switched off in the configuration is nobody's concern.
     fn is_shown(&self) -> bool {
-        self.plan.discord.enabled || !matches!(self.body, Body::Absent)
+        self.plan.discord.enabled || self.is_wanted || !matches!(self.body, Body::Absent)
     }
 
     fn vital(&self) -> Vital {

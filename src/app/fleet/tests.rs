@@ -108,6 +108,11 @@ fn one_is_stopped_started_and_renewed_without_the_others_noticing() {
             rig.fleet.due(clock::now() + Duration::from_secs(3600));
             assert_eq!(rig.status("one"), Status::Disconnected);
         }
+        let mut config = rig.config.clone();
+        config.accounts[0].dedup = Duration::from_secs(9);
+        config.accounts[0].compress = !config.accounts[0].compress;
+        rig.fleet.reconcile(&config);
+        assert_eq!(rig.status("one"), Status::Disconnected, "nor whatever else is configured");
         drop(rig.fleet.command(Verb::Start, Some("one")).unwrap());
         rig.all_are(Status::Connected).await;
         assert_eq!(rig.of_bots("/identifies"), [1, 2], "a stop ends the session");
