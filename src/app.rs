@@ -63,10 +63,15 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
         remember(&dirs, &loaded);
     }
     guard_children(&dirs);
-    let source = Source { env: env.clone(), file: options.common.config.clone(), dirs };
-    let Loaded { mut config, file, mistakes, .. } = loaded;
-    config.gateway.port = options.port.unwrap_or(config.gateway.port);
-    let standing = Standing { config, file, mistakes, broken };
+    let source = Source {
+        env: env.clone(),
+        file: options.common.config.clone(),
+        dirs,
+        port: options.port,
+        is_level_fixed: options.common.log_level.is_some(),
+    };
+    let Loaded { config, file, mistakes, .. } = loaded;
+    let standing = Standing { config, file, mistakes, broken, later: Vec::new() };
     let ending = executor::run(|spawner| async move {
         Engine::new(&spawner, source, standing, lines)?.run().await
     });

@@ -65,27 +65,7 @@ impl Plan {
 
     /// Whether a connection that was made by this one serves `other` as well.
     pub(super) fn keeps_connection(&self, other: &Plan) -> bool {
-        // What is applied while the connection stays is taken from the other, and the rest must
-        // be the same.
-        let live = |plan: &Plan| Plan {
-            discord: Discord {
-                access: other.discord.access.clone(),
-                dedup: other.discord.dedup,
-                outbox: other.discord.outbox,
-                reply_to: other.discord.reply_to,
-                chunk_chars: other.discord.chunk_chars,
-                catch_up: other.discord.catch_up,
-                slash_commands: other.discord.slash_commands,
-                health_monitor: other.discord.health_monitor,
-                token_from: other.discord.token_from.clone(),
-                ..plan.discord.clone()
-            },
-            agents: other.agents.clone(),
-            bindings: other.bindings.clone(),
-            is_one_of_many: other.is_one_of_many,
-            ..plan.clone()
-        };
-        live(self) == *other
+        self.discord.differences(&other.discord).0.is_empty() && self.ca_file == other.ca_file
     }
 }
 

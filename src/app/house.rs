@@ -16,10 +16,10 @@ use super::fleet::{Changes, Fleet, Seat};
 use crate::base::Instant;
 use crate::control::{Facts, Hub};
 use crate::core::health::Report;
-use crate::ops::config::{self, Broken, Config, Dirs, Env, Loaded, Mistake};
+use crate::ops::config::{self, Broken, Change, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
 use crate::rt::executor::Spawner;
-use crate::rt::log::Lines;
+use crate::rt::log::{self as logging, Lines};
 
 /// Where the configuration comes from, to read it again.
 pub(super) struct Source {
@@ -27,6 +27,10 @@ pub(super) struct Source {
     /// `--config`.
     pub(super) file: Option<PathBuf>,
     pub(super) dirs: Dirs,
+    /// `--port`, which beats the file.
+    pub(super) port: Option<u16>,
+    /// Whether the command line says what is logged.
+    pub(super) is_level_fixed: bool,
 }
 
 /// The configuration that holds, and what is to be said about it.
@@ -37,6 +41,8 @@ pub(super) struct Standing {
     pub(super) mistakes: Vec<Mistake>,
     /// What is wrong with the file: then an earlier one holds.
     pub(super) broken: Option<Broken>,
+    /// What it says that holds after the next start only.
+    pub(super) later: Vec<Change>,
 }
 
 /// How the process is to end.
@@ -126,15 +132,8 @@ impl House {
                 return Err(broken);
             }
         };
-        let is_news = {
-            let standing = self.standing.borrow();
-            let ours = |config: &Config| {
-                // The control port stays as it is until the next start.
-                Config { gateway: standing.config.gateway.clone(), ..config.clone() }
-            };
-            ours(&loaded.config) != standing.config || standing.broken.is_some()
-        };
-        if !is_news {
+        if !self.is_news(&loaded) {
+            self.standing.borrow_mut().mistakes.clone_from(&loaded.mistakes);
             return Ok((Changes::default(), loaded.mistakes));
         }
         log::info!(target: "config", "the configuration has changed");
@@ -156,17 +155,43 @@ impl House {
         Ok((changes, mistakes))
     }
 
+    /// Whether `loaded` says anything else than what holds; what holds only after the next start
+    /// is told once.
+    fn is_news(&self, loaded: &Loaded) -> bool {
+        let mut standing = self.standing.borrow_mut();
+        let changes = standing.config.changes(&loaded.config);
+        let is_later = |change: &&Change| matches!(change, Change::NextStart(_));
+        let later: Vec<_> = changes.iter().filter(is_later).cloned().collect();
+        if let Some(Change::NextStart(keys)) = later.first()
+            && standing.later != later
+        {
+            log::info!(target: "config", "after the next start: {}", keys.join(", "));
+        }
+        standing.later.clone_from(&later);
+        changes.len() > later.len() || standing.broken.is_some()
+    }
+
     fn take_in(&self, loaded: Loaded) -> Changes {
         let mut standing = self.standing.borrow_mut();
         loaded.config.secrets().iter().for_each(|secret| self.lines.hide(secret));
         let gateway = standing.config.gateway.clone();
+        // What the command line says beats the file.
+        let level = Some(&loaded.config.log_level)
+            .filter(|level| !self.source.is_level_fixed && **level != standing.config.log_level)
+            .cloned();
         *standing = Standing {
             config: Config { gateway, ..loaded.config },
             file: loaded.file,
             mistakes: loaded.mistakes,
             broken: None,
+            later: std::mem::take(&mut standing.later),
         };
         super::log_into_file(&self.lines, &standing.config);
+        if let Some(level) = &level
+            && let Err(text) = logging::set_level(level)
+        {
+            log::warn!(target: "config", "logging.level: {text}");
+        }
         self.fleet.borrow_mut().reconcile(&standing.config)
     }
 

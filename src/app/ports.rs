@@ -33,7 +33,7 @@ impl Ports {
         };
         house.lines.hide(&token);
         let host = if gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
-        let port = gateway.port;
+        let port = house.source.port.unwrap_or(gateway.port);
         let listener = TcpListener::bind((host, port)).await.map_err(|error| {
             Failure::new(
                 Exit::Unavailable,

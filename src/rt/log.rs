@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -91,8 +91,10 @@ fn labelled(target: &str) -> Cow<'_, str> {
     })
 }
 
+/// What is logged, for the one logger that a process has (see [`log::set_boxed_logger`]).
+static FILTER: RwLock<Option<env_logger::Logger>> = RwLock::new(None);
+
 struct Logger {
-    filter: env_logger::Logger,
     form: Form,
     lines: Lines,
     /// Lines that only the ring has, since nobody read the ones before.
@@ -109,16 +111,30 @@ const TARGETS: [&str; 7] =
 /// # Errors
 /// A word for the person when `level` cannot be read.
 pub(crate) fn start(level: &str, form: Form) -> Result<Lines, String> {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Warn);
-    builder.parse_filters(&filters(level)?);
+    set_level(level)?;
     let lines = Lines::new();
-    let logger =
-        Logger { filter: builder.build(), form, lines: lines.clone(), unread: AtomicU64::new(0) };
-    log::set_max_level(logger.filter.filter());
+    let logger = Logger { form, lines: lines.clone(), unread: AtomicU64::new(0) };
     // A second start in one process (tests) keeps the first logger; its ring is then not ours.
     let _ = log::set_boxed_logger(Box::new(logger));
     Ok(lines)
+}
+
+/// Logs at `level` from now on.
+///
+/// # Errors
+/// A word for the person when it cannot be read.
+pub(crate) fn set_level(level: &str) -> Result<(), String> {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Warn);
+    builder.parse_filters(&filters(level)?);
+    let filter = builder.build();
+    log::set_max_level(filter.filter());
+    *FILTER.write().unwrap_or_else(PoisonError::into_inner) = Some(filter);
+    Ok(())
+}
+
+fn filtered(judge: impl FnOnce(&env_logger::Logger) -> bool) -> bool {
+    FILTER.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(judge)
 }
 
 /// The level's word as filters: ours at that level, libraries at WARN (or lower if that is asked).
@@ -286,11 +302,11 @@ fn priority(level: Level) -> u8 {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        filtered(|filter| filter.enabled(metadata))
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.filter.matches(record) {
+        if !filtered(|filter| filter.matches(record)) {
             return;
         }
         let target = labelled(record.target());

@@ -38,7 +38,6 @@ use crate::core::access::Access;
 use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
-#[allow(unused_imports, reason = "for whoever takes up a new file")]
 pub(crate) use changes::Change;
 pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
 pub(crate) use files::{
