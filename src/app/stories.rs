@@ -33,7 +33,7 @@ pub(super) fn pairing(house: &House, verb: &str, params: &Value) -> Answer {
     if let Some(other) = params["channel"].as_str().filter(|channel| *channel != "discord") {
         return at_once(Err(Fault::invalid(format!("there is no channel {other:?}"))));
     }
-    let views = match views(house, params["account"].as_str().or(params["accountId"].as_str())) {
+    let views = match views(house, params["accountId"].as_str().or(params["account"].as_str())) {
         Ok(views) => views,
         Err(fault) => return at_once(Err(fault)),
     };
@@ -86,24 +86,10 @@ fn list(views: &Views) -> Value {
                 into.append(entries);
             }
         };
-        take("pending", &mut pending);
-        take("paired", &mut paired);
+        take("requests", &mut pending);
+        take("approved", &mut paired);
     }
-    let requests: Vec<Value> = pending.iter().map(named).collect();
-    let approved: Vec<Value> = paired.iter().map(named).collect();
-    json!({ "pending": pending, "paired": paired, "requests": requests, "approved": approved })
-}
-
-/// The same entry in the words of OpenClaw: an account's id, and a user with id and name.
-fn named(entry: &Value) -> Value {
-    json!({
-        "channel": entry["channel"],
-        "accountId": entry["account"],
-        "code": entry["code"],
-        "user": { "id": entry["id"], "name": entry["name"] },
-        "createdAt": entry["createdAt"],
-        "expiresAt": entry["expiresAt"],
-    })
+    json!({ "requests": pending, "approved": paired })
 }
 
 /// A code is one account's; which, the code tells.
@@ -114,10 +100,8 @@ async fn approve(views: Views, code: String) -> Result<Value, Fault> {
             Ok(paired) => {
                 return Ok(json!({
                     "channel": "discord",
-                    "account": account,
+                    "ok": true,
                     "accountId": account,
-                    "id": paired.author.to_string(),
-                    "name": paired.name,
                     "user": { "id": paired.author.to_string(), "name": paired.name },
                 }));
             }
@@ -139,6 +123,6 @@ async fn revoke(views: Views, user: u64) -> Result<Value, Fault> {
         let text = format!("user {user} is neither paired nor waiting");
         return Err(Fault::invalid(text));
     }
-    let user = user.to_string();
-    Ok(json!({ "channel": "discord", "accounts": accounts, "id": user, "user": { "id": user } }))
+    let user = json!({ "id": user.to_string() });
+    Ok(json!({ "ok": true, "channel": "discord", "accounts": accounts, "user": user }))
 }

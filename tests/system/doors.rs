@@ -126,9 +126,9 @@ fn a_stranger_is_let_in_by_a_code_and_stays_in_over_a_crash() {
     };
     let invitation = said("pairing approve discord");
     let list = gateway.told("pairing.list", &json!({}));
-    let code = list["pending"][0]["code"].as_str().unwrap();
+    let code = list["requests"][0]["code"].as_str().unwrap();
     assert!(invitation.contains(code), "{invitation}");
-    assert_eq!(list["pending"][0]["name"], "ann");
+    assert_eq!(list["requests"][0]["user"]["name"], "ann");
     assert_eq!(
         story(&gateway, &first)["steps"].as_array().unwrap().last().unwrap()["step"],
         "code_sent"
@@ -140,12 +140,15 @@ fn a_stranger_is_let_in_by_a_code_and_stays_in_over_a_crash() {
     assert!(wrong.unwrap_err().contains("nobody waits with that code"));
     let typed = format!("{}-{}", code[..4].to_lowercase(), &code[4..]);
     let approved = gateway.told("pairing.approve", &json!({"code": typed, "channel": "discord"}));
-    assert_eq!((&approved["name"], &approved["account"]), (&json!("ann"), &json!("default")));
+    assert_eq!(
+        (&approved["user"]["name"], &approved["accountId"]),
+        (&json!("ann"), &json!("default"))
+    );
     said("You are paired");
     assert_eq!(sandbox.answer(&sandbox.direct("ann", "thank you")), "thank you");
     gateway.again();
     assert_eq!(sandbox.answer(&sandbox.direct("ann", "still there?")), "still there?");
-    let user = gateway.told("pairing.list", &json!({}))["paired"][0]["id"].clone();
+    let user = gateway.told("pairing.list", &json!({}))["approved"][0]["user"]["id"].clone();
     gateway.told("pairing.revoke", &json!({"user": user}));
     assert!(gateway.rpc("pairing.revoke", &json!({"user": user})).is_err(), "once");
     let refused = sandbox.direct("ann", "and now?");

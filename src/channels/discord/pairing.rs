@@ -139,13 +139,12 @@ impl Desk {
             .map(|Pending { code, author, name, chat, since }| {
                 json!({
                     "channel": "discord",
-                    "account": self.account,
+                    "accountId": self.account,
                     "code": code.to_string(),
-                    "id": author.to_string(),
-                    "name": name,
+                    "user": { "id": author.to_string(), "name": name },
                     "chat": chat.id.to_string(),
-                    "createdAt": since.to_string(),
-                    "expiresAt": (*since + limits::PAIRING_TTL).to_string(),
+                    "createdAtMs": since.0,
+                    "expiresAtMs": (*since + limits::PAIRING_TTL).0,
                 })
             })
             .collect();
@@ -155,17 +154,16 @@ impl Desk {
             .map(|Paired { author, name, since, .. }| {
                 json!({
                     "channel": "discord",
-                    "account": self.account,
-                    "id": author.to_string(),
-                    "name": name,
-                    "since": since.to_string(),
+                    "accountId": self.account,
+                    "user": { "id": author.to_string(), "name": name },
+                    "sinceMs": since.0,
                 })
             })
             .collect();
         let counts = book.pairing.counts();
         json!({
-            "pending": pending,
-            "paired": paired,
+            "requests": pending,
+            "approved": paired,
             "codes": counts.codes,
             "turnedAway": counts.full,
             "wrongCodes": counts.wrong,
