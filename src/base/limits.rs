@@ -184,6 +184,21 @@ pub const DEDUP_WINDOW: Duration = Duration::from_secs(5);
 pub const CATCH_UP_SPAN: Duration = Duration::from_secs(30 * 60);
 /// … and how many of each chat.
 pub const CATCH_UP_PER_CHAT_MAX: usize = 100;
+/// Messages that one look at a history brings: as many as Discord gives ("Get Channel Messages").
+pub const CATCH_UP_PAGE: usize = 100;
+/// Chats that are looked at then: those answered last, within …
+pub const CATCH_UP_CHATS_MAX: usize = 50;
+/// … this span.
+pub const CATCH_UP_ACTIVE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A message that is answered so long after it was heard is late.
+pub const LATE_FROM: Duration = Duration::from_secs(60);
+/// How long one look may take; then its chat is given up, aloud.
+pub const CATCH_UP_DEADLINE: Duration = Duration::from_secs(60);
+/// By how much numbers of messages in different chats may be out of order: they are made of the
+/// clocks of many machines ("Snowflakes").
+pub const CATCH_UP_SLACK: Duration = Duration::from_secs(5);
+/// How many admitted messages may be open when another late one is let in.
+pub const CATCH_UP_OPEN_MAX: usize = INFLIGHT_MAX / 2;
 /// Chats whose last answered message is remembered; the one longest silent is forgotten.
 pub const ANSWERED_CHATS_MAX: usize = 1024;
 /// Messages taken in and not dealt with yet, over all chats of an account.
@@ -271,6 +286,32 @@ pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 pub const OUTBOX_PARTS_MAX: usize = 1024;
 /// A reply that could not be sent for this long is stale, and dropped.
 pub const OUTBOX_TTL: Duration = Duration::from_secs(600);
+/// How long one call may be tried before it is looked at again …
+pub const OUTBOX_SLICE: Duration = Duration::from_secs(60);
+/// … and for how long after the first try the same call is made again without looking: Discord
+/// remembers nonces for "the past few minutes" ("Create Message"), and this and a slice are two.
+pub const OUTBOX_NONCE_SURE: Duration = Duration::from_secs(55);
+/// The wait before something is tried again that could not be done in its slice.
+pub const OUTBOX_RETRY: Duration = Duration::from_secs(1);
+/// For how long a call may wait that is to be dropped rather than wait (`strategy: "drop"`).
+pub const OUTBOX_DROP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a chat is left alone that is gone or forbidden.
+pub const OUTBOX_CHAT_CLOSED: Duration = Duration::from_secs(300);
+/// Chats of which that is remembered.
+pub const OUTBOX_CLOSED_MAX: usize = 256;
+/// Calls of the outbox under way at once, each of another chat: half of all, so that there is
+/// always room for others.
+pub const OUTBOX_UNDER_WAY_MAX: usize = 128;
+/// Messages that may go out at once over all chats (`burstProtection`) …
+pub const OUTBOX_BURST: u32 = 25;
+/// … and in which time as many more: half of what Discord allows in a second.
+pub const OUTBOX_BURST_PERIOD: Duration = Duration::from_secs(1);
+/// What may wait in the outbox, in bytes: a few messages with large files.
+pub const OUTBOX_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// All files of one answer together, of which a copy is kept on the disk.
+pub const OUTBOX_ITEM_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Keys remembered of what was said of our own accord.
+pub const OUTBOX_OWN_REMEMBERED: usize = 256;
 
 /// Orders that are carried out at a time: a person gives one and waits.
 pub const COMMANDS_AT_ONCE_MAX: usize = 16;
@@ -501,10 +542,20 @@ pub const WARM_SAVE: Duration = Duration::from_secs(60);
 pub const COLD_SAVE: Duration = Duration::from_secs(300);
 /// What is kept of a session: two URLs, an id, and the IDENTIFYs of a day.
 pub const SESSION_RECORD_BYTES_MAX: u32 = 16 * 1024;
-/// Marks of answered messages reach the disk this long after the first of a group.
-pub const ANSWERED_SYNC: Duration = Duration::from_secs(2);
-/// The log of answered messages is made short again at this length.
+/// What need not be on the disk at once reaches it this long after the first of a group.
+pub const JOURNAL_SYNC: Duration = Duration::from_secs(2);
+/// The log of messages on their way is made short again from this length on, once it has grown to
+/// twice what it was made short to; …
+pub const JOURNAL_SHORT_BYTES: u64 = 256 * 1024;
+/// … it never grows beyond this, …
+pub const JOURNAL_BYTES_MAX: u64 = 4 * OUTBOX_BYTES_MAX as u64;
+/// … and no record beyond this: an answer with all of its files.
+pub const JOURNAL_RECORD_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// The log that an older version kept of answered messages.
 pub const ANSWERED_LOG_BYTES_MAX: u64 = 256 * 1024;
+/// Turns that are begun for one message: if our process ended in two of them, it may be the
+/// message that ends it.
+pub const TURN_ATTEMPTS_MAX: u8 = 2;
 /// How long an agent may take over one message.
 pub const TURN_DEADLINE: Duration = Duration::from_secs(120);
 /// A shorter secret is not blotted out of log lines: it would be a common word.
@@ -578,6 +629,10 @@ const _: () = assert!(OUTBOX_PER_CHAT_MAX < OUTBOX_PARTS_MAX);
 const _: () = assert!(TRACE_LINES_MAX >= 4 * TRACE_ADMITTED_MAX);
 const _: () = assert!(TRACE_AGENTS_MAX < u8::MAX as usize);
 const _: () = assert!(PAIRING_AGAIN.as_secs() < PAIRING_TTL.as_secs());
+const _: () = assert!(OUTBOX_ITEM_BYTES_MAX + 1024 * 1024 < JOURNAL_RECORD_BYTES_MAX as usize);
+const _: () = assert!(OUTBOX_UNDER_WAY_MAX * 2 <= REST_JOBS_MAX);
+const _: () = assert!(OUTBOX_BURST * 2 <= REST_GLOBAL_PER_SECOND);
+const _: () = assert!(OUTBOX_SLICE.as_secs() + OUTBOX_NONCE_SURE.as_secs() <= 120);
 const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());

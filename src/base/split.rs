@@ -109,7 +109,10 @@ impl<'a> Parts<'a> {
         let rest = self.rest;
         let cut = self.find_cut();
         let (piece, rest) = rest.split_at_checked(cut.at).unwrap_or((rest, ""));
-        self.rest = rest;
+        // What ends a word or a line goes with it; what a line begins with stays.
+        let ends = !piece.ends_with(char::is_whitespace) && rest.starts_with(char::is_whitespace);
+        let mut after = rest.chars();
+        self.rest = if ends && after.next().is_some() { after.as_str() } else { rest };
         (piece, cut.open)
     }
 
@@ -184,7 +187,7 @@ impl<'a> Cuts<'a> {
         if before == '\n' && is_half {
             self.line = Some(cut);
         }
-        if before.is_whitespace() {
+        if before.is_whitespace() || after.is_some_and(char::is_whitespace) {
             self.word = Some(cut);
         }
         let splits = after.is_some_and(|after| {

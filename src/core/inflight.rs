@@ -1,19 +1,29 @@
 //! How far the stream of events is dealt with: a low-water mark.
 //!
 //! A session is resumed at a sequence, and the server replays what came after it. So the sequence
-//! that we keep must never be ahead of a message whose answer is still being made: `kill -9` at
-//! any moment then replays that message rather than losing it (and what was answered after it is
-//! known by [`Answered`](super::dedup::Answered)).
+//! that we keep must never be ahead of a message that is not written down yet: `kill -9` or a power
+//! cut at any moment then replays that message rather than losing it (and what was written down is
+//! known again, see [`journal`](super::journal)). The same holds for the newest message that we
+//! have seen, from which on messages are fetched after a session was lost.
 
 use crate::base::limits::INFLIGHT_MAX;
 
 /// The messages of one account that are being dealt with, in the order in which they came.
 #[derive(Clone, Debug, Default)]
 pub struct Inflight {
-    /// Sequence and message id. The id names a message for ever, the sequence in one session.
-    open: heapless::Vec<(u64, u64), INFLIGHT_MAX>,
+    open: heapless::Vec<Open, INFLIGHT_MAX>,
     heard: u64,
+    newest: u64,
     refused: u64,
+}
+
+/// The id names a message for ever, the sequence in one session.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    id: u64,
+    /// Where the stream must be replayed from to bring it again, as long as that is needed.
+    seq: Option<u64>,
+    is_written: bool,
 }
 
 /// As many messages are being dealt with as we allow at once.
@@ -28,15 +38,34 @@ impl Inflight {
     /// mark for it would only make the next RESUME bring everything again.
     pub fn admit(&mut self, seq: u64, id: u64) -> Result<(), Full> {
         self.heard(seq);
-        self.open.push((seq, id)).map_err(|_| {
+        self.push(Open { id, seq: Some(seq), is_written: false })
+    }
+
+    /// Message `id`, which did not come with the stream, is to be dealt with.
+    ///
+    /// # Errors
+    /// There is no room; as with [`admit`](Inflight::admit).
+    pub fn admit_late(&mut self, id: u64) -> Result<(), Full> {
+        self.push(Open { id, seq: None, is_written: false })
+    }
+
+    fn push(&mut self, open: Open) -> Result<(), Full> {
+        self.open.push(open).map_err(|_| {
             self.refused += 1;
             Full
         })
     }
 
+    /// Message `id` is written down: no replay is needed to bring it again.
+    pub fn written(&mut self, id: u64) {
+        for open in self.open.iter_mut().filter(|open| open.id == id) {
+            (open.seq, open.is_written) = (None, true);
+        }
+    }
+
     /// Message `id` is answered, or given up aloud. Ids that are not open are no matter.
     pub fn done(&mut self, id: u64) {
-        self.open.retain(|&(_, open)| open != id);
+        self.open.retain(|open| open.id != id);
     }
 
     /// Everything up to `seq` has come in.
@@ -44,18 +73,30 @@ impl Inflight {
         self.heard = self.heard.max(seq);
     }
 
+    /// Message `id` was seen, whatever becomes of it.
+    pub fn saw(&mut self, id: u64) {
+        self.newest = self.newest.max(id);
+    }
+
     /// A new session counts from the start. What is open of the old one goes on, but no RESUME
     /// could bring it again.
     pub fn restart(&mut self) {
-        self.open.clear();
+        self.open.iter_mut().for_each(|open| open.seq = None);
         self.heard = 0;
     }
 
-    /// The sequence to keep: all up to it is dealt with.
+    /// The sequence to keep: all up to it is dealt with or written down.
     #[must_use]
     pub fn durable(&self) -> u64 {
-        let oldest = self.open.iter().map(|&(seq, _)| seq).min();
+        let oldest = self.open.iter().filter_map(|open| open.seq).min();
         oldest.map_or(self.heard, |seq| seq.saturating_sub(1))
+    }
+
+    /// The newest message seen of which, and of all before it, the same holds; 0 if there is none.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        let open = self.open.iter().filter(|open| !open.is_written);
+        open.map(|open| open.id.saturating_sub(1)).fold(self.newest, u64::min)
     }
 
     /// How many messages are being dealt with.
@@ -110,6 +151,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_down_holds_up_neither_mark_and_is_counted_all_the_same() {
+        let mut inflight = Inflight::default();
+        for (seq, id) in [(4, 400), (6, 600)] {
+            inflight.saw(id);
+            inflight.admit(seq, id).unwrap();
+        }
+        assert_eq!((inflight.durable(), inflight.newest()), (3, 399));
+        inflight.written(400);
+        assert_eq!((inflight.durable(), inflight.newest()), (5, 599));
+        inflight.written(600);
+        assert_eq!((inflight.durable(), inflight.newest(), inflight.len()), (6, 600, 2));
+    }
+
+    #[test]
+    fn a_late_message_moves_no_sequence_and_a_new_session_forgets_no_message() {
+        let mut inflight = Inflight::default();
+        inflight.saw(700);
+        inflight.admit(7, 700).unwrap();
+        inflight.restart();
+        assert_eq!((inflight.durable(), inflight.newest()), (0, 699), "it is not written yet");
+        inflight.heard(3);
+        inflight.admit_late(650).unwrap();
+        assert_eq!((inflight.durable(), inflight.len()), (3, 2));
+        inflight.written(700);
+        assert_eq!(inflight.newest(), 649);
+    }
+
+    #[test]
     fn what_finds_no_room_is_counted_and_holds_up_nothing() {
         let mut inflight = Inflight::default();
         let many = INFLIGHT_MAX as u64;
@@ -121,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn killed_at_any_moment_a_replay_brings_every_open_message() {
+    fn killed_at_any_moment_a_replay_brings_every_message_that_is_not_written() {
         for seed in 0..200 {
             let (mut rng, mut inflight) = (Rng::new(seed), Inflight::default());
             let mut open = Vec::new();
@@ -134,7 +203,8 @@ mod tests {
                 }
                 if rng.one_in(2) && !open.is_empty() {
                     let which = usize::try_from(rng.below(open.len() as u64)).unwrap();
-                    inflight.done(open.swap_remove(which) * 7);
+                    let id = open.swap_remove(which) * 7;
+                    if rng.one_in(2) { inflight.done(id) } else { inflight.written(id) }
                 }
                 let durable = inflight.durable();
                 assert!(open.iter().all(|&seq| seq > durable), "seed {seed}");

@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod answer;
+pub mod backlog;
 pub mod chat;
 pub mod command;
 pub mod dedup;
 pub mod health;
 pub mod inflight;
+pub mod journal;
 pub mod outbox;
 pub mod output;
 pub mod pairing;

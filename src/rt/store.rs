@@ -19,7 +19,7 @@ use super::blocking;
 pub enum StoreError {
     /// The record is longer than the log's bound.
     TooLong,
-    /// The log has reached its bound; compact it.
+    /// The log has reached its bound; make it short.
     Full,
     /// The disk, or our share of it, is full.
     NoSpace,
@@ -67,7 +67,7 @@ pub struct Found {
     pub quarantined: Option<PathBuf>,
 }
 
-/// A log that only grows, until it is compacted. It expects to be the only one to have the file
+/// A log that only grows, until it is made short. It expects to be the only one to have the file
 /// open.
 #[derive(Debug)]
 pub struct Log {
@@ -75,6 +75,15 @@ pub struct Log {
     path: PathBuf,
     bounds: Bounds,
     /// Where the next record goes: behind the last whole one.
+    end: u64,
+    /// While the log is being made short: what is to go behind it.
+    held: Option<Vec<u8>>,
+}
+
+/// A log that was made short, to be [taken over](Log::take_over).
+#[derive(Debug)]
+pub struct Short {
+    file: File,
     end: u64,
 }
 
@@ -106,7 +115,7 @@ impl Log {
             found.records += 1;
             each(record);
         })?;
-        let mut log = Log { file: Arc::new(file), path, bounds, end };
+        let mut log = Log { file: Arc::new(file), path, bounds, end, held: None };
         match stop {
             Stop::End => {}
             Stop::Torn => {
@@ -128,18 +137,29 @@ impl Log {
     }
 
     /// Appends a record. It is handed to the operating system at once, so that the end of this
-    /// process cannot lose it; against a power cut, [`sync`](Log::sync).
+    /// process cannot lose it (unless the log is just being [made short](Log::shorten)); against a
+    /// power cut, [`sync`](Log::sync).
     ///
     /// # Errors
     /// Nothing was appended, and the log can still be used.
     pub fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record.len());
         push_record(&mut bytes, record, self.bounds)?;
-        let end = self.end + bytes.len() as u64;
+        let held = self.held.as_ref().map_or(0, Vec::len);
+        let end = self.end + (held + bytes.len()) as u64;
         if end > self.bounds.file_bytes_max {
             return Err(StoreError::Full);
         }
-        if let Err(error) = self.file.write_all_at(&bytes, self.end) {
+        if let Some(held) = &mut self.held {
+            held.extend(bytes);
+            return Ok(());
+        }
+        self.write(&bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let end = self.end + bytes.len() as u64;
+        if let Err(error) = self.file.write_all_at(bytes, self.end) {
             // Half a record behind the end would look torn to the next reader. If it cannot be
             // cut off now, then it will be at the next opening.
             let _ = self.file.set_len(self.end);
@@ -163,8 +183,8 @@ impl Log {
         }
     }
 
-    /// Replaces the log by one with only `records`, on the disk when this returns. It blocks: move
-    /// the log into [`blocking::run`] if that may take long.
+    /// Replaces the log by one with only `records`, on the disk when this returns. It blocks: for
+    /// a log that may be long there is [`shorten`](Log::shorten).
     ///
     /// # Errors
     /// The log is as it was.
@@ -182,11 +202,52 @@ impl Log {
         self.replace(&bytes)
     }
 
-    /// The length of the file.
+    /// Makes the log short: what comes of the future is a log with only `records`, on the disk, in
+    /// the place of this one, and is to be [taken over](Log::take_over). The work is done on
+    /// another thread; what is appended meanwhile waits in memory, and a [`sync`](Log::sync) in
+    /// that time says nothing about it.
+    pub fn shorten(
+        &mut self,
+        records: Vec<Vec<u8>>,
+    ) -> impl Future<Output = Result<Short, StoreError>> + use<> {
+        self.held.get_or_insert_default();
+        let (path, bounds) = (self.path.clone(), self.bounds);
+        let work = move || {
+            let mut bytes = Vec::new();
+            for record in &records {
+                push_record(&mut bytes, record, bounds)?;
+                if MAGIC_BYTES + bytes.len() as u64 > bounds.file_bytes_max {
+                    return Err(StoreError::Full);
+                }
+            }
+            let file = replace(&path, &[LOG_MAGIC, &bytes], Durability::Disk)?;
+            Ok(Short { file, end: MAGIC_BYTES + bytes.len() as u64 })
+        };
+        async move {
+            match blocking::run(work).await {
+                Ok(short) => short,
+                Err(full) => Err(StoreError::Io(io::Error::other(full))),
+            }
+        }
+    }
+
+    /// Goes on with what [`shorten`](Log::shorten) gave, or with the old file if it failed, and
+    /// appends what waited.
+    ///
+    /// # Errors
+    /// It was not made short, or what waited could not be appended. Either way the log can be used.
+    pub fn take_over(&mut self, short: Result<Short, StoreError>) -> Result<(), StoreError> {
+        let held = self.held.take().unwrap_or_default();
+        let outcome = short.map(|Short { file, end }| {
+            (self.file, self.end) = (Arc::new(file), end);
+        });
+        self.write(&held).and(outcome)
+    }
+
+    /// The length of the file, with what waits to be appended.
     #[must_use]
-    #[cfg(test)]
-    fn bytes(&self) -> u64 {
-        self.end
+    pub fn bytes(&self) -> u64 {
+        self.end + self.held.as_ref().map_or(0, |held| held.len() as u64)
     }
 
     /// Puts a new file with these records in the place of the old one.
@@ -491,10 +552,31 @@ pub(crate) mod tests {
         let dir = Scratch::new();
         written(&dir, &[b"old".to_vec(), b"older".to_vec()]);
         let (mut log, ..) = open(&dir);
-        assert!(matches!(log.compact([[0_u8; 65]]), Err(StoreError::TooLong)));
-        log.compact([b"kept"]).unwrap();
+        let shorten = |log: &mut Log, records: Vec<Vec<u8>>, meanwhile: &[u8]| {
+            let short = log.shorten(records);
+            log.append(meanwhile).unwrap();
+            let short = smol::block_on(short);
+            log.take_over(short)
+        };
+        let too_long = shorten(&mut log, vec![vec![0; 65]], b"one");
+        assert!(matches!(too_long, Err(StoreError::TooLong)));
+        assert_eq!(open(&dir).1, [&b"old"[..], b"older", b"one"], "nothing is lost by it");
+        shorten(&mut log, vec![b"kept".to_vec()], b"two").unwrap();
         log.append(b"new").unwrap();
-        assert_eq!(open(&dir).1, [b"kept".to_vec(), b"new".to_vec()]);
+        assert_eq!(open(&dir).1, [&b"kept"[..], b"two", b"new"]);
+        assert_eq!(log.bytes(), std::fs::metadata(dir.path().join("log")).unwrap().len());
+    }
+
+    #[test]
+    fn killed_while_it_is_made_short_a_log_is_the_old_or_the_new_one() {
+        let dir = Scratch::new();
+        written(&dir, &[b"old".to_vec()]);
+        let (mut log, ..) = open(&dir);
+        let short = log.shorten(vec![b"kept".to_vec()]);
+        log.append(b"meanwhile").unwrap();
+        assert_eq!(open(&dir).1, [b"old"], "before");
+        smol::block_on(short).unwrap();
+        assert_eq!(open(&dir).1, [b"kept"], "after");
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::catchup::Found;
 use super::commands::{Asked, Slash};
 use super::pairing::Desk;
 use super::settings::Settings;
 use crate::base::{Secret, limits};
 use crate::core::access::{self, Known, Refusal};
+use crate::core::backlog::Backlog;
 use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
 use crate::core::dedup::{Answered, Seen, Spoken};
@@ -30,6 +32,10 @@ pub(super) struct Ledger {
     pub(super) trace: Trace,
     /// Told, without a word, when something was taken into the trace.
     changed: Sender<()>,
+    /// What must not reach the agents yet.
+    pub(super) backlog: Backlog,
+    /// The message from which on is to be caught up.
+    pub(super) gap: Option<u64>,
 }
 
 /// Who may come in.
@@ -71,6 +77,13 @@ impl Doors {
         } else {
             let name = message.channel_name;
             self.ledger.borrow_mut().came(&inbound, name, Step::Unwritten, None);
+        }
+    }
+
+    /// The same for a message that was fetched.
+    pub(super) fn knock_late(&self, found: &Found) {
+        if WRITTEN.contains(&found.kind()) {
+            self.hear(&found.inbound(self.me, |text| without_mention(text, self.me)));
         }
     }
 
@@ -172,7 +185,11 @@ impl Doors {
         if self.spoken.borrow_mut().is_repeated(settings.dedup, inbound) {
             return Step::Repeated;
         }
-        if ledger.inflight.admit(inbound.seq, inbound.id).is_err() {
+        let admitted = match inbound.late {
+            true => ledger.inflight.admit_late(inbound.id),
+            false => ledger.inflight.admit(inbound.seq, inbound.id),
+        };
+        if admitted.is_err() {
             return Step::Busy;
         }
         if let Some(command) = Command::said(inbound.text) {
@@ -214,7 +231,8 @@ impl Ledger {
     pub(super) fn new(answered: Answered, trace: Trace) -> (Ledger, Receiver<()>) {
         let (changed, hears) = bounded(1);
         let (seen, inflight) = (Seen::default(), Inflight::default());
-        (Ledger { seen, answered, inflight, trace, changed }, hears)
+        let (backlog, gap) = (Backlog::default(), None);
+        (Ledger { seen, answered, inflight, trace, backlog, gap, changed }, hears)
     }
 
     /// Writes down what was decided about a message that came, and says the first drop of each

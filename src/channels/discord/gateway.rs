@@ -11,13 +11,16 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
+use super::catchup::Late;
 use super::doors::{self, Doors};
 use super::preflight;
 use super::rest::{Answer, Calls};
 use super::session::Keeper;
+use super::talk::Ends;
 use super::wire::Wire;
 use crate::base::{End, Instant, Machine as _, Rng, limits};
 use crate::channels::Port;
+use crate::core::outbox::Nonce;
 use crate::core::twin::{Sign, Twin};
 use crate::proto::discord::gateway::{
     Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
@@ -74,12 +77,16 @@ pub(super) struct Tools {
     pub(super) due: Rc<Cell<Option<Instant>>>,
     /// How often the server wanted a heartbeat last.
     pub(super) interval: Rc<Cell<Option<Duration>>>,
+    /// What the side that talks wants to know.
+    pub(super) talk: Ends,
 }
 
 /// Does what the gateway machine says.
 pub(super) struct GatewayPort {
     tools: Tools,
     asks: Pin<Box<Receiver<Ask>>>,
+    /// What was said while a session was lost.
+    late: Pin<Box<Receiver<Late>>>,
     /// REST was answered 401 …
     doubts: Pin<Box<Receiver<()>>>,
     /// … and the token is asked about again before that is believed.
@@ -122,6 +129,7 @@ struct StartLimit {
 impl GatewayPort {
     pub(super) fn new(tools: Tools, asks: Receiver<Ask>, doubts: Receiver<()>) -> GatewayPort {
         GatewayPort {
+            late: Box::pin(tools.talk.late.clone()),
             tools,
             asks: Box::pin(asks),
             doubts: Box::pin(doubts),
@@ -185,6 +193,9 @@ impl GatewayPort {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if mem::take(&mut self.clock_due) {
             return Poll::Ready(Event::Clock);
+        }
+        while let Poll::Ready(Some(late)) = self.late.as_mut().poll_next(context) {
+            self.heard_late(&late);
         }
         // Before what is asked: whoever leaves keeps the latest. Nobody wakes us for this alone:
         // an old cursor only brings back what is known to be answered.
@@ -323,9 +334,17 @@ impl GatewayPort {
         let Some(seq) = decoder.seq() else { return };
         log::debug!(target: "discord", "event {} at sequence {seq}", decoder.event_name());
         if decoder.kind() == Kind::Ready {
-            self.tools.doors.ledger.borrow_mut().inflight.restart();
+            let mut ledger = self.tools.doors.ledger.borrow_mut();
+            ledger.inflight.restart();
+            ledger.lose_session();
             self.durable = 0;
             self.is_new = true;
+        }
+        if matches!(decoder.kind(), Kind::Ready | Kind::Resumed)
+            && self.tools.doors.ledger.borrow().gap.is_some()
+        {
+            // One word that waits says it all.
+            let _ = self.tools.talk.catch_up.try_send(());
         }
         if let Some(message) = decoder.message() {
             if message.author == self.tools.doors.me && doors::is_written(&message) {
@@ -333,11 +352,27 @@ impl GatewayPort {
                 self.suspect(Sign::Own { nonce, is_interaction: false });
             }
             self.tools.doors.knock(&message, seq);
+            self.tools.doors.ledger.borrow_mut().inflight.saw(message.id);
+            if message.author == self.tools.doors.me
+                && let Some(nonce) = message.nonce.and_then(Nonce::parse)
+            {
+                // The answer to the call says it too.
+                let _ = self.tools.talk.confirmed.try_send((nonce, message.id));
+            }
         }
         if let Some(interaction) = decoder.interaction() {
             self.tools.doors.order(&interaction, seq);
         }
         self.tools.doors.ledger.borrow_mut().inflight.heard(seq);
+    }
+
+    /// Something that was said while the session was lost.
+    fn heard_late(&self, late: &Late) {
+        match late {
+            Late::Message(found) => self.tools.doors.knock_late(found),
+            // There is room for as many chats as are ever held.
+            Late::Done(chat) => drop(self.tools.talk.released.try_send(*chat)),
+        }
     }
 }
 
@@ -367,7 +402,11 @@ impl Port<Gateway> for GatewayPort {
                 // READY is kept before anything else is done about it; RESUMED does not tell who
                 // we are, and whoever does not know that sees no mention.
                 let me = machine.status().me.map_or(self.tools.doors.me, |me| me.user);
-                self.tools.keeper.keep(urgency, *saved, me);
+                let marks = {
+                    let ledger = self.tools.doors.ledger.borrow();
+                    (ledger.inflight.newest(), ledger.gap)
+                };
+                self.tools.keeper.keep(urgency, *saved, me, marks);
             }
             Output::Tell(tell) => self.tell(&tell),
             Output::State(_) => {
@@ -394,6 +433,7 @@ impl Port<Gateway> for GatewayPort {
                 self.tools.doors.ready(me.application);
             }
             self.tools.doors.me = me.user;
+            self.tools.talk.me.set(me.user);
         }
         self.wire.decoder.set_me(self.tools.doors.me);
         !(self.leaving && matches!(self.link, Link::Down))

@@ -1,14 +1,18 @@
 //! One Discord account: a gateway connection, its REST calls, and the messages between them.
 
+mod catchup;
 mod commands;
 mod doors;
 mod gateway;
+mod journal;
 mod pairing;
 mod preflight;
 mod replies;
 mod rest;
+mod send;
 mod session;
 mod settings;
+mod talk;
 mod trail;
 mod wire;
 
@@ -20,20 +24,19 @@ use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
-use self::commands::{Commands, Kept};
+use self::commands::Commands;
 use self::doors::{Doors, Ledger};
 use self::gateway::{GatewayPort, Tools};
+use self::journal::Journal;
 use self::pairing::Desk;
-use self::replies::Replies;
 use self::rest::{Calls, RestPort};
-use self::session::Keeper;
+use self::session::{Keeper, Kept};
+use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
 use crate::base::{Instant, Machine as _, Rng, Wall, limits};
 use crate::core::chat::{ChatId, Request};
-use crate::core::dedup::Answered;
 use crate::core::health::{self, Vital};
-use crate::core::outbox::Outbox;
 use crate::core::pairing::{Paired, Wrong};
 use crate::core::trace::Trace;
 use crate::core::turn::Told;
@@ -49,8 +52,8 @@ use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
 pub(crate) use self::commands::Clerk;
+pub(crate) use self::replies::Posting;
 pub(crate) use self::rest::authorized;
-use self::session::AnsweredLog;
 pub(crate) use self::session::Cells;
 pub(crate) use self::settings::Settings;
 pub(crate) use self::trail::Trail;
@@ -106,6 +109,7 @@ pub(crate) struct Account {
     settings: Rc<RefCell<Settings>>,
     view: View,
     calls: Calls,
+    post: Sender<Posting>,
     tasks: Vec<Task<()>>,
     /// The pre-flight, which nobody waits for.
     report: Task<()>,
@@ -116,27 +120,41 @@ pub(crate) struct Account {
 /// What an account remembers of its earlier lives.
 struct Memory {
     ledger: Rc<RefCell<Ledger>>,
-    log: AnsweredLog,
+    log: (Journal, crate::core::journal::Memory),
     desk: Rc<Desk>,
     trail: (Sender<()>, Task<()>),
-    deployed: Kept,
+    deployed: commands::Kept,
 }
 
 /// Reads it, and begins to keep the trail.
-fn remember(spawner: &Spawner, setup: &Setup, calls: &Calls) -> Result<Memory, StoreError> {
+fn remember(
+    spawner: &Spawner,
+    setup: &Setup,
+    kept: &Kept,
+    calls: &Calls,
+) -> Result<Memory, StoreError> {
     let stem = stem(&setup.name);
-    let mut answered = Answered::default();
-    let log = AnsweredLog::open(&setup.state, &stem, &mut answered)?;
+    let (journal, mut told) = Journal::open(&setup.state, &stem)?;
     let desk = Rc::new(Desk::open(&setup.state, &stem, &setup.name, calls.clone())?);
     let mut trace = Trace::new(&setup.name, &path(&setup.name));
     setup.trail.read(&mut trace);
-    let (ledger, changed) = Ledger::new(answered, trace);
+    let (mut ledger, changed) = Ledger::new(std::mem::take(&mut told.answered), trace);
+    ledger.remember(kept.newest, kept.gap);
     let ledger = Rc::new(RefCell::new(ledger));
     let (open, over) = bounded(1);
     let keep = setup.trail.clone().run(ledger.clone(), changed, over);
     let trail = (open, spawner.spawn(Tier::Work, "discord trail", keep));
-    let deployed = Kept::new(&setup.state, &stem);
-    Ok(Memory { ledger, log, desk, trail, deployed })
+    let deployed = commands::Kept::new(&setup.state, &stem);
+    Ok(Memory { ledger, log: (journal, told), desk, trail, deployed })
+}
+
+/// Leaves out of the intents what is not switched on, if somebody is to ask.
+async fn only_allowed(config: &mut Config, scout: Option<Calls>) {
+    if let Some(scout) = scout
+        && let Ok(application) = preflight::application(&scout).await
+    {
+        config.intents = Intents(config.intents).allowed_by(application.flags).0;
+    }
 }
 
 /// The place of an account in the configuration.
@@ -153,8 +171,8 @@ pub(crate) struct View {
     status: Rc<RefCell<Status>>,
     ledger: Rc<RefCell<Ledger>>,
     desk: Rc<Desk>,
-    outbox: Rc<RefCell<Outbox>>,
     twin: Rc<RefCell<Twin>>,
+    said: Said,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
     rest: Rc<Cell<Counts>>,
@@ -183,8 +201,8 @@ impl Account {
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let kept = setup.cells.read();
         let (calls, waiting) = Calls::new();
-        let Memory { ledger, log, desk, trail, deployed } = remember(spawner, &setup, &calls)?;
-        let outbox = Rc::new(RefCell::new(Outbox::new(limits::DISCORD_MESSAGE_CHARS_MAX)));
+        let Memory { ledger, log, desk, trail, deployed } =
+            remember(spawner, &setup, &kept, &calls)?;
         let status = Rc::new(RefCell::new(Status::default()));
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let net = setup.net.clone();
@@ -197,6 +215,8 @@ impl Account {
         let settings = Rc::new(RefCell::new(setup.settings));
         let twin = Rc::<RefCell<Twin>>::default();
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
+        let shared = Shared::new(&ledger, &settings, &calls, kept.me);
+        let talk = Talk::new(&shared, log, setup.requests, setup.told);
         let doors = Doors {
             orders,
             desk: desk.clone(),
@@ -205,7 +225,7 @@ impl Account {
             settings: settings.clone(),
             me: kept.me,
             ledger: ledger.clone(),
-            requests: setup.requests,
+            requests: talk.admit,
         };
         let tools = Tools {
             net: setup.net.clone(),
@@ -219,23 +239,20 @@ impl Account {
             changed: setup.changed,
             due: due.clone(),
             interval: interval.clone(),
+            talk: talk.ends,
         };
-        let replies = Replies::new(outbox.clone(), ledger.clone(), calls.clone(), log, setup.told);
         let mut port = GatewayPort::new(tools, asked, doubts);
         let mut config = setup.gateway;
-        let (first_look, wanted) = (setup.only_allowed_intents, Intents(config.intents));
-        let report = preflight::report(calls.clone(), wanted);
-        let scout = calls.clone();
-        let view = View { status, ledger, desk, outbox, twin, due, interval, rest: counts, net };
+        let report = preflight::report(calls.clone(), Intents(config.intents));
+        let scout = setup.only_allowed_intents.then(|| calls.clone());
+        let said = talk.said;
+        let view = View { status, ledger, desk, said, twin, due, interval, rest: counts, net };
         let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
         let tasks = vec![
             spawner.spawn(Tier::Pulse, "discord gateway", async move {
-                if first_look && let Ok(application) = preflight::application(&scout).await {
-                    config.intents = wanted.allowed_by(application.flags).0;
-                }
-                drop(scout);
+                only_allowed(&mut config, scout).await;
                 let mut machine = Gateway::new(config, kept.saved, Rng::new(os_seed()));
                 machine.handle(clock::now(), Input::Start { wall: clock::wall() });
                 drive(&mut machine, &mut port, beat_pace).await;
@@ -243,12 +260,13 @@ impl Account {
             spawner.spawn(Tier::Wire, "discord rest", async move {
                 drive(&mut rest, &mut rest_port, rest_pace).await;
             }),
-            spawner.spawn(Tier::Wire, "discord replies", replies.run()),
+            spawner.spawn(Tier::Wire, "discord replies", talk.replies.run()),
             spawner.spawn(Tier::Wire, "discord commands", commands.run()),
+            spawner.spawn(Tier::Wire, "discord catch-up", talk.catch_up.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
-        Ok(Account { asks, settings, view, calls, tasks, report, trail })
+        Ok(Account { asks, settings, view, calls, post: talk.post, tasks, report, trail })
     }
 
     /// Asks the connection for something.
@@ -273,6 +291,11 @@ impl Account {
                 Err(failure) => Err(format!("Discord gave no good answer: {failure:?}")),
             }
         }
+    }
+
+    /// Where something to be said of our own accord is handed in. Cheap to clone.
+    pub(crate) fn post(&self) -> Sender<Posting> {
+        self.post.clone()
     }
 
     /// The close code for which it is parked.
@@ -399,7 +422,6 @@ impl View {
     pub(crate) fn status(&self, now: Instant) -> Value {
         let status = self.status.borrow();
         let ledger = self.ledger.borrow();
-        let outbox = self.outbox.borrow();
         let age = |at: Option<Instant>| at.map(|at| now.since(at).as_secs_f64());
         let (counters, rest) = (&status.counters, self.rest.get());
         let closes: serde_json::Map<String, Value> =
@@ -453,12 +475,8 @@ impl View {
                 "duplicates": counters.duplicates,
                 "unreadable": counters.unreadable,
             },
-            "messages": {
-                "inFlight": ledger.inflight.len(),
-                "queued": outbox.len(),
-                "delivered": outbox.delivered_total(),
-                "notAnswered": drops,
-            },
+            "messages": self.said.messages(&ledger, drops),
+            "journal": self.said.journal(),
         })
     }
 }

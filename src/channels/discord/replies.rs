@@ -1,40 +1,99 @@
-//! The way out: what agents say becomes messages, in order within each chat, each of them once.
+//! The way from the doors to the agents and back: what was admitted is written down, what agents
+//! say becomes messages, in order within each chat, each of them once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use smol::channel::Receiver;
+use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
 use super::doors::Ledger;
-use super::rest::{Answer, Calls};
-use super::session::AnsweredLog;
-use crate::base::limits;
-use crate::core::chat::ChatId;
-use crate::core::dedup::Mark;
-use crate::core::outbox::{Outbox, Output, Why};
+use super::journal::{self, Journal, Waits};
+use super::rest::Calls;
+use super::send::{self, Outcome};
+use super::settings::Settings;
+use crate::base::{Instant, limits};
+use crate::core::answer::Answer;
+use crate::core::chat::{ChannelKind, ChatId, Request};
+use crate::core::journal::{Again, Entry, Inbox, Memory, summary};
+use crate::core::outbox::{Added, Fate, ItemId, Nonce, Origin, Outbox, Output, Why};
 use crate::core::trace::Step;
 use crate::core::turn::{Fault, Told};
-use crate::proto::discord::rest::{Failure, Route, message_body};
+use crate::proto::discord::rest::Route;
 use crate::rt::clock;
 
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// The outbox of one account, and what it is sent with.
-pub(super) struct Replies {
+/// What is said when our process ended in the middle of every turn that a message had.
+const APOLOGY: &str = "Sorry, I broke down while I was working on that, more than once, and gave \
+    up. Please try again, perhaps in other words.";
+
+/// Something to be said of our own accord.
+pub(crate) struct Posting {
+    /// Where.
+    pub(crate) chat: u64,
+    /// What.
+    pub(crate) answer: Answer,
+    /// Whoever asks again with the same key asks for nothing new.
+    pub(crate) key: Box<str>,
+    /// Told what became of it: how it ended, and as which message. Dropped without a word if the
+    /// same key was used before, and that is over.
+    pub(crate) done: Sender<(Fate, u64)>,
+}
+
+/// What the replies are made with.
+pub(super) struct Tools {
     pub(super) outbox: Rc<RefCell<Outbox>>,
     pub(super) ledger: Rc<RefCell<Ledger>>,
+    pub(super) settings: Rc<RefCell<Settings>>,
     pub(super) calls: Calls,
-    pub(super) log: AnsweredLog,
-    pub(super) told: Pin<Box<Receiver<Told>>>,
-    /// Parts under way: one per chat.
-    sending: Vec<(ChatId, Doing<Answer>)>,
-    /// The answered marks on their way to the disk.
-    syncing: Option<Doing<()>>,
-    dirty: bool,
+    pub(super) journal: Journal,
+    /// Where `status` reads how often what was written.
+    pub(super) counts: Rc<Cell<journal::Counts>>,
+    /// Our own user id, as far as it is known.
+    pub(super) me: Rc<Cell<u64>>,
+    /// What the doors admitted …
+    pub(super) admitted: Receiver<Request>,
+    /// … and where it goes.
+    pub(super) requests: Sender<Request>,
+    pub(super) told: Receiver<Told>,
+    /// Chats that have been caught up on.
+    pub(super) released: Receiver<ChatId>,
+    /// Our own messages, as the service told everybody.
+    pub(super) confirmed: Receiver<(Nonce, u64)>,
+    pub(super) posts: Receiver<Posting>,
+    /// Told, without a word, when a message is dealt with.
+    pub(super) room: Sender<()>,
+}
+
+/// The messages of one account on their way.
+pub(super) struct Replies {
+    outbox: Rc<RefCell<Outbox>>,
+    ledger: Rc<RefCell<Ledger>>,
+    settings: Rc<RefCell<Settings>>,
+    calls: Calls,
+    journal: Journal,
+    counts: Rc<Cell<journal::Counts>>,
+    me: Rc<Cell<u64>>,
+    inbox: Inbox,
+    admitted: Pin<Box<Receiver<Request>>>,
+    /// `None` once there will be no more requests.
+    requests: Option<Sender<Request>>,
+    told: Pin<Box<Receiver<Told>>>,
+    released: Pin<Box<Receiver<ChatId>>>,
+    confirmed: Pin<Box<Receiver<(Nonce, u64)>>>,
+    posts: Pin<Box<Receiver<Posting>>>,
+    room: Sender<()>,
+    /// Who waits for what was said of our own accord.
+    askers: BTreeMap<ItemId, Vec<Sender<(Fate, u64)>>>,
+    /// Units under way: one per chat.
+    sending: Vec<(ChatId, send::Doing)>,
+    /// When the outbox wants to be looked at, and the wait for it.
+    due: Option<(Instant, Doing<()>)>,
     /// The chats with a turn under way …
     working: Vec<ChatId>,
     /// … and when they are to be shown so again.
@@ -43,34 +102,95 @@ pub(super) struct Replies {
 
 /// What happened.
 enum Event {
+    Admitted(Request),
+    /// The doors are closed.
+    Closed,
     Told(Told),
-    Sent(ChatId, Answer),
-    Synced,
+    Ended(ChatId, Outcome),
+    Journal(journal::Event),
+    Released(ChatId),
+    Confirmed(Nonce, u64),
+    Post(Posting),
     Typing,
+    Due,
     /// The agents have gone.
     Over,
 }
 
 impl Replies {
-    pub(super) fn new(
-        outbox: Rc<RefCell<Outbox>>,
-        ledger: Rc<RefCell<Ledger>>,
-        calls: Calls,
-        log: AnsweredLog,
-        told: Receiver<Told>,
-    ) -> Replies {
-        let told = Box::pin(told);
+    pub(super) fn new(tools: Tools) -> Replies {
+        let Tools { outbox, ledger, settings, calls, journal, counts, me, .. } = tools;
         Replies {
             outbox,
             ledger,
+            settings,
             calls,
-            log,
-            told,
+            journal,
+            counts,
+            me,
+            inbox: Inbox::default(),
+            admitted: Box::pin(tools.admitted),
+            requests: Some(tools.requests),
+            told: Box::pin(tools.told),
+            released: Box::pin(tools.released),
+            confirmed: Box::pin(tools.confirmed),
+            posts: Box::pin(tools.posts),
+            room: tools.room,
+            askers: BTreeMap::new(),
             sending: Vec::new(),
-            syncing: None,
-            dirty: false,
+            due: None,
             working: Vec::new(),
             typing: None,
+        }
+    }
+
+    /// Takes up what an earlier life had left: what was to be said is said, and what was to be
+    /// answered is asked again.
+    pub(super) fn take_up(&mut self, mut memory: Memory) {
+        let (now, wall) = (clock::now(), clock::wall());
+        let items = memory.items();
+        let (replies, messages) = (items.len(), memory.inbox.requests().len());
+        if replies + messages > 0 {
+            log::info!(
+                target: "discord",
+                "left from before: {messages} messages to answer and {replies} answers to send"
+            );
+        }
+        {
+            let mut ledger = self.ledger.borrow_mut();
+            let open = memory.inbox.requests().into_iter().map(|request| request.id);
+            for id in items.iter().filter_map(|item| item.id.answers()).chain(open) {
+                ledger.seen.is_new(id);
+            }
+        }
+        let mut outbox = self.outbox.borrow_mut();
+        memory.own.into_iter().for_each(|id| outbox.remember_own(id));
+        items.into_iter().for_each(|item| outbox.restore(now, wall, item));
+        drop(outbox);
+        for request in memory.inbox.requests() {
+            self.ask_again(request);
+        }
+    }
+
+    fn ask_again(&mut self, mut request: Request) {
+        let (chat, id, at) = (request.chat, request.id, request.at);
+        let settings = self.settings.borrow();
+        let age_max = settings.outbox.ttl.max(settings.catch_up.0);
+        drop(settings);
+        let age = clock::wall().since(at);
+        if age > age_max || self.ledger.borrow_mut().inflight.admit_late(id).is_err() {
+            self.journal.append(&Entry::Refused(chat, id), None);
+            return self.note(chat, id, Step::Settled(Fate::Dropped(Why::Expired)));
+        }
+        request.late |= age > limits::LATE_FROM;
+        self.ledger.borrow_mut().inflight.written(id);
+        self.inbox.admit(request.clone());
+        match Again::after(request.attempt) {
+            Again::Turn => self.ask(request),
+            Again::Apology => {
+                self.note(chat, id, Step::AgentFailed);
+                self.say(chat, id, Answer::text(APOLOGY));
+            }
         }
     }
 
@@ -81,56 +201,125 @@ impl Replies {
                 let Some(output) = self.outbox.borrow_mut().poll() else { break };
                 self.act(output);
             }
-            self.sync();
+            self.counts.set(self.journal.counts());
             match poll_fn(|context| self.poll_event(context)).await {
+                Event::Admitted(request) => self.admit(request),
+                Event::Closed => self.requests = None,
                 Event::Told(told) => self.heard(told),
-                Event::Sent(chat, Ok(_)) => {
-                    self.outbox.borrow_mut().delivered(clock::now(), chat);
+                Event::Ended(chat, outcome) => self.ended(chat, outcome),
+                Event::Journal(event) => self.written(event),
+                Event::Released(chat) => {
+                    let next = self.ledger.borrow_mut().backlog.release(chat);
+                    self.hand_on(next);
                 }
-                Event::Sent(chat, Err(failure)) => {
-                    self.outbox.borrow_mut().failed(clock::now(), chat, why(failure));
+                Event::Confirmed(nonce, message) => {
+                    self.outbox.borrow_mut().confirmed(nonce, message);
                 }
-                Event::Synced => {}
+                Event::Post(posting) => self.post(posting),
                 Event::Typing => self.type_again(),
+                Event::Due => self.outbox.borrow_mut().expire(clock::now()),
                 Event::Over => break,
             }
         }
-        if let Err(error) = self.log.sync().await {
-            log::warn!(target: "discord", "the list of answered messages: {error}");
+        self.journal.close().await;
+    }
+
+    /// A message was admitted: the cursor may pass it as soon as it is written down.
+    fn admit(&mut self, request: Request) {
+        let entry = Entry::Admitted(Box::new(request.clone()));
+        self.journal.append(&entry, Some(Waits::Message(request.id)));
+        self.inbox.admit(request.clone());
+        self.ask(request);
+    }
+
+    fn ask(&mut self, request: Request) {
+        let now = self.ledger.borrow_mut().backlog.ask(request);
+        self.hand_on(now);
+    }
+
+    /// Gives a message to the agents, if one may go there now.
+    fn hand_on(&mut self, request: Option<Request>) {
+        // Once the doors are closed, what waits is taken up by the next start.
+        let (Some(request), Some(requests)) = (request, &self.requests) else { return };
+        if let Err(error) = requests.try_send(request) {
+            let Request { chat, id, .. } = error.into_inner();
+            self.refuse(chat, id);
         }
+    }
+
+    /// The agents will not answer: said aloud, and not answered later.
+    fn refuse(&mut self, chat: ChatId, id: u64) {
+        self.inbox.close(chat, id);
+        self.journal.append(&Entry::Refused(chat, id), None);
+        self.done(id);
+        self.note(chat, id, Step::Busy);
+        self.agent_is_done(chat);
+    }
+
+    fn agent_is_done(&mut self, chat: ChatId) {
+        let next = self.ledger.borrow_mut().backlog.finished(chat);
+        self.hand_on(next);
     }
 
     fn heard(&mut self, told: Told) {
         match told {
             Told::Started { chat, id } => {
                 self.note(chat, id, Step::Started);
+                self.inbox.begun(chat, id);
+                self.journal.append(&Entry::Begun(chat, id), None);
                 self.working.push(chat);
                 self.show_typing(chat);
                 self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
             Told::Answered { chat, id, answer, fault } => {
                 self.working.retain(|&other| other != chat);
-                self.note(
-                    chat,
-                    id,
-                    match fault {
-                        None => Step::Answered,
-                        Some(Fault::TooSlow) => Step::TooSlow,
-                        Some(_) => Step::AgentFailed,
-                    },
-                );
-                self.outbox.borrow_mut().reply(clock::now(), chat, id, &answer.words());
+                let step = match fault {
+                    None => Step::Answered,
+                    Some(Fault::TooSlow) => Step::TooSlow,
+                    Some(_) => Step::AgentFailed,
+                };
+                self.note(chat, id, step);
+                self.say(chat, id, answer);
+                self.agent_is_done(chat);
             }
-            Told::Refused { chat, id } => {
-                // Said aloud, and not answered later: the cursor may pass it.
-                self.ledger.borrow_mut().inflight.done(id);
-                self.note(chat, id, Step::Busy);
-            }
+            Told::Refused { chat, id } => self.refuse(chat, id),
         }
+    }
+
+    /// Takes `answer` to message `id` into the outbox.
+    fn say(&mut self, chat: ChatId, id: u64, answer: Answer) {
+        let has_threads = self.inbox.get(chat, id).is_some_and(|request| request.guild.is_some());
+        self.add(ItemId { chat, origin: Origin::Reply(id) }, answer, has_threads);
+    }
+
+    fn post(&mut self, posting: Posting) {
+        let Posting { chat, answer, key, done } = posting;
+        let chat = ChatId { channel: ChannelKind::Discord, id: chat };
+        let id = ItemId { chat, origin: Origin::own(&key) };
+        self.askers.entry(id).or_default().push(done);
+        let is_over = self.add(id, answer, false) == Added::Known
+            && !self.outbox.borrow().items().any(|item| item.id == id);
+        if is_over {
+            self.askers.remove(&id);
+        }
+    }
+
+    fn add(&mut self, id: ItemId, answer: Answer, has_threads: bool) -> Added {
+        let settings = self.settings.borrow();
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.apply(settings.chunk_chars, settings.outbox, settings.reply_to);
+        outbox.add(clock::now(), clock::wall(), id, answer, has_threads)
     }
 
     fn note(&self, chat: ChatId, id: u64, step: Step) {
         self.ledger.borrow_mut().note(chat, id, step);
+    }
+
+    /// Message `id` is dealt with.
+    fn done(&self, id: u64) {
+        self.ledger.borrow_mut().inflight.done(id);
+        // One word that waits says it all.
+        let _ = self.room.try_send(());
     }
 
     /// Shows in each chat with a turn that somebody is at work. Discord shows it for 10 s
@@ -149,57 +338,95 @@ impl Replies {
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::Send { chat, answers, index, text, nonce, deadline } => {
-                // Only the first part points at the message; the others follow it.
-                let reply_to = (index == 0).then_some(answers);
-                let body = message_body(&text, &nonce.to_string(), reply_to).into_bytes();
-                let calls = self.calls.clone();
-                let route = Route::CreateMessage { channel: chat.id };
-                let call = async move { calls.call(route, body, deadline).await };
-                self.sending.push((chat, Box::pin(call)));
-            }
-            Output::Settled { chat, answers, fate } => {
-                let mark = Mark { chat, id: answers };
-                let mut ledger = self.ledger.borrow_mut();
-                if ledger.answered.mark(mark) {
-                    self.log.append(mark, &ledger.answered);
-                    self.dirty = true;
+            Output::Keep { ticket, item } => {
+                if let Some(id) = item.id.answers() {
+                    self.inbox.close(item.id.chat, id);
                 }
-                // Only now may the cursor pass the message.
-                ledger.inflight.done(answers);
-                ledger.note(chat, answers, Step::Settled(fate));
+                self.journal.append(&Entry::Out(item), Some(Waits::Item(ticket)));
+            }
+            Output::Send(unit) => {
+                let chat = unit.chat;
+                self.sending.push((chat, Box::pin(send::send(self.calls.clone(), unit))));
+            }
+            Output::Look { send: unit, after, added } => {
+                let (chat, me) = (unit.chat, self.me.get());
+                let look = send::look(self.calls.clone(), unit, (after, added), me);
+                self.sending.push((chat, Box::pin(look)));
+            }
+            Output::Arrived { id, index, message, kind } => {
+                self.journal.append(&Entry::Arrived { id, index, message, kind }, None);
+            }
+            Output::Skipped { id, what } => {
+                log::info!(target: "discord", "something said in {}: {what}", id.chat);
+            }
+            Output::Settled { id, fate, message } => self.settled(id, fate, message),
+        }
+    }
+
+    fn settled(&mut self, id: ItemId, fate: Fate, message: u64) {
+        self.journal.append(&Entry::Settled(id), None);
+        for asker in self.askers.remove(&id).unwrap_or_default() {
+            // Whoever asked may have left.
+            let _ = asker.try_send((fate, message));
+        }
+        match id.answers() {
+            Some(answers) => {
+                self.inbox.close(id.chat, answers);
+                let mark = crate::core::dedup::Mark { chat: id.chat, id: answers };
+                self.ledger.borrow_mut().answered.mark(mark);
+                self.note(id.chat, answers, Step::Settled(fate));
+                self.done(answers);
+            }
+            None => {
+                if let Fate::Dropped(why) = fate {
+                    log::warn!(target: "discord", "a message to {} was not sent: {why}", id.chat);
+                }
             }
         }
     }
 
-    /// Marks go to the disk in groups, one group at a time.
-    fn sync(&mut self) {
-        if self.dirty && self.syncing.is_none() {
-            self.dirty = false;
-            let sync = self.log.sync();
-            self.syncing = Some(Box::pin(async move {
-                clock::sleep(limits::ANSWERED_SYNC).await;
-                if let Err(error) = sync.await {
-                    log::warn!(target: "discord", "the list of answered messages: {error}");
-                }
-            }));
+    fn ended(&mut self, chat: ChatId, outcome: Outcome) {
+        let now = clock::now();
+        let mut outbox = self.outbox.borrow_mut();
+        match outcome {
+            Outcome::Delivered(message) => outbox.delivered(now, chat, message),
+            Outcome::Failed(why) => outbox.failed(now, chat, why),
+            Outcome::Absent => outbox.absent(now, chat),
+            Outcome::Unseen { for_ever } => outbox.unseen(now, chat, for_ever),
+        }
+    }
+
+    fn written(&mut self, event: journal::Event) {
+        match event {
+            journal::Event::Kept(Waits::Item(ticket)) => {
+                self.outbox.borrow_mut().kept(clock::now(), ticket);
+            }
+            // Only now may the cursor pass the message.
+            journal::Event::Kept(Waits::Message(id)) => {
+                self.ledger.borrow_mut().inflight.written(id);
+            }
+            journal::Event::Long => {
+                let (ledger, outbox) = (self.ledger.borrow(), self.outbox.borrow());
+                let records = summary(&self.inbox, &ledger.answered, outbox.own(), outbox.items());
+                self.journal.shorten(records.collect());
+            }
         }
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         for at in 0..self.sending.len() {
-            let Some((chat, send)) = self.sending.get_mut(at) else { break };
-            if let Poll::Ready(answer) = send.as_mut().poll(context) {
+            let Some((chat, doing)) = self.sending.get_mut(at) else { break };
+            if let Poll::Ready(outcome) = doing.as_mut().poll(context) {
                 let chat = *chat;
                 drop(self.sending.swap_remove(at));
-                return Poll::Ready(Event::Sent(chat, answer));
+                return Poll::Ready(Event::Ended(chat, outcome));
             }
         }
-        if let Some(syncing) = &mut self.syncing
-            && syncing.as_mut().poll(context).is_ready()
-        {
-            self.syncing = None;
-            return Poll::Ready(Event::Synced);
+        if let Poll::Ready(event) = self.journal.poll(context) {
+            return Poll::Ready(Event::Journal(event));
+        }
+        if self.poll_due(context).is_ready() {
+            return Poll::Ready(Event::Due);
         }
         if let Some(typing) = &mut self.typing
             && typing.as_mut().poll(context).is_ready()
@@ -207,118 +434,39 @@ impl Replies {
             self.typing = None;
             return Poll::Ready(Event::Typing);
         }
+        if let Poll::Ready(Some((nonce, message))) = self.confirmed.as_mut().poll_next(context) {
+            return Poll::Ready(Event::Confirmed(nonce, message));
+        }
+        if let Poll::Ready(Some(posting)) = self.posts.as_mut().poll_next(context) {
+            return Poll::Ready(Event::Post(posting));
+        }
+        if self.requests.is_some()
+            && let Poll::Ready(admitted) = self.admitted.as_mut().poll_next(context)
+        {
+            return Poll::Ready(admitted.map_or(Event::Closed, Event::Admitted));
+        }
+        // After what was admitted: a chat is released when the last of it has come.
+        if let Poll::Ready(Some(chat)) = self.released.as_mut().poll_next(context) {
+            return Poll::Ready(Event::Released(chat));
+        }
         match self.told.as_mut().poll_next(context) {
             Poll::Ready(Some(told)) => Poll::Ready(Event::Told(told)),
-            Poll::Ready(None) if self.sending.is_empty() => Poll::Ready(Event::Over),
+            Poll::Ready(None) if self.outbox.borrow().is_empty() => Poll::Ready(Event::Over),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
-}
 
-fn why(failure: Failure) -> Why {
-    match failure {
-        Failure::Gone(_) => Why::Gone,
-        Failure::Forbidden(_) => Why::Forbidden,
-        Failure::Bad { .. } => Why::Rejected,
-        Failure::Unauthorized => Why::Unauthorized,
-        Failure::Expired | Failure::TooManyInvalid => Why::Expired,
-        Failure::Lost => Why::Lost,
-        Failure::Full => Why::Full,
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.outbox.borrow().deadline();
+        if self.due.as_ref().map(|(at, _)| *at) != deadline {
+            self.due = deadline.map(|at| (at, Box::pin(clock::sleep_until(at)) as Doing<()>));
+        }
+        let Some((_, wait)) = &mut self.due else { return Poll::Pending };
+        std::task::ready!(wait.as_mut().poll(context));
+        self.due = None;
+        Poll::Ready(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::channels::discord::rest::Waiting;
-    use crate::core::chat::ChannelKind;
-    use crate::core::dedup::Answered;
-    use crate::core::trace::Trace;
-    use crate::rt::executor::{self, Tier};
-    use crate::rt::store::tests::Scratch;
-    use smol::channel::Sender;
-
-    fn chat(id: u64) -> ChatId {
-        ChatId { channel: ChannelKind::Discord, id }
-    }
-
-    fn answered(to: u64, id: u64, text: &str) -> Told {
-        let answer = crate::core::answer::Answer::text(text);
-        Told::Answered { chat: chat(to), id, answer, fault: None }
-    }
-
-    /// Runs `test` beside the replies, which must end when it has dropped its side.
-    fn with_replies<F: Future<Output = ()> + 'static>(
-        test: impl FnOnce(Sender<Told>, Waiting, Rc<RefCell<Ledger>>) -> F + 'static,
-    ) {
-        let state = Scratch::new();
-        executor::run(move |spawner| async move {
-            let mut marks = Answered::default();
-            let log = AnsweredLog::open(state.path(), "discord", &mut marks).unwrap();
-            let ledger = Rc::new(RefCell::new(Ledger::new(marks, Trace::default()).0));
-            let outbox = Rc::new(RefCell::new(Outbox::new(10)));
-            let (calls, waiting) = Calls::new();
-            let (tell, told) = smol::channel::bounded(8);
-            let replies = Replies::new(outbox, ledger.clone(), calls, log, told);
-            let replies = spawner.spawn(Tier::Wire, "replies", replies.run());
-            test(tell, waiting, ledger).await;
-            replies.await;
-            let mut marks = Answered::default();
-            AnsweredLog::open(state.path(), "discord", &mut marks).unwrap();
-            assert!(marks.already(chat(1), 10), "kept");
-        });
-    }
-
-    #[test]
-    fn parts_go_in_order_and_the_cursor_passes_when_the_last_has_arrived() {
-        with_replies(|tell, waiting, ledger| async move {
-            ledger.borrow_mut().inflight.admit(5, 10).unwrap();
-            tell.send(answered(1, 10, "first second")).await.unwrap();
-            let (route, first, done) = waiting.take().await.unwrap();
-            assert_eq!(route, Route::CreateMessage { channel: 1 });
-            assert!(first.contains("first") && first.contains("message_reference"), "{first}");
-            done.try_send(Ok(Vec::new())).unwrap();
-            let (_, second, done) = waiting.take().await.unwrap();
-            assert!(second.contains("second") && !second.contains("message_reference"));
-            assert_eq!(ledger.borrow().inflight.durable(), 4);
-            assert!(!ledger.borrow().answered.already(chat(1), 10));
-            drop(tell);
-            done.try_send(Ok(Vec::new())).unwrap();
-            // The end of the queue of calls: all is sent and settled.
-            assert!(waiting.take().await.is_none());
-            assert_eq!(ledger.borrow().inflight.durable(), 5);
-        });
-    }
-
-    #[test]
-    fn one_chat_waits_for_no_other_and_a_failure_is_settled_too() {
-        with_replies(|tell, waiting, ledger| async move {
-            ledger.borrow_mut().inflight.admit(5, 10).unwrap();
-            ledger.borrow_mut().inflight.admit(6, 20).unwrap();
-            tell.send(answered(1, 10, "one")).await.unwrap();
-            tell.send(answered(2, 20, "two")).await.unwrap();
-            let (_, _, one) = waiting.take().await.unwrap();
-            let (route, _, two) = waiting.take().await.unwrap();
-            assert_eq!(route, Route::CreateMessage { channel: 2 });
-            drop(tell);
-            two.try_send(Ok(Vec::new())).unwrap();
-            one.try_send(Err(Failure::Forbidden(0))).unwrap();
-            assert!(waiting.take().await.is_none());
-            assert!(ledger.borrow().inflight.is_empty());
-        });
-    }
-
-    #[test]
-    fn a_turn_that_begins_types_in_its_own_chat_only() {
-        with_replies(|tell, waiting, _| async move {
-            for id in [1, 2] {
-                tell.send(Told::Started { chat: chat(id), id: id * 10 }).await.unwrap();
-                let (route, _, _) = waiting.take().await.unwrap();
-                assert_eq!(route, Route::Typing { channel: id });
-            }
-            tell.send(answered(1, 10, "")).await.unwrap();
-            drop(tell);
-            assert!(waiting.take().await.is_none());
-        });
-    }
-}
+mod tests;

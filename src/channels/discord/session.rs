@@ -1,4 +1,4 @@
-//! What must outlive the process: the session and its cursor, and what was answered.
+//! What must outlive the process: the session and its cursor.
 //!
 //! The cursor moves with every event, and an SD card should not feel that. It goes to the runtime
 //! directory (memory, on most hosts), where `kill -9` cannot lose it, at most once a second; and
@@ -18,9 +18,8 @@ use smol::future::or;
 
 use crate::base::text::Hex;
 use crate::base::{Instant, Secret, limits};
-use crate::core::dedup::{Answered, Mark};
 use crate::proto::discord::gateway::{Saved, Urgency};
-use crate::rt::store::{Bounds, Cell, Content, Durability, Log, StoreError};
+use crate::rt::store::{Cell, Content, Durability, StoreError};
 use crate::rt::{blocking, clock};
 
 /// What is written, and read at the next start.
@@ -33,6 +32,12 @@ pub(crate) struct Kept {
     /// Whose session it is: another bot's would be resumed in vain, and its budget is not ours.
     #[serde(default)]
     of: String,
+    /// The newest message that was dealt with or written down, over all chats.
+    #[serde(default)]
+    pub(crate) newest: u64,
+    /// If the session before this one was lost: from which message on is still to be caught up.
+    #[serde(default)]
+    pub(crate) gap: Option<u64>,
 }
 
 /// Where it is written.
@@ -128,8 +133,14 @@ impl Keeper {
 
     /// Keeps `saved`. What is urgent survives the end of this process when this returns, and is on
     /// its way to the disk.
-    pub(super) fn keep(&self, urgency: Urgency, saved: Saved, me: u64) {
-        *self.kept.borrow_mut() = Kept { saved, me, of: self.cells.of.clone() };
+    pub(super) fn keep(
+        &self,
+        urgency: Urgency,
+        saved: Saved,
+        me: u64,
+        (newest, gap): (u64, Option<u64>),
+    ) {
+        *self.kept.borrow_mut() = Kept { saved, me, of: self.cells.of.clone(), newest, gap };
         if urgency == Urgency::Now {
             self.cells.hot.write(&self.kept.borrow(), Durability::Hot);
         }
@@ -217,74 +228,10 @@ impl Place {
     }
 }
 
-/// The log of what was answered.
-pub(crate) struct AnsweredLog {
-    log: Log,
-    /// Whether the last write failed.
-    failing: bool,
-}
-
-const ANSWERED_BOUNDS: Bounds =
-    Bounds { record_bytes_max: 17, file_bytes_max: limits::ANSWERED_LOG_BYTES_MAX };
-
-impl AnsweredLog {
-    /// Opens it in `state`, its name beginning with `stem`, and fills `answered` from it.
-    ///
-    /// # Errors
-    /// The directory cannot be used.
-    pub(crate) fn open(
-        state: &Path,
-        stem: &str,
-        answered: &mut Answered,
-    ) -> Result<AnsweredLog, StoreError> {
-        let name = format!("{stem}.answered");
-        let (log, found) = Log::open(state, &name, ANSWERED_BOUNDS, |record| {
-            if let Some(mark) = Mark::decode(record) {
-                answered.mark(mark);
-            }
-        })?;
-        if let Some(file) = &found.quarantined {
-            log::warn!(
-                target: "discord",
-                "the list of answered messages was damaged; the rest was put aside as {}",
-                file.display()
-            );
-        }
-        Ok(AnsweredLog { log, failing: false })
-    }
-
-    /// Appends `mark`. When the log has become long, it is made short again.
-    pub(super) fn append(&mut self, mark: Mark, answered: &Answered) {
-        let appended = match self.log.append(&mark.encode()) {
-            Err(StoreError::Full) => {
-                self.log.compact(answered.marks().into_iter().map(Mark::encode))
-            }
-            appended => appended,
-        };
-        let failed_before = std::mem::replace(&mut self.failing, appended.is_err());
-        match appended {
-            Err(error) if !failed_before => log::warn!(
-                target: "discord",
-                "the list of answered messages cannot be written: {error}"
-            ),
-            Ok(()) if failed_before => {
-                log::info!(target: "discord", "the list of answered messages is written again");
-            }
-            _ => {}
-        }
-    }
-
-    /// What [`Log::sync`] gives.
-    pub(super) fn sync(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        self.log.sync()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Wall;
-    use crate::core::chat::{ChannelKind, ChatId};
     use crate::proto::discord::gateway::{Session, SessionId};
     use crate::rt::executor::{self, Tier};
     use crate::rt::store::tests::Scratch;
@@ -300,7 +247,7 @@ mod tests {
     }
 
     fn kept(cells: &Cells, seq: u64) -> Kept {
-        Kept { saved: saved(seq), me: 7, of: cells.of.clone() }
+        Kept { saved: saved(seq), me: 7, of: cells.of.clone(), newest: seq, gap: None }
     }
 
     fn cells(runtime: &Path, state: &Path, token: &str) -> Cells {
@@ -339,9 +286,9 @@ mod tests {
         executor::run(move |spawner| async move {
             let (keeper, keeping) = Keeper::new(cells, Kept::default());
             let keeping = spawner.spawn(Tier::Work, "session", keeping.run());
-            keeper.keep(Urgency::Now, saved(1), 7);
+            keeper.keep(Urgency::Now, saved(1), 7, (1, None));
             assert_eq!(seq(&look.read()), Some(1), "nobody had to wait for this");
-            keeper.keep(Urgency::Soon, saved(2), 7);
+            keeper.keep(Urgency::Soon, saved(2), 7, (2, None));
             drop(keeper);
             keeping.await;
             assert_eq!(seq(&look.read()), Some(2));
@@ -362,25 +309,5 @@ mod tests {
         std::fs::create_dir(&gone).unwrap();
         cells.cold.write(&kept(&cells, 1), Durability::Hot);
         assert!(!failing(&cells.cold));
-    }
-
-    #[test]
-    fn what_was_answered_is_known_after_a_restart_and_after_the_log_was_made_short() {
-        let state = Scratch::new();
-        let mut answered = Answered::default();
-        let mut log = AnsweredLog::open(state.path(), "discord", &mut answered).unwrap();
-        let chat = ChatId { channel: ChannelKind::Discord, id: 1 };
-        let many = limits::ANSWERED_LOG_BYTES_MAX / Mark::BYTES as u64;
-        for id in 1..=many {
-            let mark = Mark { chat, id };
-            assert!(answered.mark(mark));
-            log.append(mark, &answered);
-        }
-        drop(log);
-        let mut again = Answered::default();
-        AnsweredLog::open(state.path(), "discord", &mut again).unwrap();
-        assert!(again.already(chat, many) && !again.already(chat, many + 1));
-        let bytes = std::fs::metadata(state.path().join("discord.answered")).unwrap().len();
-        assert!(bytes < limits::ANSWERED_LOG_BYTES_MAX);
     }
 }

@@ -6,3 +6,4 @@ pub mod intents;
 pub mod model;
 mod places;
 pub mod rest;
+pub mod said;
