@@ -14,6 +14,7 @@
 mod agents;
 mod cli;
 mod commands;
+mod config;
 mod control;
 mod doctor;
 mod doors;
