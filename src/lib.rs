@@ -29,3 +29,9 @@ mod cli;
 pub fn main() -> std::process::ExitCode {
     cli::main()
 }
+
+/// What the fuzzer of the configuration calls: see `tests/fuzz`.
+#[cfg(fuzzing)]
+pub fn fuzz_configuration(path: &[u8], file: &[u8]) {
+    ops::config::survive(path, file);
+}

@@ -150,14 +150,14 @@ fn change(
         return Err(Failure::new(Exit::Config, text, cure));
     }
     let before = match &found {
-        Some(file) => Some(config::read_text(file).map_err(unusable)?),
+        Some(file) => Some(config::read_text(file).map_err(|broken| unusable(&broken))?),
         None => None,
     };
     let text = before.as_deref().unwrap_or_default();
     let known = match config::parse(text, env) {
         Ok((_, mistakes)) => mistakes,
         Err(fault) => {
-            return Err(unusable(Broken { file, at: fault.at, text: fault.text }));
+            return Err(unusable(&Broken { file, at: fault.at, text: fault.text }));
         }
     };
     let refused = |why: String| Failure::new(Exit::Usage, why, "");
@@ -219,9 +219,10 @@ pub(crate) fn import(
         Failure::new(Exit::Usage, "no file of OpenClaw's is found", "name it on the command line")
     })?;
     let to = config::new_file(env, common.config.as_deref()).ok_or_else(nowhere)?;
-    let text = config::read_text(&from).map_err(unusable)?;
-    let imported = config::import(&text)
-        .map_err(|fault| unusable(Broken { file: from.clone(), at: fault.at, text: fault.text }))?;
+    let text = config::read_text(&from).map_err(|broken| unusable(&broken))?;
+    let imported = config::import(&text).map_err(|fault| {
+        unusable(&Broken { file: from.clone(), at: fault.at, text: fault.text })
+    })?;
     if !dry_run {
         put(&to, &imported.text, force)?;
     }
@@ -290,7 +291,7 @@ fn put(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Usage, text, cure));
         }
         Ok(before) => Some(before),
-        Err(broken) if file.exists() => return Err(unusable(broken)),
+        Err(broken) if file.exists() => return Err(unusable(&broken)),
         Err(_) => None,
     };
     config::write(file, before.as_deref(), text).map_err(unwritten)
@@ -301,13 +302,14 @@ fn read(env: &Env, common: &Common) -> Result<(PathBuf, String), Failure> {
         let cure = "`barnacle config init` writes a first one; without one the defaults hold";
         Failure::new(Exit::Usage, "there is no configuration file", cure)
     })?;
-    let text = config::read_text(&file).map_err(unusable)?;
+    let text = config::read_text(&file).map_err(|broken| unusable(&broken))?;
     Ok((file, text))
 }
 
 fn parsed<'t>(file: &Path, text: &'t str) -> Result<Node<'t>, Failure> {
-    config::parse_tree(text)
-        .map_err(|fault| unusable(Broken { file: file.to_owned(), at: fault.at, text: fault.text }))
+    config::parse_tree(text).map_err(|fault| {
+        unusable(&Broken { file: file.to_owned(), at: fault.at, text: fault.text })
+    })
 }
 
 fn steps(written: &str) -> Result<Vec<Step<'static>>, Failure> {
@@ -317,7 +319,7 @@ fn steps(written: &str) -> Result<Vec<Step<'static>>, Failure> {
     })
 }
 
-fn unusable(broken: Broken) -> Failure {
+fn unusable(broken: &Broken) -> Failure {
     Failure::new(Exit::Config, broken.to_string(), "correct that first")
 }
 

@@ -61,8 +61,10 @@ fn tell(call: &mut Call<'_>, edited: &Edited) -> Result<(), Failure> {
     }
     mistakes(call, &edited.remarks)?;
     call.out.line(format_args!("changed {file}"))?;
-    let text = taken_up
-        .map_or_else(|| "no gateway answers here: it holds from the next start".into(), said);
+    let text = match &taken_up {
+        Some(answer) => said(answer),
+        None => "no gateway answers here: it holds from the next start".to_owned(),
+    };
     let text = call.out.shade(None, &text);
     call.out.line(text)
 }
@@ -79,7 +81,7 @@ fn take_up(call: &Call<'_>) -> Option<Value> {
 }
 
 /// What a gateway made of it.
-fn said(answer: Value) -> String {
+fn said(answer: &Value) -> String {
     if let Some(why) = answer["why"].as_str() {
         return format!("the running gateway did not take it up: {why}");
     }
@@ -96,10 +98,10 @@ fn said(answer: Value) -> String {
             parts.push(format!("{what}: {}", names.join(", ")));
         }
     }
-    match parts.is_empty() {
-        true => "the running gateway has read it; no account is affected".to_owned(),
-        false => format!("the running gateway has taken it up ({})", parts.join("; ")),
+    if parts.is_empty() {
+        return "the running gateway has read it; no account is affected".to_owned();
     }
+    format!("the running gateway has taken it up ({})", parts.join("; "))
 }
 
 /// See the table.
@@ -217,13 +219,11 @@ pub(crate) fn path(call: &mut Call<'_>) -> Result<(), Failure> {
     if call.common.json {
         return call.out.line(json!({ "file": found, "tried": tried }));
     }
-    match found {
-        Some(file) => call.out.line(file.display()),
-        None => {
-            let tried: Vec<String> = tried.iter().map(|file| file.display().to_string()).collect();
-            let text = format!("there is no configuration file ({})", tried.join(", "));
-            let cure = "`barnacle config init` writes a first one; without one the defaults hold";
-            Err(Failure::new(Exit::Usage, text, cure))
-        }
+    if let Some(file) = found {
+        return call.out.line(file.display());
     }
+    let tried: Vec<String> = tried.iter().map(|file| file.display().to_string()).collect();
+    let text = format!("there is no configuration file ({})", tried.join(", "));
+    let cure = "`barnacle config init` writes a first one; without one the defaults hold";
+    Err(Failure::new(Exit::Usage, text, cure))
 }

@@ -31,16 +31,14 @@ pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Ag
         if !matches!(entry.value, Node::Map(_)) {
             continue;
         }
-        let (agent, is_default) = read.within(pattern, entry, |read| match *pattern {
-            ENTRY => {
+        let (agent, is_default) = read.within(pattern, entry, |read| {
+            if *pattern == ENTRY {
                 let is_default = read.flag("agents.entries.*.default");
-                (Some(agent(read, sources, entry.key().trim())), is_default)
+                return (Some(agent(read, sources, entry.key().trim())), is_default);
             }
-            _ => {
-                let id = read.text("agents.list.#.id");
-                let is_default = read.flag("agents.list.#.default");
-                (id.map(|id| agent(read, sources, &id)), is_default)
-            }
+            let id = read.text("agents.list.#.id");
+            let is_default = read.flag("agents.list.#.default");
+            (id.map(|id| agent(read, sources, &id)), is_default)
         });
         let Some(agent) = agent.filter(|agent| !agent.id.is_empty()) else {
             read.note_at(Weight::Warning, entry, "an agent without a name is left out", "add id");

@@ -100,7 +100,9 @@ fn proven(text: String, expected: &Node<'_>) -> Result<String, String> {
 /// Equality, but that what is no number is the same as itself.
 fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
     match (a, b) {
-        (Node::Number(a), Node::Number(b)) => a == b || a.is_nan() && b.is_nan(),
+        (Node::Number(a), Node::Number(b)) => {
+            a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+        }
         (Node::List(a), Node::List(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
         }
@@ -115,7 +117,7 @@ fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
 }
 
 /// What [`set`] does to a tree.
-fn put<'t>(node: &mut Node<'t>, path: &[Step<'_>], value: &Node<'_>) -> Result<(), String> {
+fn put(node: &mut Node<'_>, path: &[Step<'_>], value: &Node<'_>) -> Result<(), String> {
     let Some((step, rest)) = path.split_first() else {
         *node = value.clone().owned();
         return Ok(());
@@ -124,15 +126,16 @@ fn put<'t>(node: &mut Node<'t>, path: &[Step<'_>], value: &Node<'_>) -> Result<(
         *node = empty(step);
     }
     match node {
-        Node::Map(map) => match position(map.iter().map(|(name, _)| name.as_str()), step) {
-            Some(at) => map.get_mut(at).map_or(Ok(()), |(_, inner)| put(inner, rest, value)),
-            None => {
-                let mut inner = Node::Null;
-                put(&mut inner, rest, value)?;
-                map.push((Name::of(&name_of(step)), inner));
-                Ok(())
+        Node::Map(map) => {
+            let at = position(map.iter().map(|(name, _)| name.as_str()), step);
+            if let Some((_, inner)) = at.and_then(|at| map.get_mut(at)) {
+                return put(inner, rest, value);
             }
-        },
+            let mut inner = Node::Null;
+            put(&mut inner, rest, value)?;
+            map.push((Name::of(&name_of(step)), inner));
+            Ok(())
+        }
         Node::List(list) => {
             let length = list.len();
             let at = index(step).ok_or_else(|| format!("a list has places, such as [{length}]"))?;
@@ -145,7 +148,7 @@ fn put<'t>(node: &mut Node<'t>, path: &[Step<'_>], value: &Node<'_>) -> Result<(
             list.get_mut(at).map_or(Ok(()), |inner| put(inner, rest, value))
         }
         other => {
-            let below = path::show(&[step.clone()]);
+            let below = path::show(std::slice::from_ref(step));
             Err(format!("there is {} already, so {below} cannot stand in it", other.what()))
         }
     }
@@ -348,7 +351,7 @@ fn removal(text: &str, tree: &Tree, at: usize) -> Option<Edits> {
 fn kept_comments(text: &str, entry: &Entry, end: usize) -> Option<String> {
     let mut kept = String::new();
     let before = entry.key.as_ref().map(|(key, _)| key.end..entry.value.span.start);
-    for gap in before.into_iter().chain([entry.value.span.end..end]) {
+    for gap in before.into_iter().chain(std::iter::once(entry.value.span.end..end)) {
         let gap = text.get(gap)?;
         for comment in scan::comments(gap) {
             let comment = gap.get(comment)?;

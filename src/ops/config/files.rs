@@ -401,7 +401,8 @@ mod tests {
         fn any_bytes_as_a_configuration_are_survived(
             bytes in prop::collection::vec(any::<u8>(), 0..300),
         ) {
-            let _ = parse_file(PathBuf::from("x"), bytes, &Env::default());
+            let _ = parse_file(PathBuf::from("x"), bytes.clone(), &Env::default());
+            super::super::survive(b"a.b", &bytes);
         }
     }
 }

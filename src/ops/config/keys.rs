@@ -130,7 +130,7 @@ pub(crate) fn names_below(path: &[Step<'_>]) -> Vec<&'static str> {
 
 /// Whether the pattern names exactly this path.
 fn is_at(pattern: &str, path: &[Step<'_>]) -> bool {
-    after(pattern, path).is_some_and(|rest| rest.is_empty())
+    after(pattern, path).is_some_and(<[Step<'_>]>::is_empty)
 }
 
 /// The first name of `pattern` below `path`.

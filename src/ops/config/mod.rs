@@ -101,6 +101,21 @@ impl Config {
     }
 }
 
+/// Reads any bytes as a file, and changes something in it: for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn survive(at: &[u8], file: &[u8]) {
+    let Ok(text) = std::str::from_utf8(file) else { return };
+    let Ok((config, _)) = parse(text, &Env::default()) else { return };
+    assert!(config.changes(&config).is_empty(), "what is the same changes nothing");
+    let Some(at) = std::str::from_utf8(at).ok().and_then(|at| path::parse(at).ok()) else { return };
+    for edited in
+        [edit::set(text, &at, &Node::Flag(true)).ok(), edit::unset(text, &at).ok().flatten()]
+    {
+        assert!(edited.is_none_or(|text| parse_tree(&text).is_ok()), "an edit broke the file");
+    }
+    assert!(import(text).is_ok_and(|imported| parse_tree(&imported.text).is_ok()));
+}
+
 /// A file for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogFile {
@@ -127,6 +142,7 @@ pub(crate) struct Binding {
 
 /// One Discord account.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting by itself")]
 pub(crate) struct Discord {
     /// Its name: the key in `accounts`, or `default`.
     pub(crate) id: String,

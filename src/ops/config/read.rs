@@ -199,17 +199,15 @@ impl<'r, 't> Reader<'r, 't> {
 
     /// Adds a mistake about the key at `path`, or about where it would stand.
     pub(crate) fn note(&mut self, weight: Weight, path: &str, text: &str, cure: &str) {
-        let (at, shown) = match self.find(path) {
-            Some(found) => (found.name.and_then(|name| name.place(self.text)), found.path),
-            None => {
-                let first = self.places(path).into_iter().next();
-                let place = first.map(|place| {
-                    let below = place.rest.split('.').filter(|name| !name.is_empty());
-                    let below = below.map(|name| Step::name(name).owned());
-                    place.from.path.iter().cloned().chain(below).collect()
-                });
-                (None, place.unwrap_or_default())
-            }
+        let (at, shown) = if let Some(found) = self.find(path) {
+            (found.name.and_then(|name| name.place(self.text)), found.path)
+        } else {
+            let place = self.places(path).into_iter().next().map(|place| {
+                let below = place.rest.split('.').filter(|name| !name.is_empty());
+                let below = below.map(|name| Step::name(name).owned());
+                place.from.path.iter().cloned().chain(below).collect()
+            });
+            (None, place.unwrap_or_default())
         };
         self.report(weight, &path::show(&shown), at, text, cure);
     }

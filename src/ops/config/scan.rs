@@ -144,7 +144,7 @@ impl Scan<'_> {
                 (Shape::Leaf, Vec::new())
             }
         };
-        (self.at > start).then(|| Tree { span: start..self.at, kind, entries })
+        (self.at > start).then_some(Tree { span: start..self.at, kind, entries })
     }
 
     fn entries(&mut self, close: char) -> Option<Vec<Entry>> {

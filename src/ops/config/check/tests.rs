@@ -596,7 +596,8 @@ fn a_file_for_the_log_has_a_bound() {
 #[test]
 fn of_too_many_entries_the_rest_is_left_out_and_said() {
     let numbered = |count: usize, value: &str| {
-        (0..count).map(|n| format!("'{n}': {{{value}}},")).collect::<String>()
+        let entries: Vec<String> = (0..count).map(|n| format!("'{n}': {{{value}}}")).collect();
+        entries.join(",")
     };
     let of = |discord: String| {
         let (config, mistakes) = checked(&format!("{{channels: {{discord: {{{discord}}}}}}}"), &[]);
