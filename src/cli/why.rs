@@ -19,7 +19,6 @@ pub(crate) fn why(call: &mut Call<'_>) -> Result<(), Failure> {
         "last": parsed.number::<u32>("last")?,
         "dropped": parsed.has("dropped"),
         "channel": parsed.text("channel"),
-        "account": parsed.text("account"),
         "accountId": parsed.text("account"),
     });
     let answer = Client::new(call)?.ask("why", &params, Effect::Same)?;

@@ -205,7 +205,7 @@ fn a_refused_password_is_named_and_heals_when_it_is_taken_again() {
     proxy.shared.refuses.store(true, Ordering::SeqCst);
     proxy.cut();
     gateway.await_channel("reconnecting");
-    let line = gateway.run.line("407");
+    let line = gateway.run.line("the proxy refused");
     assert!(line.contains("the proxy refused: 407; look at the user and password"), "{line}");
     let end = gateway.status()["lastEnd"].as_str().unwrap().to_owned();
     assert!(end.contains("407"), "{end}");
