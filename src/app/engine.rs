@@ -65,10 +65,7 @@ impl Engine {
         // The ports come first: READY means that they listen, and never that a channel is up.
         let ports = Ports::open(&self.spawner, &self.house).await?;
         self.house.fleet.borrow_mut().start_all();
-        let superfluous = self.house.fleet.borrow().superfluous();
-        if let Some(pid) = superfluous {
-            return Err(busy(pid));
-        }
+        self.look_for_others()?;
         self.notifier.ready();
         let ending = loop {
             self.notifier.status(&self.house.line());
@@ -86,6 +83,12 @@ impl Engine {
         };
         self.drain(ports, ending).await;
         Ok(ending)
+    }
+
+    /// Fails if other processes run every account.
+    fn look_for_others(&self) -> Result<(), Failure> {
+        let fleet = self.house.fleet.borrow();
+        if fleet.is_superfluous() { Err(busy(fleet.other_process())) } else { Ok(()) }
     }
 
     async fn event(&mut self) -> Event {

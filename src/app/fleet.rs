@@ -209,7 +209,8 @@ impl Fleet {
                 // starting at all is said at its exit.
                 let is_first = slot.said.is_none();
                 let is_told = slot.said.as_ref().is_some_and(|(_, before)| *before == text);
-                if !is_told && !(is_first && slot.place.is_locked()) {
+                let is_left_to_the_exit = is_first && slot.place.is_locked();
+                if !is_told && !is_left_to_the_exit {
                     log::error!(target: "discord", "{}{text}", slot.plan.prefix());
                 }
                 slot.said = Some((status, text));
@@ -303,10 +304,9 @@ impl Fleet {
                 }
                 Some(at) if self.slots[at].plan == plan => {}
                 Some(at) => {
-                    let list = match self.change(at, plan) {
-                        true => &mut changes.restarted,
-                        false => &mut changes.applied,
-                    };
+                    let is_restarted = self.change(at, plan);
+                    let list =
+                        if is_restarted { &mut changes.restarted } else { &mut changes.applied };
                     list.push(id);
                 }
             }
@@ -417,14 +417,17 @@ impl Fleet {
     }
 
     /// Whether the process has nothing to do here: other processes run every account.
-    pub(super) fn superfluous(&self) -> Option<Option<u32>> {
+    pub(super) fn is_superfluous(&self) -> bool {
         let wanted = self.slots.iter().filter(|slot| slot.is_wanted);
-        let places: Vec<_> = wanted.map(|slot| slot.place).collect();
-        let pid = places.iter().find_map(|place| match place {
-            supervise::Account::Down { why: Ended::Locked { pid }, .. } => Some(*pid),
+        supervise::is_superfluous(&wanted.map(|slot| slot.place).collect::<Vec<_>>())
+    }
+
+    /// A process that runs one of our accounts in our stead, if its number is known.
+    pub(super) fn other_process(&self) -> Option<u32> {
+        self.slots.iter().find_map(|slot| match slot.place {
+            supervise::Account::Down { why: Ended::Locked { pid }, .. } => pid,
             _ => None,
-        });
-        pid.filter(|_| supervise::is_superfluous(&places))
+        })
     }
 
     /// Where messages are answered.
@@ -438,6 +441,7 @@ impl Fleet {
     }
 
     /// The account of this name, if it runs; without a name, the first that runs.
+    #[allow(dead_code, reason = "for the method `send`")]
     pub(super) fn running(&self, account: Option<&str>) -> Option<(&str, &Started)> {
         let is_meant = |slot: &&Slot| account.is_none_or(|name| slot.plan.discord.id == name);
         self.slots.iter().filter(is_meant).find_map(|slot| match &slot.body {

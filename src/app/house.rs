@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
@@ -246,11 +245,6 @@ impl House {
             line.push_str("; the configuration cannot be used, an earlier one holds");
         }
         line
-    }
-
-    /// How long the process has run.
-    pub(super) fn uptime(&self) -> Duration {
-        clock::now().since(self.started)
     }
 }
 

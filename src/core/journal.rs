@@ -48,7 +48,9 @@ impl Entry {
     pub fn encode(&self) -> Vec<u8> {
         let of = |kind: u8, parts: &[&[u8]]| {
             let mut bytes = vec![VERSION, kind];
-            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            for part in parts {
+                bytes.extend_from_slice(part);
+            }
             bytes
         };
         let reply = |chat: ChatId, id: u64| ItemId { chat, origin: Origin::Reply(id) }.encode();
@@ -434,7 +436,9 @@ mod tests {
             let records: Vec<Vec<u8>> =
                 summary(&memory.inbox, &memory.answered, own.into_iter(), items.iter()).collect();
             let mut short = Memory::default();
-            records.iter().for_each(|record| short.read(record));
+            for record in &records {
+                short.read(record);
+            }
             let sorted = |mut items: Vec<Item>| {
                 items.sort_by_key(|item| item.id);
                 items

@@ -29,7 +29,9 @@ fn socket(gateway: &Gateway) -> Box<dyn Wire> {
 }
 
 /// Both ways in.
-const DOORS: [fn(&Gateway) -> Box<dyn Wire>; 2] = [port, socket];
+const DOORS: [Door; 2] = [port, socket];
+
+type Door = fn(&Gateway) -> Box<dyn Wire>;
 
 struct Client(WebSocket<Box<dyn Wire>>);
 

@@ -8,6 +8,7 @@ use super::text_of;
 use crate::app::fleet::{NoSuchAccount, Seat, Verb};
 use crate::app::house::House;
 use crate::base::Instant;
+use crate::channels::discord::View;
 use crate::control::{Answer, at_once};
 use crate::core::health::Status;
 use crate::proto::control::Fault;
@@ -136,7 +137,7 @@ pub(super) fn history(house: &House, params: &Value) -> Result<Value, Fault> {
     let mut disconnects = Map::new();
     for seat in fleet.seats().filter(is_meant) {
         entries.extend(seat.history.latest(seat.name, limit));
-        let closes = seat.view.as_ref().map(|view| view.closes()).unwrap_or_default();
+        let closes = seat.view.as_ref().map(View::closes).unwrap_or_default();
         let by_code: Map<String, Value> =
             closes.into_iter().map(|(code, count)| (code.to_string(), count.into())).collect();
         disconnects.insert(seat.name.to_owned(), by_code.into());

@@ -185,9 +185,10 @@ impl Doors {
         if self.spoken.borrow_mut().is_repeated(settings.dedup, inbound) {
             return Step::Repeated;
         }
-        let admitted = match inbound.late {
-            true => ledger.inflight.admit_late(inbound.id),
-            false => ledger.inflight.admit(inbound.seq, inbound.id),
+        let admitted = if inbound.late {
+            ledger.inflight.admit_late(inbound.id)
+        } else {
+            ledger.inflight.admit(inbound.seq, inbound.id)
         };
         if admitted.is_err() {
             return Step::Busy;
@@ -232,7 +233,7 @@ impl Ledger {
         let (changed, hears) = bounded(1);
         let (seen, inflight) = (Seen::default(), Inflight::default());
         let (backlog, gap) = (Backlog::default(), None);
-        (Ledger { seen, answered, inflight, trace, backlog, gap, changed }, hears)
+        (Ledger { seen, answered, inflight, trace, changed, backlog, gap }, hears)
     }
 
     /// Writes down what was decided about a message that came, and says the first drop of each
@@ -455,13 +456,13 @@ mod tests {
     #[test]
     fn an_order_goes_to_who_carries_it_out_and_not_to_an_agent() {
         let state = Scratch::new();
-        let stage = stage(state.path(), Access::default());
-        stage.doors.knock(&said(1, 5, "/stop"), 1);
-        let ordered = stage.ordered.try_recv();
+        let house = stage(state.path(), Access::default());
+        house.doors.knock(&said(1, 5, "/stop"), 1);
+        let ordered = house.ordered.try_recv();
         assert!(matches!(ordered, Ok(Asked::Said { command: Command::Stop, .. })));
-        assert!(stage.asked.try_recv().is_err());
-        stage.doors.knock(&said(2, 5, "/stop that noise"), 2);
-        assert!(stage.asked.try_recv().is_ok() && stage.ordered.try_recv().is_err());
+        assert!(house.asked.try_recv().is_err());
+        house.doors.knock(&said(2, 5, "/stop that noise"), 2);
+        assert!(house.asked.try_recv().is_ok() && house.ordered.try_recv().is_err());
     }
 
     #[test]

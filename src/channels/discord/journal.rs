@@ -113,7 +113,6 @@ impl Journal {
                 memory.strange
             );
         }
-        let long = limits::JOURNAL_SHORT_BYTES;
         let mut journal = Journal {
             log,
             doing: None,
@@ -123,7 +122,7 @@ impl Journal {
             count: 0,
             waiting: VecDeque::new(),
             durable: 0,
-            long,
+            long: limits::JOURNAL_SHORT_BYTES,
             failing: false,
             counts: Counts::default(),
         };

@@ -294,6 +294,7 @@ impl Account {
     }
 
     /// Where something to be said of our own accord is handed in. Cheap to clone.
+    #[allow(dead_code, reason = "for the method `send`")]
     pub(crate) fn post(&self) -> Sender<Posting> {
         self.post.clone()
     }
@@ -475,7 +476,7 @@ impl View {
                 "duplicates": counters.duplicates,
                 "unreadable": counters.unreadable,
             },
-            "messages": self.said.messages(&ledger, drops),
+            "messages": self.said.messages(&ledger, &drops),
             "journal": self.said.journal(),
         })
     }

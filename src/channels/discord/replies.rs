@@ -165,7 +165,9 @@ impl Replies {
         }
         let mut outbox = self.outbox.borrow_mut();
         memory.own.into_iter().for_each(|id| outbox.remember_own(id));
-        items.into_iter().for_each(|item| outbox.restore(now, wall, item));
+        for item in items {
+            outbox.restore(now, wall, item);
+        }
         drop(outbox);
         for request in memory.inbox.requests() {
             self.ask_again(request);
@@ -207,7 +209,7 @@ impl Replies {
                 Event::Closed => self.requests = None,
                 Event::Told(told) => self.heard(told),
                 Event::Ended(chat, outcome) => self.ended(chat, outcome),
-                Event::Journal(event) => self.written(event),
+                Event::Journal(event) => self.written(&event),
                 Event::Released(chat) => {
                     let next = self.ledger.borrow_mut().backlog.release(chat);
                     self.hand_on(next);
@@ -396,8 +398,8 @@ impl Replies {
         }
     }
 
-    fn written(&mut self, event: journal::Event) {
-        match event {
+    fn written(&mut self, event: &journal::Event) {
+        match *event {
             journal::Event::Kept(Waits::Item(ticket)) => {
                 self.outbox.borrow_mut().kept(clock::now(), ticket);
             }

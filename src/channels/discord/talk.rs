@@ -64,7 +64,7 @@ pub(super) struct Said {
 
 impl Said {
     /// How much of what, for `status`.
-    pub(super) fn messages(&self, ledger: &Ledger, drops: Map<String, Value>) -> Value {
+    pub(super) fn messages(&self, ledger: &Ledger, drops: &Map<String, Value>) -> Value {
         let outbox = self.outbox.borrow();
         let out = outbox.counts();
         let dropped: Map<String, Value> =

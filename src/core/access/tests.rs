@@ -122,7 +122,8 @@ fn settings(text: &str) -> Value {
         let is_key = word[end..].starts_with(':');
         let (word, after) = word.split_at(end);
         json.push_str(before);
-        json.push_str(&if is_key { format!("\"{word}\"") } else { word.to_owned() });
+        let quote = if is_key { "\"" } else { "" };
+        json.extend([quote, word, quote]);
         rest = after;
     }
     json.push_str(rest);
