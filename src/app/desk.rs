@@ -32,6 +32,7 @@ impl Desk for Clerk {
             "channels.stop" => return channels::command(house, Verb::Stop, &call.params),
             "channels.restart" => return channels::command(house, Verb::Restart, &call.params),
             "agent" => return talk::agent(house, &call),
+            "send" => return talk::send(house, &call.params),
             _ => {}
         }
         at_once(match call.method.as_str() {

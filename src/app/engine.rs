@@ -77,7 +77,10 @@ impl Engine {
                 Event::Signal(Signal::Usr1) => self.restart_channels(),
                 // What is wrong with the file was said.
                 Event::Signal(Signal::Hup) => drop(self.house.reload()),
-                Event::Changed => self.house.fleet.borrow_mut().look(),
+                Event::Changed => {
+                    self.house.fleet.borrow_mut().look();
+                    self.house.tell_changes();
+                }
                 Event::Due => self.due(),
             }
         };

@@ -3,6 +3,7 @@
 //! is a task of somebody's.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use crate::control::{Facts, Hub};
 use crate::core::health::Report;
 use crate::ops::config::{self, Broken, Change, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
-use crate::rt::executor::Spawner;
+use crate::rt::executor::{Spawner, Tier};
 use crate::rt::log::{self as logging, Lines};
 
 /// Where the configuration comes from, to read it again.
@@ -70,6 +71,8 @@ pub(super) struct House {
     /// Everybody who is connected to the control protocol.
     pub(super) hub: Rc<Hub>,
     spawner: Spawner,
+    /// The states that were last told.
+    told: RefCell<BTreeMap<String, &'static str>>,
 }
 
 impl House {
@@ -93,6 +96,7 @@ impl House {
             fleet: RefCell::new(fleet),
             hub: Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes())),
             spawner: spawner.clone(),
+            told: RefCell::default(),
         })
     }
 
@@ -106,6 +110,11 @@ impl House {
     pub(super) fn end(&self, ending: Ending) {
         self.ending.set(Some(ending));
         self.nudge();
+    }
+
+    /// Works on something that nobody waits for.
+    pub(super) fn work(&self, name: &'static str, work: impl Future<Output = ()> + 'static) {
+        self.spawner.spawn(Tier::Work, name, work).detach();
     }
 
     /// The configuration that holds.
@@ -192,6 +201,20 @@ impl House {
             log::warn!(target: "config", "logging.level: {text}");
         }
         self.fleet.borrow_mut().reconcile(&standing.config)
+    }
+
+    /// Tells whoever is connected of each account whose state has changed since the last look.
+    pub(super) fn tell_changes(&self) {
+        let fleet = self.fleet.borrow();
+        let states: BTreeMap<String, &'static str> =
+            fleet.seats().map(|seat| (seat.name.to_owned(), seat.status.name())).collect();
+        let before = self.told.replace(states.clone());
+        for (name, state) in states {
+            if before.get(&name) != Some(&state) {
+                let event = json!({ "channel": "discord", "accountId": name, "state": state });
+                self.hub.tell("channel", &event);
+            }
+        }
     }
 
     /// What monitors and `status` are told.

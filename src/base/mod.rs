@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol, a clock or a socket.
 
 pub mod backoff;
+pub mod base64;
 pub mod end;
 pub mod hash;
 pub mod limit;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Call;
 use super::client::{Client, Effect};
 use super::parse::usage;
+use crate::base::base64;
 use crate::base::text::Plain;
 use crate::ops::exit::{Exit, Failure};
 
@@ -33,7 +34,6 @@ pub(crate) fn send(call: &mut Call<'_>) -> Result<(), Failure> {
         "accountId": parsed.text("account"),
         "to": to,
         "message": message,
-        "replyTo": parsed.text("reply-to"),
         "files": files,
         "idempotencyKey": parsed.text("idempotency-key").unwrap_or_else(fresh_key),
     });
@@ -55,22 +55,7 @@ fn attachment(path: &Path) -> Result<Value, Failure> {
     }
     let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    Ok(json!({ "name": name, "base64": base64(&bytes) }))
-}
-
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let sign = SIGNS[(bits >> (18 - 6 * at) & 63) as usize];
-            out.push(if at > group.len() { '=' } else { char::from(sign) });
-        }
-    }
-    out
+    Ok(json!({ "name": name, "base64": base64::encode(&bytes) }))
 }
 
 /// `barnacle agent`.
@@ -113,14 +98,6 @@ fn fresh_key() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
-        let coded = cases.map(|text| base64(text.as_bytes()));
-        let expected = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
-        assert_eq!(coded, expected);
-    }
 
     #[test]
     fn an_agents_words_keep_their_lines_and_lose_their_controls() {

@@ -299,7 +299,6 @@ pub(crate) const COMMANDS: &[Command] = &[
                 valued("message", Some('m'), "TEXT", "what to say"),
                 flag("channel", "NAME", "the chat service (discord)"),
                 flag("account", "ID", "the account to send as"),
-                flag("reply-to", "ID", "the message that this one answers"),
                 flag("media", "FILE", "a file to attach"),
                 flag("idempotency-key", "KEY", "a repeated send with the same key is one send"),
             ],

@@ -210,7 +210,6 @@ impl Hub {
     }
 
     /// Tells all who have said who they are and may see everything.
-    #[allow(dead_code, reason = "the first events besides tick and shutdown are yet to come")]
     pub(crate) fn tell(&self, event: &str, payload: &Value) {
         for member in self.clients.borrow().values().filter(|member| member.caller.is_some()) {
             member.out.tell(event, payload);

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::answer::{Act, Answer, File};
 use super::turn::Fault;
+use crate::base::base64;
 use crate::base::limits::{AGENT_ACTS_MAX, AGENT_FILES_MAX, AGENT_REPLY_CHARS_MAX};
 use words::{Complaint, Words};
 
@@ -310,7 +311,7 @@ impl Named {
     fn attachment(self) -> Result<Attachment, Unread> {
         let from = match (self.base64, self.path) {
             (Some(text), None) => {
-                let bytes = words::base64(&text);
+                let bytes = base64::decode(&text);
                 Source::Bytes(bytes.ok_or_else(|| Unread::garbled("a file is not in base64"))?)
             }
             (None, Some(path)) => Source::Path(path),

@@ -11,6 +11,7 @@
     reason = "these are tests"
 )]
 
+mod accounts;
 mod agents;
 mod cli;
 mod commands;

@@ -12,6 +12,7 @@ mod rest;
 mod send;
 mod session;
 mod settings;
+mod speak;
 mod talk;
 mod trail;
 mod wire;
@@ -35,6 +36,7 @@ use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
 use crate::base::{Instant, Machine as _, Rng, Wall, limits};
+use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
 use crate::core::health::{self, Vital};
 use crate::core::pairing::{Paired, Wrong};
@@ -52,10 +54,11 @@ use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
 pub(crate) use self::commands::Clerk;
-pub(crate) use self::replies::Posting;
+use self::replies::Posting;
 pub(crate) use self::rest::authorized;
 pub(crate) use self::session::Cells;
 pub(crate) use self::settings::Settings;
+pub(crate) use self::speak::{Spoken, Target};
 pub(crate) use self::trail::Trail;
 
 /// What the names of an account's files begin with. A name that a file cannot well have is
@@ -176,6 +179,8 @@ pub(crate) struct View {
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
     rest: Rc<Cell<Counts>>,
+    /// Our own user id; 0 before it is known.
+    me: Rc<Cell<u64>>,
     net: Net,
 }
 
@@ -210,13 +215,14 @@ impl Account {
         let http = Client::new(&setup.net, Tier::Wire);
         let (doubt, doubts) = bounded(1);
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
-        let (mut rest, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
+        let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let settings = Rc::new(RefCell::new(setup.settings));
         let twin = Rc::<RefCell<Twin>>::default();
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
         let talk = Talk::new(&shared, log, setup.requests, setup.told);
+        let me = talk.ends.me.clone();
         let doors = Doors {
             orders,
             desk: desk.clone(),
@@ -241,12 +247,11 @@ impl Account {
             interval: interval.clone(),
             talk: talk.ends,
         };
-        let mut port = GatewayPort::new(tools, asked, doubts);
-        let mut config = setup.gateway;
+        let (mut port, mut config) = (GatewayPort::new(tools, asked, doubts), setup.gateway);
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
-        let said = talk.said;
-        let view = View { status, ledger, desk, said, twin, due, interval, rest: counts, net };
+        let (said, rest) = (talk.said, counts);
+        let view = View { status, ledger, desk, said, twin, due, interval, rest, me, net };
         let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
@@ -258,7 +263,7 @@ impl Account {
                 drive(&mut machine, &mut port, beat_pace).await;
             }),
             spawner.spawn(Tier::Wire, "discord rest", async move {
-                drive(&mut rest, &mut rest_port, rest_pace).await;
+                drive(&mut machine, &mut rest_port, rest_pace).await;
             }),
             spawner.spawn(Tier::Wire, "discord replies", talk.replies.run()),
             spawner.spawn(Tier::Wire, "discord commands", commands.run()),
@@ -293,10 +298,15 @@ impl Account {
         }
     }
 
-    /// Where something to be said of our own accord is handed in. Cheap to clone.
-    #[allow(dead_code, reason = "for the method `send`")]
-    pub(crate) fn post(&self) -> Sender<Posting> {
-        self.post.clone()
+    /// Says something of our own accord, once for each `key`, and waits for its end. The future
+    /// does not borrow the account.
+    pub(crate) fn speak(
+        &self,
+        target: Target,
+        answer: Answer,
+        key: Box<str>,
+    ) -> impl Future<Output = Result<Spoken, String>> + use<> {
+        speak::speak(self.calls.clone(), self.post.clone(), target, answer, key)
     }
 
     /// The close code for which it is parked.
@@ -431,6 +441,7 @@ impl View {
             ledger.trace.drops().map(|(_, name, count)| (name.into(), count.into())).collect();
         json!({
             "status": self.vital().status(now).name(),
+            "me": Some(self.me.get()).filter(|&me| me != 0).map(|me| me.to_string()),
             "since": now.since(status.since).as_secs_f64(),
             "lastProofAge": age(status.proof),
             "heartbeat": {

@@ -175,24 +175,6 @@ fn an_answer_is_bounded_and_says_what_was_cut() {
     assert_eq!((&**text, files.len()), ("a", 1));
 }
 
-#[test]
-fn base64_is_read_as_the_standard_writes_it() {
-    for (text, bytes) in [
-        ("", ""),
-        ("Zg==", "f"),
-        ("Zm8=", "fo"),
-        ("Zm9v", "foo"),
-        ("Zm9vYg", "foob"),
-        ("Zm9v\nYmE=", "fooba"),
-    ] {
-        assert_eq!(words::base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
-    }
-    assert_eq!(words::base64("-_+/").unwrap(), words::base64("+/-_").unwrap());
-    for wrong in ["Z", "Zg=a", "Zm9v!", "é"] {
-        assert_eq!(words::base64(wrong), None, "{wrong}");
-    }
-}
-
 proptest! {
     #[test]
     fn a_text_that_is_printed_is_what_is_said(text in "[^\\x00{]{0,60}") {

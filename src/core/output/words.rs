@@ -103,29 +103,3 @@ impl<'de> Visitor<'de> for ComplaintVisitor {
         Ok(Complaint((!words.0.is_empty()).then_some(words.0)))
     }
 }
-
-/// The bytes that `text` stands for in base64 (RFC 4648, of either alphabet, padded or not; white
-/// space means nothing). `None` if it is anything else.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut held, mut bits) = (0_u32, 0_u32);
-    let body = text.trim_end_matches(['=', '\n', '\r', ' ']);
-    for byte in body.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).unwrap_or_default());
-        }
-    }
-    // Six bits alone are no byte.
-    (bits != 6).then_some(bytes)
-}

@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{Endpoint, Reach};
-use crate::base::Secret;
 use crate::base::end::ProxyFault;
 use crate::base::limits::PROXY_HEAD_BYTES_MAX;
+use crate::base::{Secret, base64};
 
 /// Bytes read at once while the head of the answer is collected.
 const GULP_BYTES: usize = 512;
@@ -244,7 +244,7 @@ fn login(text: &str) -> Option<Login> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let decode = |text| percent_decode(text).filter(|text| !text.contains(char::is_control));
     let (user, password) = (decode(user)?, decode(password)?);
-    let authorization = Secret::new(&base64(format!("{user}:{password}").as_bytes()));
+    let authorization = Secret::new(&base64::encode(format!("{user}:{password}").as_bytes()));
     Some(Login { authorization, password: Secret::new(&password) })
 }
 
@@ -304,19 +304,4 @@ fn judge(head: &[u8], end: usize) -> Result<(), ProxyFault> {
         Some(status) => Err(ProxyFault::Status(status)),
         None => Err(ProxyFault::Garbage),
     }
-}
-
-/// RFC 4648 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
-            text.push(if at > chunk.len() { '=' } else { digit.into() });
-        }
-    }
-    text
 }

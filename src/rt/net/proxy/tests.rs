@@ -81,15 +81,6 @@ fn the_password_goes_to_the_proxy_and_nowhere_else() {
 }
 
 #[test]
-fn base64_is_that_of_the_rfc() {
-    let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-    for (text, encoded) in pairs {
-        assert_eq!(base64(text.as_bytes()), encoded);
-    }
-    assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
-}
-
-#[test]
 fn exceptions_are_names_those_below_them_ports_and_everything() {
     type Places = &'static [(&'static str, u16)];
     let rows: [(&str, Places, Places); 7] = [
