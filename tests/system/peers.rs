@@ -56,6 +56,29 @@ fn discord_js_sees_the_person_that_ours_sees_and_the_reply_of_ours() {
 }
 
 #[test]
+fn a_bot_by_discord_js_talks_with_ours_where_bots_are_let_in_and_only_when_it_names_ours() {
+    let sandbox = Sandbox::start();
+    let config = "{channels: {discord: {allowBots: 'mentions', groupPolicy: 'open', \
+                  dmPolicy: 'open', requireMention: false}}}";
+    let ours = Gateway::configured(&sandbox.api, config);
+    ours.await_channel("connected");
+    let me = sandbox.state().bot()["id"].as_str().unwrap().to_owned();
+    let mut peer = Peer::start(&sandbox, "talk", &[("PEER_WITH", &me), ("PEER_ROUNDS", "5")]);
+    let done = peer.told("done");
+    assert_eq!((peer.0.code(), &done["done"]), (0, &json!(true)), "{done}");
+    let seen = done["seen"].as_array().unwrap();
+    let said: Vec<&str> = seen.iter().map(|message| message["content"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (1..=5)
+        .flat_map(|round| [format!("<@{me}> round {round}"), format!("round {round}")])
+        .collect();
+    assert_eq!(said, expected, "each heard each other once, in turn");
+    // What ours says is heard by ours too, and named nobody: that is where it ends.
+    let drops = &ours.status()["messages"]["notAnswered"];
+    assert_eq!((&drops["own"], &drops["bot"]), (&json!(5), &Value::Null), "{drops}");
+    assert_eq!(sandbox.state().0["violations"], json!([]));
+}
+
+#[test]
 fn discord_js_answers_people_in_the_sandbox_as_ours_does() {
     let sandbox = Sandbox::start();
     let mut peer = Peer::start(&sandbox, "echo", &[]);

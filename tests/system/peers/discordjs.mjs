@@ -1,11 +1,12 @@
 // A discord.js bot in the sandbox: proof that what we talk to behaves as what others talk to.
 //
-//   DISCORD_API_URL=http://127.0.0.1:PORT/api DISCORD_BOT_TOKEN=any node discordjs.mjs [watch|echo]
+//   DISCORD_API_URL=http://127.0.0.1:PORT/api DISCORD_BOT_TOKEN=any node discordjs.mjs [watch|echo|talk]
 //
-// Both roles print one line of JSON when they are ready, and one when they are done.
+// All roles print one line of JSON when they are ready, and one when they are done.
 //   watch  sends PEER_SAY (if set) to the channel PEER_CHANNEL (general), then waits until somebody
 //          else's message contains PEER_EXPECT, and prints all that it saw.
 //   echo   answers people who mention it or write to it directly, until standard input ends.
+//   talk   mentions the bot PEER_WITH, and again whenever that answers, for PEER_ROUNDS rounds.
 // After PEER_SECONDS (30) without success it exits with 1.
 
 import process from 'node:process';
@@ -14,6 +15,8 @@ import { Client, Events, GatewayIntentBits, Partials } from 'discord.js';
 const role = process.argv[2] ?? 'watch';
 const { DISCORD_API_URL, DISCORD_BOT_TOKEN, PEER_SAY, PEER_EXPECT = '' } = process.env;
 const channelName = process.env.PEER_CHANNEL ?? 'general';
+const partner = process.env.PEER_WITH;
+const rounds = Number(process.env.PEER_ROUNDS ?? 3);
 const seconds = Number(process.env.PEER_SECONDS ?? 30);
 
 const client = new Client({
@@ -47,6 +50,10 @@ client.once(Events.ClientReady, async () => {
     const sent = await channel.send({ content: PEER_SAY, nonce: 'peer-1', enforceNonce: true });
     print({ sent: sent.id, channel: channel.id });
   }
+  if (role === 'talk') {
+    const channel = client.channels.cache.find((channel) => channel.name === channelName);
+    await channel.send(`<@${partner}> round 1`);
+  }
 });
 
 client.on(Events.MessageCreate, async (message) => {
@@ -59,6 +66,11 @@ client.on(Events.MessageCreate, async (message) => {
       await message.channel.sendTyping();
       await message.reply(`echo: ${content.replace(/<@!?\d+>\s*/g, '')}`);
     }
+  } else if (role === 'talk') {
+    if (author.id !== partner) return;
+    const round = Number(content.replace('round ', ''));
+    if (round < rounds) await message.channel.send(`<@${partner}> round ${round + 1}`);
+    else await finish(0, {});
   } else if (!isOwn && PEER_EXPECT && content.includes(PEER_EXPECT)) {
     await finish(0, { reply: id });
   }
