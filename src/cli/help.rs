@@ -95,7 +95,11 @@ fn keys() -> String {
     );
     for key in KEYS.iter().filter(|key| key.stand == Stand::Works) {
         let _ = writeln!(out, "\n{}", key.path);
-        let text = format!("{} ({}; default: {})", key.doc, key.kind, key.default);
+        let default = match key.default {
+            "" => String::new(),
+            default => format!("; default: {default}"),
+        };
+        let text = format!("{} ({}{default})", key.doc, key.kind);
         paragraph(&mut out, "    ", &text);
     }
     let others =

@@ -1,6 +1,7 @@
 // A discord.js bot in the sandbox: proof that what we talk to behaves as what others talk to.
 //
-//   DISCORD_API_URL=http://127.0.0.1:PORT/api DISCORD_BOT_TOKEN=any node discordjs.mjs [watch|echo|talk]
+//   DISCORD_API_URL=http://127.0.0.1:PORT/api DISCORD_BOT_TOKEN=any \
+//     node discordjs.mjs [watch|echo|talk]
 //
 // All roles print one line of JSON when they are ready, and one when they are done.
 //   watch  sends PEER_SAY (if set) to the channel PEER_CHANNEL (general), then waits until somebody
