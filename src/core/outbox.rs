@@ -196,6 +196,10 @@ impl Outbox {
     /// The time that is left is what the clock on the wall says, but never more than a fresh item
     /// has: a clock that was set back must not make replies live for ever.
     pub fn restore(&mut self, now: Instant, wall: Wall, item: Item) {
+        if item.units.is_empty() {
+            // Its last unit arrived, and the power went before it was written that this was all.
+            return self.settle_done(&item);
+        }
         let life = item.expires.since(item.added);
         let deadline = now + item.expires.since(wall).min(life);
         let age = if wall < item.added { OUTBOX_NONCE_SURE } else { wall.since(item.added) };
@@ -515,9 +519,14 @@ impl Outbox {
         if queue.items.front().is_some_and(|first| first.item.units.is_empty())
             && let Some(Pending { item, .. }) = queue.items.pop_front()
         {
-            let fate = if item.is_cut { Fate::Dropped(Why::Full) } else { Fate::Delivered };
-            self.settle(item.id, fate, if item.has_spoken { item.newest } else { 0 });
+            self.settle_done(&item);
         }
+    }
+
+    /// All that there was of `item` is dealt with.
+    fn settle_done(&mut self, item: &Item) {
+        let fate = if item.is_cut { Fate::Dropped(Why::Full) } else { Fate::Delivered };
+        self.settle(item.id, fate, if item.has_spoken { item.newest } else { 0 });
     }
 
     /// Drops what is left of the first item of `chat`.

@@ -25,6 +25,7 @@ mod harness;
 mod health;
 mod logfile;
 mod logs;
+mod outbox;
 mod peers;
 mod proxy;
 mod recover;

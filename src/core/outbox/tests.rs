@@ -382,3 +382,17 @@ fn a_token_that_is_refused_is_named_at_the_end() {
     let fate = Fate::Dropped(Why::Unauthorized);
     assert_eq!(settled(&keep(&mut outbox, end)), [(reply(1, 10), fate)]);
 }
+
+#[test]
+fn an_item_whose_end_was_not_written_is_settled_and_holds_up_nothing() {
+    let wall = Wall(1_000_000);
+    let mut item = kept_item(&mut outbox(2000), wall);
+    (item.index, item.has_spoken, item.newest) = (1, true, 7);
+    item.units.clear();
+    let mut next = outbox(2000);
+    next.restore(NOW, wall, item);
+    assert_eq!(settled(&keep(&mut next, NOW)), [(reply(1, 10), Fate::Delivered)]);
+    let outputs = add(&mut next, NOW, reply(1, 11), "two");
+    assert_eq!(texts(&outputs), ["two"]);
+    assert!(next.counts().depth == 1 && !next.is_empty());
+}

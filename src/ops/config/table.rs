@@ -157,7 +157,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "channels.discord.outbox.ttl",
-        Kind::Span(Unit::Seconds, Duration::from_secs(150), DAY),
+        Kind::Span(Unit::Seconds, Duration::from_secs(10), DAY),
         "600",
         "an answer that could not be sent for so long is dropped, counted and told",
     ),
