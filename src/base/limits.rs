@@ -295,8 +295,9 @@ pub const OUTBOX_NONCE_SURE: Duration = Duration::from_secs(55);
 pub const OUTBOX_RETRY: Duration = Duration::from_secs(1);
 /// For how long a call may wait that is to be dropped rather than wait (`strategy: "drop"`).
 pub const OUTBOX_DROP_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a chat is left alone that is gone or forbidden.
-pub const OUTBOX_CHAT_CLOSED: Duration = Duration::from_secs(300);
+/// After a chat was refused (403, 404), what is to be said there is dropped at once for so long:
+/// no longer than the first of the waits by which the REST side spares such a chat, which grow.
+pub const OUTBOX_CHAT_CLOSED: Duration = REST_CLOSED_FIRST;
 /// Chats of which that is remembered.
 pub const OUTBOX_CLOSED_MAX: usize = 256;
 /// Calls of the outbox under way at once, each of another chat: half of all, so that there is

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::Rng;
-use crate::base::limits::OUTBOX_TTL;
+use crate::base::limits::{OUTBOX_CHAT_CLOSED, OUTBOX_TTL};
 use crate::core::chat::ChannelKind;
 use crate::core::journal::{Entry, Memory};
 
@@ -372,7 +372,8 @@ impl World {
             return Err(format!("{:?} went out although it was stale", send.id));
         }
         if send.to == self.closed.0 && self.now < self.closed.1 {
-            if self.refused.is_some_and(|at| self.now.since(at) > ms(500)) {
+            let spared = ms(500)..OUTBOX_CHAT_CLOSED - ms(500);
+            if self.refused.is_some_and(|at| spared.contains(&self.now.since(at))) {
                 return Err("a closed chat was asked again".into());
             }
             return Ok(Came::Forbidden);
@@ -396,7 +397,10 @@ impl World {
         let (send, ..) = &self.calls[call];
         let (chat, now, deadline) = (send.chat, self.now, send.deadline);
         if came == Came::Forbidden {
-            self.refused.get_or_insert(now);
+            // Each refusal closes it anew; those under way meanwhile do not.
+            if self.refused.is_none_or(|at| now.since(at) > ms(500)) {
+                self.refused = Some(now);
+            }
         }
         match came {
             Came::Message(message) => self.outbox.delivered(now, chat, message),
