@@ -515,6 +515,8 @@ pub const BLOCKING_STACK_BYTES: usize = 512 * 1024;
 pub const CONTROL_PORT: u16 = 18_789;
 /// Accounts of one process.
 pub const ACCOUNTS_MAX: usize = 32;
+/// Agents of one process: one for each account.
+pub const AGENTS_MAX: usize = ACCOUNTS_MAX;
 /// Changes of an account's connection that are kept for `channels history`.
 pub const HISTORY_ENTRIES_MAX: usize = 128;
 /// And the bytes that these take as they are kept.
@@ -600,6 +602,9 @@ pub const CONFIG_MISTAKES_MAX: usize = 100;
 /// Entries of one object or list in it whose names are the writer's own (servers, channels,
 /// agents): the largest bots list a few hundred, and each is looked up several times.
 pub const CONFIG_ENTRIES_MAX: usize = 1000;
+/// Entries, and items of lists, that are read in all. What accounts share is read by each, so a
+/// small file could ask for millions; this is every account with as many as large bots have.
+pub const CONFIG_READS_MAX: usize = 20_000;
 /// The length of the log file, unless `logging.maxFileBytes` says otherwise.
 pub const LOG_FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// A file that holds a token: anything longer is not one.

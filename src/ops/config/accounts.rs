@@ -19,6 +19,8 @@ const ACCOUNTS: &str = "channels.discord.accounts";
 const ENTRY: &str = "channels.discord.accounts.*";
 const TOKEN: &str = "channels.discord.token";
 const TOKEN_FILE: &str = "channels.discord.tokenFile";
+/// Of so many names that are not understood, what was meant is looked for.
+const GUESSES_MAX: usize = 4;
 /// The account that needs no name: the channel's own token is its, and `DISCORD_BOT_TOKEN`.
 const DEFAULT: &str = "default";
 
@@ -220,7 +222,8 @@ fn intents(read: &mut Reader<'_, '_>) -> Intents {
     if !strangers.is_empty() {
         let text = format!("{} of the entries are not understood", strangers.len());
         let known = intents::INTENTS.iter().map(|intent| intent.name);
-        let meant = strangers.iter().find_map(|name| spell::nearest(name, known.clone()));
+        let meant =
+            strangers.iter().take(GUESSES_MAX).find_map(|name| spell::nearest(name, known.clone()));
         let cure = meant.map_or_else(
             || "write names such as \"GUILD_MESSAGES\"".to_owned(),
             |name| format!("did you mean {name}?"),

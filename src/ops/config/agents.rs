@@ -26,7 +26,14 @@ pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Ag
     let mut agents: Vec<Agent> = Vec::new();
     let mut chosen = None;
     let entries = read.entries(ENTRIES).into_iter().map(|entry| (ENTRY, entry));
-    let all: Vec<_> = entries.chain(read.entries(LIST).into_iter().map(|e| (ITEM, e))).collect();
+    let list = read.entries(LIST).into_iter().map(|entry| (ITEM, entry));
+    let mut all: Vec<_> = entries.chain(list).collect();
+    if all.len() > limits::AGENTS_MAX {
+        let text = format!("only the first {} agents answer", limits::AGENTS_MAX);
+        let at = if read.has(ENTRIES) { ENTRIES } else { LIST };
+        read.note(Weight::Warning, at, &text, "run a second gateway for the others");
+        all.truncate(limits::AGENTS_MAX);
+    }
     for (pattern, entry) in &all {
         if !matches!(entry.value, Node::Map(_)) {
             continue;
@@ -228,7 +235,9 @@ fn binding(
     let agent = agent.ok_or_else(|| left_out("it names no agent"))?;
     let names: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
     let Some(known) = names.iter().find(|name| spell::same(name, &agent)) else {
-        let cure = spell::nearest(&agent, names.iter().copied());
+        // Where nobody will read it, nothing is guessed.
+        let candidates = names.iter().copied().filter(|_| !read.is_full());
+        let cure = spell::nearest(&agent, candidates);
         let cure = cure.map_or_else(
             || "add it to agents.entries".to_owned(),
             |name| format!("did you mean \"{name}\"?"),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::env::{Env, UNSET};
+use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
 use super::{Config, Gateway, LogFile, Mistake, Weight, accounts, agents};
@@ -43,8 +44,13 @@ impl<'a> Sources<'a> {
 }
 
 /// Makes a [`Config`] of `root`, which was parsed from `text`.
-pub(crate) fn check(text: &str, root: &Node<'_>, sources: &Sources<'_>) -> (Config, Vec<Mistake>) {
-    let mut read = Reader::new(text, root, sources.env);
+pub(crate) fn check(
+    text: &str,
+    mut root: Node<'_>,
+    sources: &Sources<'_>,
+) -> (Config, Vec<Mistake>) {
+    let pruned = prune(text, &mut root);
+    let mut read = Reader::new(text, &root, pruned, sources.env);
     let config = all(&mut read, sources);
     (config, read.finish())
 }
@@ -159,5 +165,7 @@ pub(super) fn secret_text(written: &Written, sources: &Sources<'_>) -> Result<St
     }
 }
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod tests;

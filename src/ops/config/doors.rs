@@ -33,7 +33,13 @@ pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
         dms = Policy::Disabled;
     }
     let guilds = guilds(read);
-    let groups = policy(read, &[group, all_groups], is_configured.then_some(Policy::Allowlist));
+    let mut groups = policy(read, &[group, all_groups], is_configured.then_some(Policy::Allowlist));
+    if groups == Policy::Open && read.has(GUILDS) && read.is_cut() {
+        // A server whose rule was left out must not be one without rules.
+        groups = Policy::Allowlist;
+        let text = "not every entry was read, so only in servers that were is anybody answered";
+        read.note(Weight::Warning, GUILDS, text, "");
+    }
     if groups == Policy::Allowlist && guilds.is_empty() {
         let text = "no server is listed, so nothing said in servers is answered";
         let cure = "list servers in guilds, or write \"open\" here to answer in all of them";

@@ -48,7 +48,7 @@ pub(crate) fn load(env: &Env, asked: Option<&Path>) -> Result<Loaded, Broken> {
             }
         }
     }
-    let (config, mistakes) = check_with_files("", &raw::Node::Null, env);
+    let (config, mistakes) = check_with_files("", raw::Node::Null, env);
     Ok(Loaded { config, mistakes, file: None, text: String::new() })
 }
 
@@ -153,11 +153,11 @@ fn parse_file(file: PathBuf, bytes: Vec<u8>, env: &Env) -> Result<Loaded, Broken
 /// The first fault of its syntax.
 pub(crate) fn parse(text: &str, env: &Env) -> Result<(Config, Vec<Mistake>), raw::Fault> {
     let root = raw::parse(text)?;
-    Ok(check_with_files(text, &root, env))
+    Ok(check_with_files(text, root, env))
 }
 
 /// Checks with the tokens that the environment and its files offer.
-fn check_with_files(text: &str, root: &raw::Node<'_>, env: &Env) -> (Config, Vec<Mistake>) {
+fn check_with_files(text: &str, root: raw::Node<'_>, env: &Env) -> (Config, Vec<Mistake>) {
     let sources = Sources { env, token: &|account| token(env, account), file: &small_file };
     check::check(text, root, &sources)
 }

@@ -3,7 +3,8 @@
 //! written down.
 
 use super::edit;
-use super::keys::{self, Stand};
+use super::index::Spot;
+use super::keys::Stand;
 use super::path::{self, Step};
 use super::raw::{self, Fault, Node};
 use crate::base::limits;
@@ -91,13 +92,14 @@ impl Sorted {
         };
         for (step, value) in below {
             at.push(step);
-            match keys::find(at) {
+            let spot = Spot::at(at);
+            match spot.key() {
                 Some(key) if key.stand == Stand::Works => {
                     self.taken.push(path::show(at));
                     self.references(value);
                 }
                 Some(key) => self.left.push((at.clone(), key.doc)),
-                None if !keys::names_below(at).is_empty() => self.walk(at, value),
+                None if spot.is_section() => self.walk(at, value),
                 None => self.left.push((at.clone(), "not known here")),
             }
             at.pop();

@@ -10,9 +10,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::index::Spot;
 use super::path::Step;
-use crate::base::spell;
 
+pub(crate) use super::index::likes;
 pub(crate) use super::table::KEYS;
 
 /// One key, or one whole section that is not read.
@@ -100,74 +101,9 @@ pub(super) const fn moot(path: &'static str, doc: &'static str) -> Key {
     Key { path, kind: Kind::Any, default: "", doc, stand: Stand::Moot }
 }
 
-/// The keys and sections that are like others: their own path and the other's.
-pub(crate) fn likes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KEYS.iter().filter_map(|key| match key.kind {
-        Kind::Like(target) => Some((key.path, target)),
-        _ => None,
-    })
-}
-
 /// The key at `path`, however it is spelt.
 pub(crate) fn find(path: &[Step<'_>]) -> Option<&'static Key> {
-    let own = |path: &[Step<'_>]| {
-        KEYS.iter().find(|key| !matches!(key.kind, Kind::Like(_)) && is_at(key.path, path))
-    };
-    own(path).or_else(|| others(path).find_map(|other| own(&other)))
-}
-
-/// The names that may stand directly below the section `path` (empty: the top), `*` and `#` among
-/// them; none if it is not a section.
-pub(crate) fn names_below(path: &[Step<'_>]) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for place in std::iter::once(path.to_vec()).chain(others(path)) {
-        names.extend(KEYS.iter().filter_map(|key| below(key.path, &place)));
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Whether the pattern names exactly this path.
-fn is_at(pattern: &str, path: &[Step<'_>]) -> bool {
-    after(pattern, path).is_some_and(<[Step<'_>]>::is_empty)
-}
-
-/// The first name of `pattern` below `path`.
-fn below(pattern: &'static str, path: &[Step<'_>]) -> Option<&'static str> {
-    let mut segments = pattern.split('.');
-    let is_inside =
-        path.iter().all(|step| segments.next().is_some_and(|segment| fits(segment, step)));
-    segments.next().filter(|_| is_inside)
-}
-
-/// What is left of `path` once all of `pattern` is taken off.
-fn after<'p, 'a>(pattern: &str, path: &'p [Step<'a>]) -> Option<&'p [Step<'a>]> {
-    let mut rest = path;
-    for segment in pattern.split('.') {
-        let (step, more) = rest.split_first()?;
-        if !fits(segment, step) {
-            return None;
-        }
-        rest = more;
-    }
-    Some(rest)
-}
-
-fn fits(segment: &str, step: &Step<'_>) -> bool {
-    match (segment, step) {
-        ("*", Step::Name(_)) | ("#", Step::Index(_)) => true,
-        (segment, Step::Name(name)) => spell::same(segment, name),
-        _ => false,
-    }
-}
-
-/// The other places where what stands at `path` could stand as well.
-fn others<'a>(path: &[Step<'a>]) -> impl Iterator<Item = Vec<Step<'a>>> {
-    likes().filter_map(move |(pattern, target)| {
-        let rest = after(pattern, path)?;
-        Some(target.split('.').map(Step::name).chain(rest.iter().cloned()).collect())
-    })
+    Spot::at(path).key()
 }
 
 impl fmt::Display for Kind {
@@ -203,6 +139,7 @@ impl fmt::Display for Kind {
 mod tests {
     use super::super::path;
     use super::*;
+    use crate::base::spell;
 
     #[test]
     fn no_key_is_named_twice_or_lies_within_another() {
@@ -224,7 +161,8 @@ mod tests {
     fn what_is_like_another_has_that_other() {
         for (path, target) in likes() {
             let target = path::plain(target);
-            assert!(find(&target).is_some() || !names_below(&target).is_empty(), "{path}");
+            let spot = Spot::at(&target);
+            assert!(spot.key().is_some() || spot.is_section(), "{path}");
         }
     }
 
@@ -238,7 +176,7 @@ mod tests {
         assert_eq!(found("channels.discord.accounts.work.accounts.x.token"), None);
         assert_eq!(found("agents.list[3].kind"), Some("agents.defaults.kind"));
         assert_eq!(found("agents.list.kind"), None);
-        let below = |text: &str| names_below(&path::plain(text));
+        let below = |text: &str| Spot::at(&path::plain(text)).names();
         assert!(below("connection").contains(&"backoff"));
         assert!(below("connection").contains(&"keepAlive"));
         assert!(below("").contains(&"gateway"));

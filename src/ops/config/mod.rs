@@ -15,11 +15,14 @@ mod doors;
 pub(crate) mod edit;
 mod env;
 mod files;
+mod findings;
 mod hide;
 mod import;
+mod index;
 mod init;
 mod keys;
 pub(crate) mod path;
+mod prune;
 mod raw;
 mod read;
 mod scan;
@@ -97,7 +100,7 @@ impl Config {
 
     /// What holds when nobody has said anything.
     pub(crate) fn usual() -> Config {
-        check::check("", &Node::Null, &check::Sources::bare(&Env::default())).0
+        check::check("", Node::Null, &check::Sources::bare(&Env::default())).0
     }
 }
 

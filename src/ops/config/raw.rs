@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::path::Step;
 use crate::base::limits;
 
 /// A value as it was written.
@@ -76,15 +77,20 @@ impl Name<'_> {
         &self.0
     }
 
-    /// Its line and column in `text`, counted from 1, if it is a slice of it.
-    pub(crate) fn place(&self, text: &str) -> Option<(usize, usize)> {
+    /// Where it begins in `text`, if it is a slice of it.
+    pub(crate) fn offset(&self, text: &str) -> Option<usize> {
         let Cow::Borrowed(name) = self.0 else { return None };
         let offset = name.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
         let before = text.get(..offset)?;
         // An editor shows a quoted key from its quote on.
-        let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
-        let line = before.rsplit('\n').next().unwrap_or(before);
-        Some((before.matches('\n').count() + 1, line.chars().count() + 1))
+        Some(before.strip_suffix(['"', '\'']).unwrap_or(before).len())
+    }
+}
+
+impl<'t> Name<'t> {
+    /// The step to what has this name.
+    pub(crate) fn step(&self) -> Step<'t> {
+        Step::Name(self.0.clone())
     }
 }
 
@@ -308,9 +314,11 @@ mod tests {
     fn keys_know_their_lines_and_ids_stay_whole() {
         let text = "// a comment\n{\n  a: 1,\n  'b': 9223372036854775808,\n \"\\u0063\": null}";
         let Ok(Node::Map(map)) = parse(text) else { panic!("an object") };
-        let places: Vec<_> =
-            map.iter().map(|(name, _)| (name.as_str(), name.place(text))).collect();
-        assert_eq!(places, [("a", Some((3, 3))), ("b", Some((4, 3))), ("c", None)]);
+        let places: Vec<_> = map
+            .iter()
+            .map(|(name, _)| (name.as_str(), name.offset(text).map(|at| &text[at..=at])))
+            .collect();
+        assert_eq!(places, [("a", Some("a")), ("b", Some("'")), ("c", None)]);
         assert_eq!(map[1].1, Node::Large(9_223_372_036_854_775_808));
         assert_eq!(parse(" \n\u{feff}"), Ok(Node::Map(Vec::new())));
     }

@@ -7,28 +7,35 @@
 //! No mistake shows a value: a token pasted into the wrong place must not reach the log.
 
 use std::borrow::Cow;
+#[cfg(test)]
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::env::Env;
-use super::keys::{self, Key, Kind, Stand, Unit};
+use super::findings::Findings;
+use super::index;
+use super::keys::{Key, Kind, Unit};
 use super::path::{self, Step};
+use super::prune::Pruned;
 use super::raw::{Name, Node};
 use super::{Mistake, Weight};
-use crate::base::{limits, spell, text};
+use crate::base::{limits, spell};
 
-/// Of a key's path, this much is shown.
-const PATH_BYTES_MAX: usize = 160;
+/// Places where one key may stand: no key has more.
+const PLACES_MAX: usize = 4;
 
 /// A document being read.
 pub(crate) struct Reader<'r, 't> {
-    text: &'t str,
-    root: &'r Node<'t>,
+    /// The whole document.
+    whole: Entry<'r, 't>,
     env: &'r Env,
     /// The objects that are being read within others, the innermost last.
     frames: Vec<Frame<'r, 't>>,
-    mistakes: Vec<Mistake>,
-    unreported: usize,
+    /// What was wrong before reading.
+    pruned: Pruned<'t>,
+    findings: Findings<'t>,
+    /// Entries that may still be read. What accounts or agents share is read by each of them.
+    left: usize,
     #[cfg(test)]
     pub(crate) asked: BTreeSet<&'static str>,
 }
@@ -58,22 +65,34 @@ impl<'r> Entry<'r, '_> {
     }
 }
 
-/// Where a key is looked for: an object, and the names from there on.
-struct Place<'r, 't> {
-    from: Entry<'r, 't>,
-    rest: String,
+/// Where a key is looked for: an object, and the names from there on, in two parts.
+struct Place<'p, 'r, 't> {
+    from: &'p Entry<'r, 't>,
+    rest: [&'p str; 2],
+}
+
+/// What stands at a place.
+struct Found<'p, 'r, 't> {
+    name: Option<&'r Name<'t>>,
+    value: &'r Node<'t>,
+    place: Place<'p, 'r, 't>,
 }
 
 impl<'r, 't> Reader<'r, 't> {
-    /// Begins to read `root`, which was parsed from `text`.
-    pub(crate) fn new(text: &'t str, root: &'r Node<'t>, env: &'r Env) -> Reader<'r, 't> {
+    /// Begins to read `root`, which was parsed from `text` and pruned.
+    pub(crate) fn new(
+        text: &'t str,
+        root: &'r Node<'t>,
+        pruned: Pruned<'t>,
+        env: &'r Env,
+    ) -> Reader<'r, 't> {
         Reader {
-            text,
-            root,
+            whole: Entry { name: None, value: root, path: Vec::new() },
             env,
             frames: Vec::new(),
-            mistakes: Vec::new(),
-            unreported: 0,
+            pruned,
+            findings: Findings::new(text),
+            left: limits::CONFIG_READS_MAX,
             #[cfg(test)]
             asked: BTreeSet::new(),
         }
@@ -146,41 +165,57 @@ impl<'r, 't> Reader<'r, 't> {
     /// Whether it stands in the entry that is being read, and not only where all entries find it.
     pub(crate) fn has_itself(&self, path: &str) -> bool {
         let Some(frame) = self.frames.last() else { return self.has(path) };
-        self.find(path).is_some_and(|found| found.path.starts_with(&frame.entry.path))
+        self.find(path).is_some_and(|found| std::ptr::eq(found.place.from, &raw const frame.entry))
     }
 
-    /// The entries of the object or list at `path`: of a key written twice, the last. Of more
-    /// than the table of any chat service holds, the rest is left out, and said.
+    /// Whether entries were left out because there were too many.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.pruned.is_cut || self.left == 0
+    }
+
+    /// Whether further mistakes only count.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.is_full()
+    }
+
+    /// The entries of the object or list at `path`.
     pub(crate) fn entries(&mut self, path: &str) -> Vec<Entry<'r, 't>> {
         let Some(found) = self.find(path) else { return Vec::new() };
-        let mut entries = Vec::new();
-        let mut add = |name: Option<&'r Name<'t>>, step: Step<'r>, value: &'r Node<'t>| {
-            let path = found.path.iter().cloned().chain([step]).collect();
-            entries.push(Entry { name, value, path });
+        let above = found.place.path();
+        let entry = |name: Option<&'r Name<'t>>, step: Step<'r>, value: &'r Node<'t>| {
+            let path = above.iter().cloned().chain([step]).collect();
+            Entry { name, value, path }
         };
-        match found.value {
-            Node::Map(map) => {
-                let mut seen = BTreeSet::new();
-                for (name, value) in map.iter().rev() {
-                    if seen.insert(name.as_str()) && *value != Node::Null {
-                        add(Some(name), Step::name(name.as_str()), value);
-                    }
-                }
-                entries.reverse();
-            }
-            Node::List(list) => {
-                for (at, value) in list.iter().enumerate() {
-                    add(None, Step::Index(at), value);
-                }
-            }
-            _ => {}
-        }
-        if entries.len() > limits::CONFIG_ENTRIES_MAX {
-            let text = format!("only the first {} are read", limits::CONFIG_ENTRIES_MAX);
-            self.note(Weight::Warning, path, &text, "");
-            entries.truncate(limits::CONFIG_ENTRIES_MAX);
+        let mut entries: Vec<_> = match found.value {
+            Node::Map(map) => map
+                .iter()
+                .take(self.left)
+                .map(|(name, value)| entry(Some(name), Step::name(name.as_str()), value))
+                .collect(),
+            Node::List(list) => list
+                .iter()
+                .take(self.left)
+                .enumerate()
+                .map(|(at, value)| entry(None, Step::Index(at), value))
+                .collect(),
+            _ => Vec::new(),
+        };
+        if !self.spend(path, entries.len()) {
+            entries.clear();
         }
         entries
+    }
+
+    /// Whether `count` more entries may be read; if not, none may from here on, and it is said.
+    fn spend(&mut self, path: &str, count: usize) -> bool {
+        if count == 0 || count < self.left {
+            self.left -= count;
+            return true;
+        }
+        self.left = 0;
+        let text = "left out: the file has too many entries, counted for each that shares them";
+        self.note(Weight::Warning, path, text, "split it among several gateways");
+        false
     }
 
     /// Reads within `entry`, which stands where the table writes `pattern`: for the keys below
@@ -199,17 +234,11 @@ impl<'r, 't> Reader<'r, 't> {
 
     /// Adds a mistake about the key at `path`, or about where it would stand.
     pub(crate) fn note(&mut self, weight: Weight, path: &str, text: &str, cure: &str) {
-        let (at, shown) = if let Some(found) = self.find(path) {
-            (found.name.and_then(|name| name.place(self.text)), found.path)
-        } else {
-            let place = self.places(path).into_iter().next().map(|place| {
-                let below = place.rest.split('.').filter(|name| !name.is_empty());
-                let below = below.map(|name| Step::name(name).owned());
-                place.from.path.iter().cloned().chain(below).collect()
-            });
-            (None, place.unwrap_or_default())
+        let (name, shown) = match self.find(path) {
+            Some(found) => (found.name, path::show(&found.place.path())),
+            None => (None, self.places(path).first().map(Place::show).unwrap_or_default()),
         };
-        self.report(weight, &path::show(&shown), at, text, cure);
+        self.findings.add(weight, &shown, name, text, cure);
     }
 
     /// Adds a mistake about `entry` as a whole.
@@ -220,48 +249,45 @@ impl<'r, 't> Reader<'r, 't> {
         text: &str,
         cure: &str,
     ) {
-        let at = entry.name.and_then(|name| name.place(self.text));
-        self.report(weight, &path::show(&entry.path), at, text, cure);
+        self.findings.add(weight, &path::show(&entry.path), entry.name, text, cure);
     }
 
-    /// Looks at every key that is written and reports those that mean nothing or do nothing; then
-    /// hands over all mistakes, in the order of the file.
-    pub(crate) fn finish(mut self) -> Vec<Mistake> {
-        self.walk(&mut Vec::new(), None, self.root);
-        let mut mistakes = self.mistakes;
-        mistakes.sort_by_key(|mistake| mistake.at.unwrap_or((usize::MAX, 0)));
-        if self.unreported > 0 {
-            let text = format!("{} more mistakes in the file", self.unreported);
-            let (path, cure) = ("…".to_owned(), String::new());
-            mistakes.push(Mistake { weight: Weight::Warning, path, at: None, text, cure });
-        }
-        mistakes
+    /// All mistakes, in the order of the file.
+    pub(crate) fn finish(self) -> Vec<Mistake> {
+        self.findings.finish(self.pruned.findings)
     }
 
     /// Where the key at `path` may stand; the place that counts most is first.
-    fn places(&self, path: &str) -> Vec<Place<'r, 't>> {
-        if let Some(place) = self.frames.iter().rev().find_map(|frame| frame.place(path)) {
-            return vec![place];
+    fn places<'p>(&'p self, path: &'p str) -> heapless::Vec<Place<'p, 'r, 't>, PLACES_MAX> {
+        let mut places = heapless::Vec::new();
+        // No key has more places than there is room for, which a test shows.
+        let mut add = |from, rest| drop(places.push(Place { from, rest }));
+        if let Some((from, rest)) = self.frames.iter().rev().find_map(|frame| frame.below(path)) {
+            add(from, ["", rest]);
+            return places;
         }
-        let whole = Entry { name: None, value: self.root, path: Vec::new() };
-        let mut places = vec![Place { from: whole.clone(), rest: path.to_owned() }];
-        for (pattern, target) in keys::likes() {
-            let Some(rest) = rest_of(path, target) else { continue };
-            if pattern.contains(['*', '#']) {
-                let frame = self.frames.iter().rev().find(|frame| frame.pattern == pattern);
-                let entry = frame.map(|frame| frame.entry.clone());
-                places.splice(0..0, entry.map(|from| Place { from, rest: rest.to_owned() }));
-            } else {
-                let dot = if rest.is_empty() { "" } else { "." };
-                places.push(Place { from: whole.clone(), rest: format!("{pattern}{dot}{rest}") });
+        let others = |is_within: bool| {
+            let is_meant = move |pattern: &str| pattern.contains(['*', '#']) == is_within;
+            index::likes().filter_map(move |(pattern, target)| {
+                Some((pattern, rest_of(path, target)?)).filter(|_| is_meant(pattern))
+            })
+        };
+        for (pattern, rest) in others(true) {
+            let frame = self.frames.iter().rev().find(|frame| frame.pattern == pattern);
+            if let Some(frame) = frame {
+                add(&frame.entry, ["", rest]);
             }
+        }
+        add(&self.whole, ["", path]);
+        for (pattern, rest) in others(false) {
+            add(&self.whole, [pattern, rest]);
         }
         places
     }
 
     /// What stands at `path`, unless it is `null`.
-    fn find(&self, path: &str) -> Option<Entry<'r, 't>> {
-        self.places(path).iter().find_map(Place::look)
+    fn find<'p>(&'p self, path: &'p str) -> Option<Found<'p, 'r, 't>> {
+        self.places(path).into_iter().find_map(Place::look)
     }
 
     fn fetch<T>(
@@ -271,9 +297,14 @@ impl<'r, 't> Reader<'r, 't> {
     ) -> Option<T> {
         #[cfg(test)]
         self.asked.insert(path);
-        let key = keys::KEYS.iter().find(|key| key.path == path)?;
-        let found = self.find(path)?;
-        let expanded = match self.expand(found.value) {
+        let key = index::key(path)?;
+        let value = self.find(path)?.value;
+        if let Node::List(list) = value
+            && !self.spend(path, list.len())
+        {
+            return None;
+        }
+        let expanded = match self.expand(value) {
             Ok(value) => value,
             Err(fault) => {
                 let cure = "set it where the gateway starts, or write the value itself";
@@ -318,146 +349,58 @@ impl<'r, 't> Reader<'r, 't> {
         };
         self.note(Weight::Warning, key.path, &format!("{} does not fit here", value.what()), &cure);
     }
-
-    fn walk(&mut self, path: &mut Vec<Step<'r>>, name: Option<&'r Name<'t>>, node: &'r Node<'t>) {
-        let names = keys::names_below(path);
-        match node {
-            Node::Map(map) if !is_list(&names) => self.walk_map(path, &names, map),
-            Node::List(list) if names.contains(&"#") => {
-                for (at, value) in list.iter().enumerate() {
-                    path.push(Step::Index(at));
-                    self.walk(path, name, value);
-                    path.pop();
-                }
-            }
-            Node::Null => {}
-            other => {
-                let wanted = if is_list(&names) { "a list" } else { "an object with keys" };
-                let text = format!("{} where {wanted} belongs", other.what());
-                let at = name.and_then(|name| name.place(self.text));
-                self.report(Weight::Warning, &path::show(path), at, &text, "");
-            }
-        }
-    }
-
-    fn walk_map(
-        &mut self,
-        path: &mut Vec<Step<'r>>,
-        names: &[&'static str],
-        map: &'r [(Name<'t>, Node<'t>)],
-    ) {
-        let mut seen = BTreeSet::new();
-        // The last of a name counts, so it is met first.
-        for (name, value) in map.iter().rev() {
-            let known = name.as_str();
-            path.push(Step::name(known));
-            // Names of the writer's own choice are told apart by every character.
-            let folded =
-                if names.contains(&"*") { known.chars().collect() } else { spell::fold(known) };
-            let at = || name.place(self.text);
-            if !seen.insert(folded) {
-                let text = "written twice; the last one counts";
-                self.report(Weight::Warning, &path::show(path), at(), text, "");
-            } else if let Some(key) = keys::find(path) {
-                self.stand(key, path, name);
-            } else if !keys::names_below(path).is_empty() {
-                self.walk(path, Some(name), value);
-            } else if self.mistakes.len() >= limits::CONFIG_MISTAKES_MAX {
-                self.unreported += 1;
-            } else {
-                let text = "not known, so it does nothing";
-                let cure = guess(path, names, known);
-                self.report(Weight::Warning, &path::show(path), at(), text, &cure);
-            }
-            path.pop();
-        }
-    }
-
-    fn stand(&mut self, key: &Key, path: &[Step<'_>], name: &Name<'_>) {
-        let (weight, text) = match key.stand {
-            Stand::Works => return,
-            Stand::Later => (Weight::Note, format!("accepted, but {}", key.doc)),
-            Stand::Moot => (Weight::Note, format!("not needed: {}", key.doc)),
-        };
-        self.report(weight, &path::show(path), name.place(self.text), &text, "");
-    }
-
-    fn report(
-        &mut self,
-        weight: Weight,
-        path: &str,
-        at: Option<(usize, usize)>,
-        text: &str,
-        cure: &str,
-    ) {
-        let path = text::truncate(path, PATH_BYTES_MAX).to_owned();
-        let mistake = Mistake { weight, path, at, text: text.into(), cure: cure.into() };
-        // What all accounts share is read by each of them.
-        if self.mistakes.contains(&mistake) {
-            return;
-        }
-        if self.mistakes.len() >= limits::CONFIG_MISTAKES_MAX {
-            self.unreported += 1;
-        } else {
-            self.mistakes.push(mistake);
-        }
-    }
 }
 
 impl<'r, 't> Frame<'r, 't> {
     /// Where `path` stands in this entry, if the table writes it below it.
-    fn place(&self, path: &str) -> Option<Place<'r, 't>> {
-        let rest = rest_of(path, self.pattern)?.to_owned();
-        Some(Place { from: self.entry.clone(), rest })
+    fn below<'p>(&'p self, path: &'p str) -> Option<(&'p Entry<'r, 't>, &'p str)> {
+        Some((&self.entry, rest_of(path, self.pattern)?))
     }
 }
 
-impl<'r, 't> Place<'r, 't> {
-    /// What stands here, however its key is spelt; of one written twice, the last.
-    fn look(&self) -> Option<Entry<'r, 't>> {
-        let mut found = self.from.clone();
-        for segment in self.rest.split('.').filter(|segment| !segment.is_empty()) {
-            let Node::Map(map) = found.value else { return None };
-            let same = |(name, _): &&'r (Name<'t>, _)| spell::same(name.as_str(), segment);
-            let (name, value) = map.iter().rev().find(same)?;
-            found.path.push(Step::name(name.as_str()));
-            found = Entry { name: Some(name), value, path: found.path };
-        }
-        (*found.value != Node::Null).then_some(found)
+impl<'p, 'r, 't> Place<'p, 'r, 't> {
+    /// The names of the keys on the way.
+    fn segments(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        let parts = self.rest.into_iter().flat_map(|part| part.split('.'));
+        parts.filter(|segment| !segment.is_empty())
     }
+
+    /// What stands here, however its key is spelt.
+    fn look(self) -> Option<Found<'p, 'r, 't>> {
+        let start = (self.from.name, self.from.value);
+        let (name, value) = self.segments().try_fold(start, |(_, value), segment| {
+            child(value, segment).map(|(name, inner)| (Some(name), inner))
+        })?;
+        (*value != Node::Null).then_some(Found { name, value, place: self })
+    }
+
+    /// The path to what stands here, with its names as they are written.
+    fn path(&self) -> Vec<Step<'r>> {
+        let (mut path, mut value) = (self.from.path.clone(), self.from.value);
+        for segment in self.segments() {
+            let Some((name, inner)) = child(value, segment) else { break };
+            path.push(Step::name(name.as_str()));
+            value = inner;
+        }
+        path
+    }
+
+    /// The path of what is not here, as the table writes its names.
+    fn show(&self) -> String {
+        let path = self.from.path.iter().cloned().chain(self.segments().map(Step::name));
+        path::show(&path.collect::<Vec<_>>())
+    }
+}
+
+fn child<'r, 't>(value: &'r Node<'t>, name: &str) -> Option<&'r (Name<'t>, Node<'t>)> {
+    let Node::Map(map) = value else { return None };
+    map.iter().find(|(known, _)| spell::same(known.as_str(), name))
 }
 
 /// What is left of `path` below `section`, or nothing if it is that section itself.
 fn rest_of<'p>(path: &'p str, section: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(section)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
-}
-
-/// Whether only a list can stand where these are the names below.
-fn is_list(names: &[&str]) -> bool {
-    names.iter().all(|name| *name == "#") && !names.is_empty()
-}
-
-/// What may have been meant by `name` at `path`, whose section knows `names`: a sibling of a like
-/// name, or a key of that very name elsewhere.
-fn guess(path: &[Step<'_>], names: &[&'static str], name: &str) -> String {
-    let siblings = names.iter().copied().filter(|name| !matches!(*name, "*" | "#"));
-    if let Some(sibling) = spell::nearest(name, siblings) {
-        let mut meant = path.to_vec();
-        meant.pop();
-        meant.push(Step::name(sibling));
-        let meant = path::show(&meant);
-        return format!("did you mean {}?", text::truncate(&meant, PATH_BYTES_MAX));
-    }
-    let last = |key: &&Key| {
-        let is_fixed = !key.path.contains(['*', '#']) && !matches!(key.kind, Kind::Like(_));
-        is_fixed && key.path.rsplit('.').next().is_some_and(|last| spell::same(last, name))
-    };
-    let mut elsewhere = keys::KEYS.iter().filter(last);
-    match (elsewhere.next(), elsewhere.next()) {
-        (Some(key), None) => format!("did you mean {}?", key.path),
-        _ => "remove it, or see `barnacle help config` for the keys there are".into(),
-    }
 }
 
 /// A whole number, also one that came out of a variable as text.
@@ -500,4 +443,18 @@ pub(crate) fn span_of(value: &Node<'_>, unit: Unit) -> Option<Duration> {
         value => number_of(value)? * bare,
     };
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::KEYS;
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_every_place_of_a_key() {
+        for key in KEYS {
+            let others = index::likes().filter(|(_, like)| rest_of(key.path, like).is_some());
+            assert!(others.count() < PLACES_MAX, "{}", key.path);
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn checked(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<Mistake>) {
         Some("/run/token") => Ok("Bot from.file\n".to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    check(text, &root, &Sources { env: &env, token: &token, file: &file })
+    check(text, root, &Sources { env: &env, token: &token, file: &file })
 }
 
 fn clean(text: &str) -> Config {
@@ -67,9 +67,10 @@ fn every_key_of_the_table_is_read_and_no_other() {
     let text = "{channels: {discord: {guilds: {'1': {channels: {'2': {}}}}}},
         agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}}, entries: {a: {}}, list: [{}]},
         bindings: [{}]}";
-    let root = raw::parse(text).expect("the syntax is right");
+    let mut root = raw::parse(text).expect("the syntax is right");
     let env = Env::default();
-    let mut read = Reader::new(text, &root, &env);
+    let pruned = prune(text, &mut root);
+    let mut read = Reader::new(text, &root, pruned, &env);
     all(&mut read, &Sources::bare(&env));
     let listed = keys::KEYS
         .iter()
