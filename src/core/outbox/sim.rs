@@ -394,13 +394,17 @@ impl World {
     }
 
     fn come(&mut self, call: usize, came: Came) {
-        let (send, ..) = &self.calls[call];
+        let send = &self.calls[call].0;
         let (chat, now, deadline) = (send.chat, self.now, send.deadline);
         if came == Came::Forbidden {
             // Each refusal closes it anew; those under way meanwhile do not.
             if self.refused.is_none_or(|at| now.since(at) > ms(500)) {
                 self.refused = Some(now);
             }
+        }
+        if came != Came::Nothing && self.trouble(20) {
+            // Between what is written of it and the disk.
+            self.soon(60, Event::Ends { power: true });
         }
         match came {
             Came::Message(message) => self.outbox.delivered(now, chat, message),
