@@ -169,6 +169,22 @@ pub const COMMAND_OPTION_BYTES_MAX: usize = 256;
 /// Channels and threads whose names are remembered for each account: those of a few large servers,
 /// 64 bytes each. Of those that were forgotten, rules know the number but not the name.
 pub const PLACES_MAX: usize = 4096;
+/// Bytes of these in a file: ids, lengths and names, and some room.
+pub const PLACES_BYTES_MAX: u32 = 288 * 1024;
+/// Chats of which something is asked at once before a message can be judged …
+pub const LOBBY_CHATS_MAX: usize = 32;
+/// … messages that wait for that over all chats; more are judged by what is known …
+pub const LOBBY_MESSAGES_MAX: usize = 64;
+/// … how long they wait …
+pub const LOBBY_DEADLINE: Duration = Duration::from_secs(5);
+/// … a slash command less, since who used it must be answered within 3 s …
+pub const LOBBY_DEADLINE_ORDER: Duration = Duration::from_millis(1_500);
+/// … and how long what could not be found out is not asked again.
+pub const LOBBY_AGAIN: Duration = Duration::from_secs(30);
+/// Members whose roles are remembered, after they had to be asked for …
+pub const MEMBERS_MAX: usize = 128;
+/// … for so long: one page of a history is judged by one answer.
+pub const MEMBERS_FOR: Duration = Duration::from_secs(60);
 /// Bytes kept of a channel's name; Discord's have at most 100 characters, and most a dozen.
 pub const PLACE_NAME_BYTES_MAX: usize = 47;
 /// Characters of a nonce that Discord compares ("Create Message").
@@ -245,7 +261,9 @@ pub const PAIRED_MAX: usize = 1024;
 /// Bytes of one line in the list of the paired: a name and some numbers.
 pub const PAIRED_RECORD_BYTES_MAX: u32 = 512;
 /// The list is made short again at this length.
-pub const PAIRED_LOG_BYTES_MAX: u64 = 512 * 1024;
+pub const PAIRED_LOG_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// The length at which that file is made short; some years of requests.
+pub const PAIRED_SHORT_BYTES: u64 = 256 * 1024;
 
 // ---- Turns and replies -----------------------------------------------------------------------
 

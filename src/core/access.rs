@@ -270,6 +270,36 @@ fn judge_group(
     Ok(())
 }
 
+/// What must be known of a message before it can be judged, beside what it says itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Needs {
+    /// Whether it was said in a thread, and in which channel's.
+    pub parent: bool,
+    /// What the channel is called.
+    pub name: bool,
+    /// Its author's roles.
+    pub roles: bool,
+}
+
+/// What `access` needs to know of a message said in `chat` of `guild`.
+#[must_use]
+pub fn needs(access: &Access, guild: u64, chat: u64) -> Needs {
+    let server = find(&access.guilds, |rule| &rule.place, guild, None);
+    let Some((server, _)) = server.filter(|_| access.groups != Policy::Disabled) else {
+        return Needs::default();
+    };
+    let channels = server.channels.iter().flatten();
+    let by_role = |who: &Option<Who>| who.as_ref().is_some_and(|who| !who.roles.is_empty());
+    // A channel that is listed by its number is no thread.
+    let is_listed = channels.clone().any(|rule| rule.place == Place::Id(chat));
+    let is_other = |place: &Place| *place != Place::Any;
+    Needs {
+        parent: !is_listed && channels.clone().any(|rule| is_other(&rule.place)),
+        name: !is_listed && channels.clone().any(|rule| matches!(rule.place, Place::Name(_))),
+        roles: by_role(&server.who) || channels.clone().any(|rule| by_role(&rule.who)),
+    }
+}
+
 /// The channel whose rule holds in `chat`: a thread's is that of the channel around it.
 #[must_use]
 pub fn ruled_by(chat: u64, parent: Option<u64>) -> u64 {

@@ -55,6 +55,14 @@ impl Routes {
         Routes { bindings, default }
     }
 
+    /// Whether some binding names a chat, which may be the channel around a thread; and whether
+    /// one names roles.
+    #[must_use]
+    pub fn needs(&self) -> (bool, bool) {
+        let of = |names: fn(&Binding) -> bool| self.bindings.iter().any(names);
+        (of(|binding| binding.peer.is_some()), of(|binding| !binding.roles.is_empty()))
+    }
+
     /// The agent that answers `inbound`, which `account` heard.
     #[must_use]
     pub fn agent(&self, account: &str, inbound: &Inbound<'_>) -> &str {

@@ -9,7 +9,8 @@ use std::fmt;
 
 use super::access::{self, About, Refusal};
 use super::chat::{ChannelKind, ChatId, Inbound};
-use super::outbox::{self, Fate};
+use super::outbox::{Fate, Skipped, Why};
+use super::turn::{Ending, Fault};
 use crate::base::limits::{
     PLACE_NAME_BYTES_MAX, TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX,
     TRACE_NAME_BYTES_MAX, TRACE_TURNED_MAX,
@@ -68,6 +69,11 @@ pub enum Step {
     AlreadyAnswered,
     /// Dropped: who may be answered is a matter of configuration.
     Refused(Refusal),
+    /// What its channel is called, or what is around it, could not be found out in time; it was
+    /// judged without that.
+    Unplaced,
+    /// Its author's roles could not be found out in time; it was judged without them.
+    Unranked,
     /// Its author was sent a code, by which to be let in.
     CodeSent,
     /// Its author was told that too many others wait to be let in.
@@ -76,19 +82,27 @@ pub enum Step {
     Busy,
     /// It will be answered.
     Admitted,
+    /// It is an order to ourselves, and was carried out.
+    Ordered,
     /// The agent began.
     Started,
     /// The agent answered.
     Answered,
     /// The agent took too long; an apology is sent.
     TooSlow,
-    /// The agent failed; an apology is sent.
-    AgentFailed,
+    /// The agent failed so; an apology is sent.
+    AgentFailed(Fault),
+    /// A person has ended the turn.
+    Stopped,
+    /// Our process ended in the middle of each of its turns; an apology is sent.
+    BrokeDown,
     /// The reply waits to be sent.
     Queued {
         /// In how many messages.
         parts: u16,
     },
+    /// This of the reply was left out, and the rest goes on.
+    Skipped(Skipped),
     /// The reply is over.
     Settled(Fate),
 }
@@ -101,20 +115,63 @@ impl Step {
             Step::Duplicate,
             Step::Repeated,
             Step::AlreadyAnswered,
+            Step::Unplaced,
+            Step::Unranked,
             Step::CodeSent,
             Step::CodesFull,
             Step::Busy,
             Step::Admitted,
+            Step::Ordered,
             Step::Started,
             Step::Answered,
             Step::TooSlow,
-            Step::AgentFailed,
+            Step::Stopped,
+            Step::BrokeDown,
             Step::Queued { parts: 0 },
+            Step::Skipped(Skipped::NoThreads),
+            Step::Skipped(Skipped::Files(0)),
             Step::Settled(Fate::Delivered),
             Step::Settled(Fate::Silent),
         ];
-        let dropped = outbox::Why::ALL.into_iter().map(|why| Step::Settled(Fate::Dropped(why)));
-        plain.into_iter().chain(Refusal::all().map(Step::Refused)).chain(dropped)
+        let dropped = Why::ALL.into_iter().map(|why| Step::Settled(Fate::Dropped(why)));
+        let skipped = [Skipped::Thread, Skipped::Reaction].into_iter();
+        let skipped = skipped.flat_map(|what| Why::ALL.map(|why| Step::Skipped(what(why))));
+        let failed = Fault::all().map(Step::AgentFailed);
+        let failed = failed.chain([Step::AgentFailed(Fault::Failed(Ending::Signal(0)))]);
+        let refused = Refusal::all().map(Step::Refused);
+        plain.into_iter().chain(refused).chain(dropped).chain(skipped).chain(failed)
+    }
+
+    /// The number in it; 0 if there is none.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        let small = |number: i32| u16::try_from(number).unwrap_or(0);
+        match self {
+            Step::Queued { parts } => parts,
+            Step::Skipped(Skipped::Files(count)) => u16::try_from(count).unwrap_or(u16::MAX),
+            Step::AgentFailed(Fault::Failed(Ending::Code(code))) => small(code),
+            Step::AgentFailed(Fault::Failed(Ending::Signal(signal))) => small(signal),
+            Step::AgentFailed(Fault::Refused(status)) => status,
+            _ => 0,
+        }
+    }
+
+    /// The same step with this number, if it has one.
+    #[must_use]
+    pub fn with_number(self, number: u16) -> Step {
+        let failed = |ending| Step::AgentFailed(Fault::Failed(ending));
+        match self {
+            Step::Queued { .. } => Step::Queued { parts: number },
+            Step::Skipped(Skipped::Files(_)) => Step::Skipped(Skipped::Files(number.into())),
+            Step::AgentFailed(Fault::Failed(Ending::Code(_))) => {
+                failed(Ending::Code(number.into()))
+            }
+            Step::AgentFailed(Fault::Failed(Ending::Signal(_))) => {
+                failed(Ending::Signal(number.into()))
+            }
+            Step::AgentFailed(Fault::Refused(_)) => Step::AgentFailed(Fault::Refused(number)),
+            step => step,
+        }
     }
 
     /// The door at which it was decided.
@@ -124,10 +181,17 @@ impl Step {
             Step::Unwritten => "content",
             Step::Duplicate | Step::Repeated | Step::AlreadyAnswered => "dedup",
             Step::Refused(refusal) => refusal.door(),
+            Step::Unplaced | Step::Unranked => "access",
             Step::CodeSent | Step::CodesFull => "pairing",
             Step::Busy | Step::Admitted => "queue",
-            Step::Started | Step::Answered | Step::TooSlow | Step::AgentFailed => "agent",
-            Step::Queued { .. } | Step::Settled(Fate::Dropped(_)) => "outbox",
+            Step::Ordered => "order",
+            Step::Started
+            | Step::Answered
+            | Step::TooSlow
+            | Step::AgentFailed(_)
+            | Step::Stopped
+            | Step::BrokeDown => "agent",
+            Step::Queued { .. } | Step::Skipped(_) | Step::Settled(Fate::Dropped(_)) => "outbox",
             Step::Settled(Fate::Delivered | Fate::Silent) => "delivery",
         }
     }
@@ -136,11 +200,15 @@ impl Step {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Step::Unplaced => "unplaced",
+            Step::Unranked => "unranked",
             Step::CodeSent => "code_sent",
             Step::CodesFull => "codes_full",
             Step::Admitted => "admitted",
+            Step::Ordered => "ordered",
             Step::Started => "started",
             Step::Answered => "answered",
+            Step::Stopped => "stopped",
             Step::Queued { .. } => "queued",
             Step::Settled(Fate::Delivered) => "delivered",
             Step::Settled(Fate::Silent) => "silent",
@@ -159,16 +227,54 @@ impl Step {
             Step::Refused(refusal) => Some(refusal.name()),
             Step::Busy => Some("busy"),
             Step::TooSlow => Some("agent_too_slow"),
-            Step::AgentFailed => Some("agent_failed"),
+            Step::AgentFailed(fault) => Some(fault.name()),
+            Step::BrokeDown => Some("broke_down"),
+            Step::Skipped(what) => Some(what.name()),
             Step::Settled(Fate::Dropped(why)) => Some(why.name()),
             Step::CodesFull => Some("codes_full"),
-            Step::CodeSent
+            Step::Unplaced
+            | Step::Unranked
+            | Step::CodeSent
             | Step::Admitted
+            | Step::Ordered
             | Step::Started
             | Step::Answered
+            | Step::Stopped
             | Step::Queued { .. }
             | Step::Settled(_) => None,
         }
+    }
+
+    /// What would change it, in the account at the place that `about` names: lines of
+    /// configuration, each with its full path, or an act. `None` where nothing should, or where
+    /// that is not ours to say.
+    #[must_use]
+    pub fn cure(self, about: &About<'_>) -> Option<String> {
+        let path = about.path;
+        let forbidden = |permission: &str| {
+            format!("give the bot the permission {permission} there (server settings, Roles)")
+        };
+        Some(match self {
+            Step::Refused(refusal) => return refusal.cure(about).map(|cure| cure.to_string()),
+            Step::CodesFull => "barnacle pairing list: approve or revoke who waits".to_owned(),
+            Step::Busy => "say it again when those before it are answered".to_owned(),
+            Step::TooSlow => "a larger agents.defaults.timeout".to_owned(),
+            Step::AgentFailed(_) => {
+                "barnacle doctor looks at the agent; the log has more".to_owned()
+            }
+            Step::Skipped(Skipped::Files(_)) => "smaller files, or a link to them".to_owned(),
+            Step::Skipped(Skipped::NoThreads) => "ask in a channel of a server".to_owned(),
+            Step::Skipped(Skipped::Thread(Why::Forbidden)) => forbidden("Create Public Threads"),
+            Step::Skipped(Skipped::Reaction(Why::Forbidden)) => forbidden("Add Reactions"),
+            Step::Settled(Fate::Dropped(why)) => match why {
+                Why::Full => format!("a larger {path}.rateLimit.maxQueueSize"),
+                Why::Limited => format!("{path}.rateLimit.strategy: \"queue\""),
+                Why::Forbidden => forbidden("Send Messages"),
+                Why::Unauthorized => format!("a valid {path}.token"),
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     /// Whether a person who looks after the bot should hear of the first drop of this kind. That
@@ -192,14 +298,25 @@ impl fmt::Display for Step {
             Step::Repeated => f.write_str("its author said the same a moment before"),
             Step::AlreadyAnswered => f.write_str("it was answered before the last start"),
             Step::Refused(refusal) => refusal.fmt(f),
+            Step::Unplaced => f.write_str(
+                "its channel's name and what is around it could not be found out in time; it was \
+                 judged without",
+            ),
+            Step::Unranked => f.write_str(
+                "its author's roles could not be found out in time; it was judged without",
+            ),
             Step::CodeSent => f.write_str("its author was sent a code to be let in by"),
             Step::CodesFull => f.write_str("too many others wait to be let in"),
             Step::Busy => f.write_str("too many messages are waiting to be answered"),
             Step::Admitted => f.write_str("it will be answered"),
+            Step::Ordered => f.write_str("it is an order to us, and was carried out"),
             Step::Started => f.write_str("the agent is at work"),
             Step::Answered => f.write_str("the agent has answered"),
             Step::TooSlow => f.write_str("the agent took too long"),
-            Step::AgentFailed => f.write_str("the agent failed"),
+            Step::AgentFailed(fault) => fault.fmt(f),
+            Step::Stopped => f.write_str("a person has stopped it"),
+            Step::BrokeDown => f.write_str("our process ended while the agent was at work on it"),
+            Step::Skipped(what) => what.fmt(f),
             Step::Queued { parts: 1 } => f.write_str("the reply waits to be sent"),
             Step::Queued { parts } => write!(f, "the reply waits to be sent, in {parts} messages"),
             Step::Settled(Fate::Delivered) => f.write_str("delivered"),
@@ -310,6 +427,11 @@ impl Trace {
             self.turned.push(knock);
         }
         self.count(chat.channel, step)
+    }
+
+    /// Counts a drop of something that no message asked for. True if it is the first of its kind.
+    pub fn dropped(&mut self, channel: ChannelKind, step: Step) -> bool {
+        self.count(channel, step)
     }
 
     /// Takes in a later decision. True if it is the first drop of its kind.

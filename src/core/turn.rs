@@ -192,6 +192,39 @@ pub enum Told {
 }
 
 impl Fault {
+    /// Every one there is but the one that was wished for; of numbers, 0.
+    pub fn all() -> impl Iterator<Item = Fault> {
+        [
+            Fault::TooSlow,
+            Fault::Busy,
+            Fault::Absent,
+            Fault::Failed(Ending::Code(0)),
+            Fault::Unreachable,
+            Fault::Refused(0),
+            Fault::Garbled,
+            Fault::TooLong,
+            Fault::Declined,
+        ]
+        .into_iter()
+    }
+
+    /// The word for counters and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::TooSlow => "agent_too_slow",
+            Fault::Busy => "agent_busy",
+            Fault::Absent => "agent_absent",
+            Fault::Failed(_) => "agent_failed",
+            Fault::Unreachable => "agent_unreachable",
+            Fault::Refused(_) => "agent_refused",
+            Fault::Garbled => "agent_garbled",
+            Fault::TooLong => "agent_too_long",
+            Fault::Declined => "agent_declined",
+            Fault::Stopped => "stopped",
+        }
+    }
+
     /// What the person reads who wrote to us; empty if they know.
     #[must_use]
     pub fn apology(self) -> &'static str {

@@ -261,10 +261,7 @@ impl Trace {
             knocks.iter().map(|knock| knock.line).chain(later.copied()).collect();
         lines.sort_by_key(|line| line.at);
         let ending = *lines.iter().rfind(|line| decides(line.step)).or(lines.last())?;
-        let cure = |step: Step| match step {
-            Step::Refused(refusal) => refusal.cure(&about).map(|cure| cure.to_string()),
-            _ => None,
-        };
+        let cure = |step: Step| step.cure(&about);
         let came = first.line.at;
         passed.extend(lines.iter().map(|line| (line.at, line.step.door(), Ok(line.step))));
         passed.sort_by_key(|&(at, ..)| at);
@@ -316,6 +313,7 @@ impl Trace {
         ];
         let stopped = match step {
             Step::Unwritten => "dedup",
+            Step::Ordered => "route",
             step => step.door(),
         };
         texts.extend(doors.into_iter().take_while(|(door, _)| *door != stopped));
@@ -325,17 +323,30 @@ impl Trace {
 
 /// Whether it says what became of a message; that it came again does not.
 fn decides(step: Step) -> bool {
-    !matches!(step, Step::Duplicate | Step::AlreadyAnswered | Step::CodeSent | Step::CodesFull)
+    !matches!(
+        step,
+        Step::Duplicate
+            | Step::AlreadyAnswered
+            | Step::CodeSent
+            | Step::CodesFull
+            | Step::Unplaced
+            | Step::Unranked
+            | Step::Skipped(_)
+    )
 }
 
 fn outcome(step: Step) -> Outcome {
     match step {
-        Step::Settled(Fate::Delivered | Fate::Silent) | Step::AlreadyAnswered => Outcome::Answered,
+        Step::Settled(Fate::Delivered | Fate::Silent) | Step::AlreadyAnswered | Step::Ordered => {
+            Outcome::Answered
+        }
         Step::Admitted
         | Step::Started
         | Step::Answered
         | Step::TooSlow
-        | Step::AgentFailed
+        | Step::AgentFailed(_)
+        | Step::BrokeDown
+        | Step::Stopped
         | Step::Queued { .. } => Outcome::Waiting,
         _ => Outcome::Dropped,
     }
@@ -344,8 +355,15 @@ fn outcome(step: Step) -> Outcome {
 /// The sentence that tells why it ended so.
 fn reason(lines: &[Line], ending: Step) -> String {
     let apology = lines.iter().map(|line| line.step);
-    let apology = apology.rev().find(|step| matches!(step, Step::TooSlow | Step::AgentFailed));
+    let apology = apology.rev().find(|step| {
+        matches!(
+            step,
+            Step::TooSlow | Step::AgentFailed(_) | Step::BrokeDown | Step::Stopped | Step::Ordered
+        )
+    });
     match (ending, apology) {
+        (Step::Settled(Fate::Silent), Some(Step::Stopped)) => Step::Stopped.to_string(),
+        (Step::Settled(Fate::Delivered), Some(Step::Ordered)) => Step::Ordered.to_string(),
         (Step::Settled(Fate::Delivered), Some(fault)) => format!("{fault}; an apology was sent"),
         (ending, _) => ending.to_string(),
     }
@@ -395,7 +413,9 @@ fn not_heard(id: u64, now: Wall) -> String {
 #[must_use]
 pub fn sentence(trace: &Trace, chat: ChatId) -> String {
     let in_chat = |knock: &&Knock| knock.line.chat == chat;
-    let ours = |knock: &&Knock| knock.line.step == Step::Refused(Refusal::Own);
+    // Nor is a slash command what somebody means who asks for the last message.
+    let ours =
+        |knock: &&Knock| matches!(knock.line.step, Step::Refused(Refusal::Own) | Step::Ordered);
     let last = trace.knocks().filter(in_chat).filter(|knock| !ours(knock));
     let last = last.max_by_key(|knock| knock.line.at);
     let Some(story) = last.and_then(|knock| trace.story(chat, knock.line.id)) else {

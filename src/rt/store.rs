@@ -183,25 +183,6 @@ impl Log {
         }
     }
 
-    /// Replaces the log by one with only `records`, on the disk when this returns. It blocks: for
-    /// a log that may be long there is [`shorten`](Log::shorten).
-    ///
-    /// # Errors
-    /// The log is as it was.
-    pub fn compact<R: AsRef<[u8]>>(
-        &mut self,
-        records: impl IntoIterator<Item = R>,
-    ) -> Result<(), StoreError> {
-        let mut bytes = Vec::new();
-        for record in records {
-            push_record(&mut bytes, record.as_ref(), self.bounds)?;
-            if MAGIC_BYTES + bytes.len() as u64 > self.bounds.file_bytes_max {
-                return Err(StoreError::Full);
-            }
-        }
-        self.replace(&bytes)
-    }
-
     /// Makes the log short: what comes of the future is a log with only `records`, on the disk, in
     /// the place of this one, and is to be [taken over](Log::take_over). The work is done on
     /// another thread; what is appended meanwhile waits in memory, and a [`sync`](Log::sync) in

@@ -107,9 +107,6 @@ impl Commands {
         while let Some(asked) = poll_fn(|context| self.poll_next(context)).await {
             match asked {
                 Asked::Ready { application } => self.deploy(application),
-                _ if self.doing.len() >= limits::COMMANDS_AT_ONCE_MAX => {
-                    log::warn!(target: "discord", "too many orders at once; one is passed over");
-                }
                 Asked::Slash(slash) => self.slash(slash),
                 Asked::Said { command, chat, id } => self.said(command, chat, id),
             }
@@ -122,6 +119,10 @@ impl Commands {
             && deploying.as_mut().poll(context).is_ready()
         {
             self.deploying = None;
+        }
+        // Those who find no room in the line are told so by whoever asks.
+        if self.doing.len() >= limits::COMMANDS_AT_ONCE_MAX {
+            return Poll::Pending;
         }
         match self.asked.as_mut().poll_next(context) {
             Poll::Ready(Some(asked)) => Poll::Ready(Some(asked)),
@@ -252,7 +253,11 @@ fn why(view: &View, chat: ChatId, id: Option<u64>, except: Option<u64>) -> Strin
         None => view.why(Query::Last { count: limits::WHY_STORIES_MAX, dropped: false }),
     };
     let (here, except) = (chat.id.to_string(), except.map(|id| id.to_string()));
-    let is_meant = |story: &&Story| story.chat == here && Some(&story.id) != except.as_ref();
+    let is_order = |story: &Story| story.steps.iter().any(|passed| passed.step == "ordered");
+    let is_meant = |story: &&Story| {
+        let is_other = Some(&story.id) != except.as_ref() && (id.is_some() || !is_order(story));
+        story.chat == here && is_other
+    };
     let Some(story) = stories.iter().find(is_meant) else {
         return "I know of no such message in this chat.".to_owned();
     };

@@ -10,7 +10,7 @@ use super::commands::{Asked, Slash};
 use super::pairing::Desk;
 use super::settings::Settings;
 use crate::base::{Secret, limits};
-use crate::core::access::{self, Known, Refusal};
+use crate::core::access::{self, About, Known, Refusal};
 use crate::core::backlog::Backlog;
 use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
@@ -140,10 +140,10 @@ impl Doors {
         let is_approved = used.guild.is_none() && self.desk.is_paired(used.author);
         let known = Known { chat_name: used.channel_name, is_approved };
         let allowed = access::judge(&self.settings.borrow().access, &inbound, known);
-        let order = match (allowed, Command::of(used.command, used.option)) {
-            (Err(refusal), _) => Err(format!("I take no orders from you here: {refusal}.")),
-            (_, None) => Err("I do not understand that.".to_owned()),
-            (_, Some(command)) => Ok(command),
+        let (order, step) = match (allowed, Command::of(used.command, used.option)) {
+            (Err(refusal), _) => (Err(self.no_orders(refusal, &inbound)), Step::Refused(refusal)),
+            (_, None) => (Err("I do not understand that.".to_owned()), Step::Ordered),
+            (_, Some(command)) => (Ok(command), Step::Ordered),
         };
         let slash = Slash {
             interaction: used.id,
@@ -153,8 +153,21 @@ impl Doors {
             order,
             by: clock::now() + limits::INTERACTION_DEADLINE,
         };
-        if self.orders.try_send(Asked::Slash(slash)).is_err() {
-            log::warn!(target: "discord", "too many orders at once; one is passed over");
+        let found_room = self.orders.try_send(Asked::Slash(slash)).is_ok();
+        let step = if found_room { step } else { Step::Busy };
+        self.ledger.borrow_mut().came(&inbound, used.channel_name, step, None);
+    }
+
+    /// What somebody is told whose orders we do not take.
+    fn no_orders(&self, refusal: Refusal, inbound: &Inbound<'_>) -> String {
+        let Inbound { author, author_name, chat, .. } = *inbound;
+        let no = format!("I take no orders from you here: {refusal}.");
+        if refusal != Refusal::NotPaired {
+            return no;
+        }
+        match self.desk.invite(author, author_name, chat) {
+            (_, Some(invitation)) => invitation,
+            (_, None) => format!("{no} What to do about it I said a moment ago."),
         }
     }
 
@@ -192,14 +205,6 @@ impl Doors {
         };
         if admitted.is_err() {
             return Step::Busy;
-        }
-        if let Some(command) = Command::said(inbound.text) {
-            let said = Asked::Said { command, chat: inbound.chat, id: inbound.id };
-            if self.orders.try_send(said).is_err() {
-                ledger.inflight.done(inbound.id);
-                return Step::Busy;
-            }
-            return Step::Admitted;
         }
         let request = Request::of(inbound, &self.account, agent, clock::wall());
         if self.requests.try_send(request).is_err() {
@@ -247,21 +252,15 @@ impl Ledger {
     ) {
         let Inbound { chat, id, author, .. } = *inbound;
         let knock = Knock::of(inbound, clock::wall(), step).called(chat_name);
-        let cure = match step {
-            Step::Refused(refusal) => refusal
-                .cure(&knock.about(self.trace.path()))
-                .map(|cure| format!("; to change that: {cure}")),
-            _ => None,
-        };
+        let cure = cure(step, &knock.about(self.trace.path()));
         let is_first = self.trace.knock(knock, agent);
         self.told();
         if is_first {
             log::info!(
                 target: "discord",
-                "message {id} of user {author} in chat {} is not answered: {step}{} (said once for \
-                 each reason; `barnacle why {id}` tells more)",
+                "message {id} of user {author} in chat {} is not answered: {step}{cure} (said once \
+                 for each reason; `barnacle why {id}` tells more)",
                 chat.id,
-                cure.unwrap_or_default(),
             );
         } else {
             log::debug!(target: "discord", "message {id}: {}: {step}", step.door());
@@ -272,16 +271,41 @@ impl Ledger {
     pub(super) fn note(&mut self, chat: ChatId, id: u64, step: Step) {
         let is_first = self.trace.record(Line { at: clock::wall(), chat, id, step });
         self.told();
-        if is_first {
-            log::info!(
-                target: "discord",
-                "message {id} in chat {} is not answered: {step} (said once for each reason; \
-                 `barnacle why {id}` tells more)",
-                chat.id
-            );
-        } else {
+        if !is_first {
             log::debug!(target: "discord", "message {id}: {}: {step}", step.door());
+            return;
         }
+        let what = match step {
+            Step::Skipped(_) => "was answered in part",
+            _ => "is not answered",
+        };
+        log::info!(
+            target: "discord",
+            "message {id} in chat {} {what}: {step}{} (said once for each reason; `barnacle why \
+             {id}` tells more)",
+            chat.id,
+            cure(step, &self.about(chat)),
+        );
+    }
+
+    /// Writes down that something, of what is said of our own accord in `chat`, is not said.
+    pub(super) fn unsaid(&mut self, chat: ChatId, step: Step) {
+        let is_first = self.trace.dropped(chat.channel, step);
+        self.told();
+        let level = if is_first { log::Level::Info } else { log::Level::Debug };
+        log::log!(
+            target: "discord",
+            level,
+            "of a message to chat {} something was not sent: {step}{} (said once for each reason)",
+            chat.id,
+            cure(step, &self.about(chat)),
+        );
+    }
+
+    /// What a cure is about where no message is at hand.
+    fn about(&self, chat: ChatId) -> About<'_> {
+        let (guild, channel, channel_name, author) = (None, chat.id, None, 0);
+        About { path: self.trace.path(), guild, channel, channel_name, author }
     }
 
     fn told(&self) {
@@ -290,14 +314,20 @@ impl Ledger {
     }
 }
 
+/// What would change it, behind a sentence that says it.
+fn cure(step: Step, about: &About<'_>) -> String {
+    step.cure(about).map(|cure| format!("; to change that: {cure}")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::discord::rest::{Calls, Waiting};
+    use crate::channels::discord::replies::Posting;
     use crate::core::access::{Access, Policy};
+    use crate::core::answer::Act;
     use crate::core::why::{Outcome, Query};
-    use crate::proto::discord::rest::Route;
     use crate::rt::store::tests::Scratch;
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     const ME: u64 = 1;
@@ -306,12 +336,13 @@ mod tests {
         doors: Doors,
         asked: Receiver<Request>,
         ordered: Receiver<Asked>,
-        waiting: Waiting,
+        posted: Receiver<Posting>,
     }
 
     fn stage(state: &Path, access: Access) -> Stage {
-        let (calls, waiting) = Calls::new();
-        let desk = Rc::new(Desk::open(state, "discord", "default", calls).unwrap());
+        let (post, posted) = bounded(8);
+        let desk = Rc::new(Desk::open(state, "discord", "default").unwrap());
+        desk.speak_by(post);
         let (requests, asked) = bounded(8);
         let (orders, ordered) = bounded(8);
         let doors = Doors {
@@ -324,7 +355,7 @@ mod tests {
             desk,
             spoken: RefCell::default(),
         };
-        Stage { doors, asked, ordered, waiting }
+        Stage { doors, asked, ordered, posted }
     }
 
     /// Message `id`, said to us in a DM at that second.
@@ -386,21 +417,22 @@ mod tests {
         let dir = Scratch::new();
         let access = Access { dms: Policy::Pairing, ..Access::default() };
         let stage = stage(dir.path(), access.clone());
-        let heard = || {
-            let call = smol::block_on(stage.waiting.take()).unwrap();
-            assert_eq!(call.0, Route::CreateMessage { channel: 70 });
-            call.1
+        let mut keys = BTreeSet::new();
+        let mut heard = || {
+            let Posting { chat, answer, key, .. } = stage.posted.try_recv().unwrap();
+            assert!(chat == 70 && keys.insert(key), "each has a key of its own");
+            let [Act::Say { text, .. }] = &answer.acts[..] else { panic!("{answer:?}") };
+            text.to_string()
         };
         stage.doors.knock(&said(100, 7, "may I?"), 1);
         assert_eq!(stage.step(100), "code_sent");
         let body = heard();
         let code = body.split("approve discord ").nth(1).unwrap().split('`').next().unwrap();
-        assert!(body.contains("\"parse\":[]"), "it pings nobody: {body}");
         stage.doors.knock(&said(101, 7, "hello?"), 2);
         assert_eq!(stage.step(101), "not_paired", "not told again at once");
         let list = stage.doors.desk.list();
         assert_eq!(
-            (&list["pending"][0]["code"], &list["pending"][0]["id"]),
+            (&list["requests"][0]["code"], &list["requests"][0]["user"]["id"]),
             (&code.into(), &"7".into())
         );
         let paired = smol::block_on(stage.doors.desk.approve(&code.to_lowercase())).unwrap();
@@ -432,7 +464,7 @@ mod tests {
         };
         assert_eq!(stories[0].outcome, Outcome::Dropped);
         assert_eq!(stories[0].cure.as_deref(), Some("channels.discord.guilds.\"9\": {}"));
-        assert_eq!(stage.doors.desk.list()["pending"].as_array().map(Vec::len), Some(0));
+        assert_eq!(stage.doors.desk.list()["requests"].as_array().map(Vec::len), Some(0));
     }
 
     #[test]
@@ -454,15 +486,38 @@ mod tests {
     }
 
     #[test]
-    fn an_order_goes_to_who_carries_it_out_and_not_to_an_agent() {
+    fn a_strangers_command_is_told_the_code_and_written_down() {
         let state = Scratch::new();
-        let house = stage(state.path(), Access::default());
-        house.doors.knock(&said(1, 5, "/stop"), 1);
-        let ordered = house.ordered.try_recv();
-        assert!(matches!(ordered, Ok(Asked::Said { command: Command::Stop, .. })));
-        assert!(house.asked.try_recv().is_err());
-        house.doors.knock(&said(2, 5, "/stop that noise"), 2);
-        assert!(house.asked.try_recv().is_ok() && house.ordered.try_recv().is_err());
+        let stage = self::stage(state.path(), Access { dms: Policy::Pairing, ..Access::default() });
+        let used = |id: u64| Interaction {
+            id: (id * 1000) << 22,
+            token: "token",
+            application: 3,
+            command: "status",
+            option: "",
+            channel: 70,
+            guild: None,
+            parent: None,
+            channel_name: None,
+            author: 7,
+            author_name: "ann",
+            roles: &[],
+        };
+        let told = || match stage.ordered.try_recv() {
+            Ok(Asked::Slash(Slash { order: Err(told), .. })) => told,
+            _ => panic!("not refused"),
+        };
+        stage.doors.order(&used(1), 1);
+        let code = stage.doors.desk.list()["requests"][0]["code"].as_str().unwrap().to_owned();
+        assert!(told().contains(&code));
+        stage.doors.order(&used(2), 2);
+        assert!(told().contains("a moment ago"));
+        assert!(stage.posted.is_empty(), "the answer to the command says it");
+        assert_eq!(stage.step(1), "not_paired");
+        smol::block_on(stage.doors.desk.approve(&code)).unwrap();
+        stage.doors.order(&used(3), 3);
+        assert!(matches!(stage.ordered.try_recv(), Ok(Asked::Slash(Slash { order: Ok(_), .. }))));
+        assert_eq!(stage.step(3), "ordered");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod catchup;
 mod commands;
+mod directory;
 mod doors;
 mod gateway;
 mod journal;
@@ -130,15 +131,10 @@ struct Memory {
 }
 
 /// Reads it, and begins to keep the trail.
-fn remember(
-    spawner: &Spawner,
-    setup: &Setup,
-    kept: &Kept,
-    calls: &Calls,
-) -> Result<Memory, StoreError> {
+fn remember(spawner: &Spawner, setup: &Setup, kept: &Kept) -> Result<Memory, StoreError> {
     let stem = stem(&setup.name);
     let (journal, mut told) = Journal::open(&setup.state, &stem)?;
-    let desk = Rc::new(Desk::open(&setup.state, &stem, &setup.name, calls.clone())?);
+    let desk = Rc::new(Desk::open(&setup.state, &stem, &setup.name)?);
     let mut trace = Trace::new(&setup.name, &path(&setup.name));
     setup.trail.read(&mut trace);
     let (mut ledger, changed) = Ledger::new(std::mem::take(&mut told.answered), trace);
@@ -206,8 +202,7 @@ impl Account {
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let kept = setup.cells.read();
         let (calls, waiting) = Calls::new();
-        let Memory { ledger, log, desk, trail, deployed } =
-            remember(spawner, &setup, &kept, &calls)?;
+        let Memory { ledger, log, desk, trail, deployed } = remember(spawner, &setup, &kept)?;
         let status = Rc::new(RefCell::new(Status::default()));
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let net = setup.net.clone();
@@ -221,7 +216,8 @@ impl Account {
         let twin = Rc::<RefCell<Twin>>::default();
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
-        let talk = Talk::new(&shared, log, setup.requests, setup.told);
+        let talk = Talk::new(&shared, log, (setup.requests, orders.clone()), setup.told);
+        desk.speak_by(talk.post.clone());
         let me = talk.ends.me.clone();
         let doors = Doors {
             orders,
@@ -250,7 +246,7 @@ impl Account {
         let (mut port, mut config) = (GatewayPort::new(tools, asked, doubts), setup.gateway);
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
-        let (said, rest) = (talk.said, counts);
+        let (said, rest, tend) = (talk.said, counts, desk.clone().tend());
         let view = View { status, ledger, desk, said, twin, due, interval, rest, me, net };
         let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
@@ -269,6 +265,7 @@ impl Account {
             spawner.spawn(Tier::Wire, "discord commands", commands.run()),
             spawner.spawn(Tier::Wire, "discord catch-up", talk.catch_up.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
+            spawner.spawn(Tier::Work, "discord pairing", tend),
         ];
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
         Ok(Account { asks, settings, view, calls, post: talk.post, tasks, report, trail })

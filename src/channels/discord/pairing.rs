@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
+use smol::channel::{Receiver, Sender, bounded};
 
-use super::rest::Calls;
-use crate::base::hash::fnv1a;
-use crate::base::limits;
+use super::replies::Posting;
+use crate::base::{Wall, limits};
+use crate::core::answer::Answer;
 use crate::core::chat::ChatId;
 use crate::core::pairing::{Code, Paired, Pairing, Pending, Record, Told, Wrong};
-use crate::proto::discord::rest::{Route, message_body};
-use crate::rt::store::{Bounds, Log, StoreError};
+use crate::rt::store::{Bounds, Log, Short, StoreError};
 use crate::rt::{clock, os_seed};
 
 const BOUNDS: Bounds = Bounds {
@@ -24,7 +25,10 @@ pub(super) struct Desk {
     account: Box<str>,
     book: RefCell<Book>,
     /// The way to those who wait; `None` once the account is leaving.
-    calls: RefCell<Option<Calls>>,
+    post: RefCell<Option<Sender<Posting>>>,
+    /// Told, without a word, when the list has become long; and where that is heard. Both are
+    /// gone once the account is leaving.
+    long: RefCell<(Option<Sender<()>>, Option<Receiver<()>>)>,
 }
 
 /// The machine and its log.
@@ -33,6 +37,10 @@ struct Book {
     log: Log,
     /// Whether the last write failed.
     failing: bool,
+    /// At which length the log is made short.
+    long: u64,
+    /// Closed when the log has been made short, while that is being done.
+    shortening: Option<Receiver<()>>,
 }
 
 impl Desk {
@@ -40,12 +48,7 @@ impl Desk {
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub(super) fn open(
-        state: &Path,
-        stem: &str,
-        account: &str,
-        calls: Calls,
-    ) -> Result<Desk, StoreError> {
+    pub(super) fn open(state: &Path, stem: &str, account: &str) -> Result<Desk, StoreError> {
         let mut pairing = Pairing::default();
         let (log, found) = Log::open(state, &format!("{stem}.paired"), BOUNDS, |record| {
             match serde_json::from_slice(record) {
@@ -62,8 +65,53 @@ impl Desk {
                 file.display()
             );
         }
-        let book = RefCell::new(Book { pairing, log, failing: false });
-        Ok(Desk { account: account.into(), book, calls: RefCell::new(Some(calls)) })
+        let long = limits::PAIRED_SHORT_BYTES;
+        let book = RefCell::new(Book { pairing, log, failing: false, long, shortening: None });
+        let (tell, hears) = bounded(1);
+        let long = RefCell::new((Some(tell), Some(hears)));
+        Ok(Desk { account: account.into(), book, post: RefCell::default(), long })
+    }
+
+    /// What is to be said goes there from now on.
+    pub(super) fn speak_by(&self, post: Sender<Posting>) {
+        self.post.replace(Some(post));
+    }
+
+    /// Makes the list short whenever it has become long, until the account is leaving.
+    pub(super) async fn tend(self: Rc<Self>) {
+        let Some(hears) = self.long.borrow_mut().1.take() else { return };
+        while hears.recv().await.is_ok() {
+            let (over, is_over) = bounded(1);
+            let short = self.book.borrow_mut().shorten(is_over);
+            let short = short.await;
+            self.book.borrow_mut().take_over(short);
+            drop(over);
+        }
+    }
+
+    /// Keeps `record`.
+    fn keep(&self, record: &Record) {
+        let mut book = self.book.borrow_mut();
+        book.keep(record);
+        if book.is_long()
+            && let Some(tell) = &self.long.borrow().0
+        {
+            // One word that waits says it all.
+            let _ = tell.try_send(());
+        }
+    }
+
+    /// Waits until all that was kept is on the disk.
+    async fn sync(&self) {
+        // What comes while the list is made short is written after that.
+        let shortening = self.book.borrow().shortening.clone();
+        if let Some(is_over) = shortening {
+            let _ = is_over.recv().await;
+        }
+        let sync = self.book.borrow().log.sync();
+        if let Err(error) = sync.await {
+            log::warn!(target: "discord", "the list of the paired: {error}");
+        }
     }
 
     /// Whether `author` was let in.
@@ -74,9 +122,22 @@ impl Desk {
     /// A stranger wrote: they are told what to do, if that was not said a moment ago. Gives what
     /// they were told.
     pub(super) fn knock(&self, author: u64, name: &str, chat: ChatId) -> Told {
-        let mut book = self.book.borrow_mut();
-        let told = book.pairing.knock(clock::wall(), (author, name), chat, os_seed());
-        match &told {
+        let (told, text) = self.invite(author, name, chat);
+        if let Some(text) = text {
+            let what = match &told {
+                Told::Code { code, .. } => format!("code {code}"),
+                _ => "full".to_owned(),
+            };
+            self.say(chat, &text, &what, clock::wall());
+        }
+        told
+    }
+
+    /// A stranger came: what they are to be told, if that was not said a moment ago.
+    pub(super) fn invite(&self, author: u64, name: &str, chat: ChatId) -> (Told, Option<String>) {
+        let (now, who) = (clock::wall(), (author, name));
+        let told = self.book.borrow_mut().pairing.knock(now, who, chat, os_seed());
+        let text = match &told {
             Told::Code { code, record } => {
                 if let Some(record) = record {
                     // The code is for whoever looks after the bot, and no secret to them.
@@ -85,14 +146,14 @@ impl Desk {
                         "user {author} wrote and is not known: `{}` lets them in",
                         self.command(code)
                     );
-                    book.keep(record);
+                    self.keep(record);
                 }
-                self.say(chat, &self.invitation(code));
+                Some(self.invitation(code))
             }
-            Told::Full => self.say(chat, FULL),
-            Told::Nothing => {}
-        }
-        told
+            Told::Full => Some(FULL.to_owned()),
+            Told::Nothing => None,
+        };
+        (told, text)
     }
 
     /// Lets in whoever has the code that somebody typed, tells them, and waits until that is on
@@ -101,32 +162,21 @@ impl Desk {
     /// # Errors
     /// Nobody is let in.
     pub(super) async fn approve(&self, typed: &str) -> Result<Paired, Wrong> {
-        let (paired, sync) = {
-            let mut book = self.book.borrow_mut();
-            let paired = book.pairing.approve(clock::wall(), typed)?;
-            book.keep(&Record::Approved(paired.clone()));
-            (paired, book.log.sync())
-        };
+        let paired = self.book.borrow_mut().pairing.approve(clock::wall(), typed)?;
+        self.keep(&Record::Approved(paired.clone()));
         log::info!(target: "discord", "user {} is paired", paired.author);
-        self.say(paired.chat, WELCOME);
-        if let Err(error) = sync.await {
-            log::warn!(target: "discord", "the list of the paired: {error}");
-        }
+        self.say(paired.chat, WELCOME, "paired", paired.since);
+        self.sync().await;
         Ok(paired)
     }
 
     /// Sends `author` away, paired or waiting. False if they were neither.
     pub(super) async fn revoke(&self, author: u64) -> bool {
-        let sync = {
-            let mut book = self.book.borrow_mut();
-            let Some(record) = book.pairing.revoke(author) else { return false };
-            book.keep(&record);
-            book.log.sync()
-        };
+        let revoked = self.book.borrow_mut().pairing.revoke(author);
+        let Some(record) = revoked else { return false };
+        self.keep(&record);
         log::info!(target: "discord", "user {author} is no longer paired");
-        if let Err(error) = sync.await {
-            log::warn!(target: "discord", "the list of the paired: {error}");
-        }
+        self.sync().await;
         true
     }
 
@@ -172,7 +222,8 @@ impl Desk {
 
     /// Says nothing more: the account is leaving.
     pub(super) fn close(&self) {
-        self.calls.take();
+        self.post.take();
+        self.long.take();
     }
 
     /// The command that lets in whoever has `code`.
@@ -192,14 +243,20 @@ impl Desk {
         )
     }
 
-    /// A courtesy: nobody waits for what comes of it, and it is not said twice.
-    fn say(&self, chat: ChatId, text: &str) {
-        let Some(calls) = &*self.calls.borrow() else { return };
-        let route = Route::CreateMessage { channel: chat.id };
-        let now = clock::wall().0.to_le_bytes();
-        let nonce = fnv1a(text.bytes().chain(chat.id.to_le_bytes()).chain(now));
-        let body = message_body(text, &format!("barnacle-{nonce:016x}"), None);
-        calls.post(route, body.into(), clock::now() + limits::PAIRING_AGAIN);
+    /// Says `text`, which is about `what` and was decided at `at`: it is written down like any
+    /// answer, and arrives once. Nobody waits for what comes of it.
+    fn say(&self, chat: ChatId, text: &str, what: &str, at: Wall) {
+        let Some(post) = &*self.post.borrow() else { return };
+        let (done, _) = bounded(1);
+        let key = format!("pairing {what} {}", at.0).into();
+        let posting = Posting { chat: chat.id, answer: Answer::text(text), key, done };
+        if post.try_send(posting).is_err() {
+            log::warn!(
+                target: "discord",
+                "what a stranger in {chat} was to be told found no room; they are told when they \
+                 write again"
+            );
+        }
     }
 }
 
@@ -209,13 +266,36 @@ const FULL: &str = "I do not know you yet, and too many others are waiting to be
 const WELCOME: &str = "You are paired: from now on I answer you here.";
 
 impl Book {
-    /// Appends `record`. When the log has become long, it is made short again.
+    /// Appends `record`.
     fn keep(&mut self, record: &Record) {
-        let encode = |record: &Record| serde_json::to_vec(record).unwrap_or_default();
-        let kept = match self.log.append(&encode(record)) {
-            Err(StoreError::Full) => self.log.compact(self.pairing.records().iter().map(encode)),
-            kept => kept,
-        };
+        let kept = self.log.append(&encode(record));
+        self.tell(kept);
+    }
+
+    /// Whether the log is to be made short, and that is not being done yet.
+    fn is_long(&self) -> bool {
+        self.log.bytes() >= self.long && self.shortening.is_none()
+    }
+
+    /// Makes the log short. What comes of it is to be taken over; then `is_over` is closed.
+    fn shorten(
+        &mut self,
+        is_over: Receiver<()>,
+    ) -> impl Future<Output = Result<Short, StoreError>> + use<> {
+        self.shortening = Some(is_over);
+        self.log.shorten(self.pairing.records().iter().map(encode).collect())
+    }
+
+    fn take_over(&mut self, short: Result<Short, StoreError>) {
+        self.shortening = None;
+        let taken = self.log.take_over(short);
+        // So that a long list of people is not written again for each of them.
+        self.long = limits::PAIRED_SHORT_BYTES.max(2 * self.log.bytes());
+        self.tell(taken);
+    }
+
+    /// Says when writing begins to fail, and when it works again.
+    fn tell(&mut self, kept: Result<(), StoreError>) {
         let failed_before = std::mem::replace(&mut self.failing, kept.is_err());
         match kept {
             Err(error) if !failed_before => {
@@ -227,4 +307,8 @@ impl Book {
             _ => {}
         }
     }
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    serde_json::to_vec(record).unwrap_or_default()
 }

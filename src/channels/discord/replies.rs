@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
+use super::commands::Asked;
 use super::doors::Ledger;
 use super::journal::{self, Journal, Waits};
 use super::rest::Calls;
@@ -19,6 +20,7 @@ use super::settings::Settings;
 use crate::base::{Instant, limits};
 use crate::core::answer::Answer;
 use crate::core::chat::{ChannelKind, ChatId, Request};
+use crate::core::command::Command;
 use crate::core::journal::{Again, Entry, Inbox, Memory, summary};
 use crate::core::outbox::{Added, Fate, ItemId, Nonce, Origin, Outbox, Output, Why};
 use crate::core::trace::Step;
@@ -31,6 +33,9 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 /// What is said when our process ended in the middle of every turn that a message had.
 const APOLOGY: &str = "Sorry, I broke down while I was working on that, more than once, and gave \
     up. Please try again, perhaps in other words.";
+
+/// What is said to an order that finds no room.
+const TOO_MANY_ORDERS: &str = "Too many orders came at once. Please say that again in a moment.";
 
 /// Something to be said of our own accord.
 pub(crate) struct Posting {
@@ -60,6 +65,8 @@ pub(super) struct Tools {
     pub(super) admitted: Receiver<Request>,
     /// … and where it goes.
     pub(super) requests: Sender<Request>,
+    /// Where orders go.
+    pub(super) orders: Sender<Asked>,
     pub(super) told: Receiver<Told>,
     /// Chats that have been caught up on.
     pub(super) released: Receiver<ChatId>,
@@ -83,6 +90,8 @@ pub(super) struct Replies {
     admitted: Pin<Box<Receiver<Request>>>,
     /// `None` once there will be no more requests.
     requests: Option<Sender<Request>>,
+    /// The same for orders.
+    orders: Option<Sender<Asked>>,
     told: Pin<Box<Receiver<Told>>>,
     released: Pin<Box<Receiver<ChatId>>>,
     confirmed: Pin<Box<Receiver<(Nonce, u64)>>>,
@@ -131,6 +140,7 @@ impl Replies {
             inbox: Inbox::default(),
             admitted: Box::pin(tools.admitted),
             requests: Some(tools.requests),
+            orders: Some(tools.orders),
             told: Box::pin(tools.told),
             released: Box::pin(tools.released),
             confirmed: Box::pin(tools.confirmed),
@@ -190,7 +200,7 @@ impl Replies {
         match Again::after(request.attempt) {
             Again::Turn => self.ask(request),
             Again::Apology => {
-                self.note(chat, id, Step::AgentFailed);
+                self.note(chat, id, Step::BrokeDown);
                 self.say(chat, id, Answer::text(APOLOGY));
             }
         }
@@ -206,7 +216,7 @@ impl Replies {
             self.counts.set(self.journal.counts());
             match poll_fn(|context| self.poll_event(context)).await {
                 Event::Admitted(request) => self.admit(request),
-                Event::Closed => self.requests = None,
+                Event::Closed => (self.requests, self.orders) = (None, None),
                 Event::Told(told) => self.heard(told),
                 Event::Ended(chat, outcome) => self.ended(chat, outcome),
                 Event::Journal(event) => self.written(&event),
@@ -235,8 +245,21 @@ impl Replies {
     }
 
     fn ask(&mut self, request: Request) {
+        if let Some(command) = Command::said(&request.text) {
+            return self.order(command, request.chat, request.id);
+        }
         let now = self.ledger.borrow_mut().backlog.ask(request);
         self.hand_on(now);
+    }
+
+    /// Has an order carried out at once, whatever waits in its chat: `/stop` is about just that.
+    fn order(&mut self, command: Command, chat: ChatId, id: u64) {
+        // Once the doors are closed, it is taken up by the next start.
+        let Some(orders) = &self.orders else { return };
+        if orders.try_send(Asked::Said { command, chat, id }).is_err() {
+            self.note(chat, id, Step::Busy);
+            self.say(chat, id, Answer::text(TOO_MANY_ORDERS));
+        }
     }
 
     /// Gives a message to the agents, if one may go there now.
@@ -273,12 +296,17 @@ impl Replies {
                 self.show_typing(chat);
                 self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
+            Told::Answered { chat, id, answer, .. } if self.is_order(chat, id) => {
+                self.note(chat, id, Step::Ordered);
+                self.say(chat, id, answer);
+            }
             Told::Answered { chat, id, answer, fault } => {
                 self.working.retain(|&other| other != chat);
                 let step = match fault {
                     None => Step::Answered,
                     Some(Fault::TooSlow) => Step::TooSlow,
-                    Some(_) => Step::AgentFailed,
+                    Some(Fault::Stopped) => Step::Stopped,
+                    Some(fault) => Step::AgentFailed(fault),
                 };
                 self.note(chat, id, step);
                 self.say(chat, id, answer);
@@ -286,6 +314,11 @@ impl Replies {
             }
             Told::Refused { chat, id } => self.refuse(chat, id),
         }
+    }
+
+    /// Whether no agent was asked about message `id`.
+    fn is_order(&self, chat: ChatId, id: u64) -> bool {
+        self.inbox.get(chat, id).is_some_and(|request| Command::said(&request.text).is_some())
     }
 
     /// Takes `answer` to message `id` into the outbox.
@@ -317,6 +350,14 @@ impl Replies {
         self.ledger.borrow_mut().note(chat, id, step);
     }
 
+    /// Something of what was to be said is not said.
+    fn lost(&self, id: ItemId, step: Step) {
+        match id.answers() {
+            Some(message) => self.note(id.chat, message, step),
+            None => self.ledger.borrow_mut().unsaid(id.chat, step),
+        }
+    }
+
     /// Message `id` is dealt with.
     fn done(&self, id: u64) {
         self.ledger.borrow_mut().inflight.done(id);
@@ -343,6 +384,8 @@ impl Replies {
             Output::Keep { ticket, item } => {
                 if let Some(id) = item.id.answers() {
                     self.inbox.close(item.id.chat, id);
+                    let parts = u16::try_from(item.units.len()).unwrap_or(u16::MAX);
+                    self.note(item.id.chat, id, Step::Queued { parts });
                 }
                 self.journal.append(&Entry::Out(item), Some(Waits::Item(ticket)));
             }
@@ -358,9 +401,7 @@ impl Replies {
             Output::Arrived { id, index, message, kind } => {
                 self.journal.append(&Entry::Arrived { id, index, message, kind }, None);
             }
-            Output::Skipped { id, what } => {
-                log::info!(target: "discord", "something said in {}: {what}", id.chat);
-            }
+            Output::Skipped { id, what } => self.lost(id, Step::Skipped(what)),
             Output::Settled { id, fate, message } => self.settled(id, fate, message),
         }
     }
@@ -379,11 +420,8 @@ impl Replies {
                 self.note(id.chat, answers, Step::Settled(fate));
                 self.done(answers);
             }
-            None => {
-                if let Fate::Dropped(why) = fate {
-                    log::warn!(target: "discord", "a message to {} was not sent: {why}", id.chat);
-                }
-            }
+            None if matches!(fate, Fate::Dropped(_)) => self.lost(id, Step::Settled(fate)),
+            None => {}
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::catchup::{CatchUp, Late};
+use super::commands::Asked;
 use super::doors::Ledger;
 use super::journal::{Counts, Journal};
 use super::replies::{Posting, Replies, Tools};
@@ -105,7 +106,7 @@ impl Talk {
     pub(super) fn new(
         shared: &Shared,
         (journal, memory): (Journal, Memory),
-        requests: Sender<Request>,
+        (requests, orders): (Sender<Request>, Sender<Asked>),
         told: Receiver<Told>,
     ) -> Talk {
         let (admit, admitted) = bounded(limits::INFLIGHT_MAX);
@@ -146,6 +147,7 @@ impl Talk {
             me,
             admitted,
             requests,
+            orders,
             told,
             released,
             confirmed,

@@ -38,28 +38,8 @@ impl Trail {
     /// Fills `trace` with what the last process kept. Whatever is wrong with it costs the trail
     /// and nothing else.
     pub(super) fn read(&self, trace: &mut Trace) {
-        let mut youngest: Option<(u64, Vec<u8>)> = None;
-        for cell in self.hot.iter().chain([&self.cold]) {
-            match cell.read() {
-                Ok(Content::Whole(bytes)) => {
-                    let Some((stamp, trail)) = bytes.split_first_chunk::<STAMP_BYTES>() else {
-                        continue;
-                    };
-                    let stamp = u64::from_le_bytes(*stamp);
-                    if youngest.as_ref().is_none_or(|(known, _)| stamp > *known) {
-                        youngest = Some((stamp, trail.to_vec()));
-                    }
-                }
-                Ok(Content::Empty) => {}
-                Ok(Content::Quarantined(file)) => log::warn!(
-                    target: "discord",
-                    "the kept trail was damaged; it was put aside as {}",
-                    file.display()
-                ),
-                Err(error) => log::warn!(target: "discord", "the kept trail: {error}"),
-            }
-        }
-        if let Some((_, trail)) = youngest
+        let cells = self.hot.iter().chain([&self.cold]);
+        if let Some(trail) = youngest(cells, "trail")
             && !trace.restore(&trail)
         {
             log::info!(target: "discord", "of the kept trail not everything could be read");
@@ -107,6 +87,32 @@ impl Trail {
             keep(&self.cold, &ledger, Durability::Disk).await;
         }
     }
+}
+
+/// What is in the younger of `cells`, whose content begins with the time at which it was written.
+pub(super) fn youngest<'a>(cells: impl Iterator<Item = &'a Cell>, what: &str) -> Option<Vec<u8>> {
+    let mut youngest: Option<(u64, Vec<u8>)> = None;
+    for cell in cells {
+        match cell.read() {
+            Ok(Content::Whole(bytes)) => {
+                let Some((stamp, rest)) = bytes.split_first_chunk::<STAMP_BYTES>() else {
+                    continue;
+                };
+                let stamp = u64::from_le_bytes(*stamp);
+                if youngest.as_ref().is_none_or(|(known, _)| stamp > *known) {
+                    youngest = Some((stamp, rest.to_vec()));
+                }
+            }
+            Ok(Content::Empty) => {}
+            Ok(Content::Quarantined(file)) => log::warn!(
+                target: "discord",
+                "the kept {what} was damaged; it was put aside as {}",
+                file.display()
+            ),
+            Err(error) => log::warn!(target: "discord", "the kept {what}: {error}"),
+        }
+    }
+    youngest.map(|(_, content)| content)
 }
 
 fn counts(ledger: &RefCell<Ledger>) -> (u64, u64) {

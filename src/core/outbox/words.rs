@@ -238,6 +238,19 @@ impl fmt::Display for Why {
     }
 }
 
+impl Skipped {
+    /// The word for counters and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Skipped::NoThreads => "no_threads",
+            Skipped::Files(_) => "files_too_large",
+            Skipped::Thread(_) => "thread_refused",
+            Skipped::Reaction(_) => "reaction_refused",
+        }
+    }
+}
+
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -83,7 +83,7 @@ pub(super) fn code(step: Step) -> u64 {
 }
 
 fn bare(step: Step) -> Step {
-    if let Step::Queued { .. } = step { Step::Queued { parts: 0 } } else { step }
+    step.with_number(0)
 }
 
 struct Out {
@@ -109,12 +109,11 @@ impl Out {
     fn line(&mut self, line: &Line) {
         let step = bare(line.step);
         let code = self.codes.iter().find(|(known, _)| *known == step).map_or(0, |&(_, code)| code);
-        let number = if let Step::Queued { parts } = line.step { parts } else { 0 };
         self.bytes.push(line.chat.channel.code());
         for number in [line.at.0, line.chat.id, line.id, code] {
             self.number(number);
         }
-        self.count(number.into());
+        self.count(line.step.number().into());
     }
 
     fn knock(&mut self, knock: &Knock) {
@@ -166,10 +165,7 @@ impl In<'_> {
         let channel = ChannelKind::of_code(self.byte()?);
         let [at, chat, id, code] = [self.number()?, self.number()?, self.number()?, self.number()?];
         let number = u16::try_from(self.count()?).ok()?;
-        let step = self.codes.get(&code).map(|&step| match step {
-            Step::Queued { .. } => Step::Queued { parts: number },
-            step => step,
-        });
+        let step = self.codes.get(&code).map(|step| step.with_number(number));
         Some(channel.zip(step).map(|(channel, step)| {
             let chat = ChatId { channel, id: chat };
             Line { at: Wall(at), chat, id, step }

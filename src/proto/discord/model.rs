@@ -161,6 +161,23 @@ impl Decoder {
         self.fields.places.get(channel)
     }
 
+    /// How often something was learned of channels that was not known.
+    #[must_use]
+    pub fn places_changes(&self) -> u64 {
+        self.fields.places.changes()
+    }
+
+    /// All that is known of channels, to be kept over a restart.
+    #[must_use]
+    pub fn places(&self) -> Vec<u8> {
+        self.fields.places.encode()
+    }
+
+    /// Takes in what an earlier life kept, as far as it can be read. True if that was all of it.
+    pub fn restore_places(&mut self, bytes: &[u8]) -> bool {
+        self.fields.places.restore(bytes)
+    }
+
     /// Learns of a channel by another way than the gateway.
     pub fn learn(&mut self, channel: u64, name: &str, parent: Option<u64>) {
         self.fields.places.learn(channel, name, parent);

@@ -40,6 +40,7 @@ struct World {
     admit: Sender<Request>,
     /// The agents.
     asked: Receiver<Request>,
+    ordered: Receiver<Asked>,
     tell: Sender<Told>,
     /// The service.
     waiting: Waiting,
@@ -106,6 +107,7 @@ fn open(state: &Path) -> (World, Replies) {
     let (calls, waiting) = Calls::new();
     let (admit, admitted) = bounded(8);
     let (requests, asked) = bounded(8);
+    let (orders, ordered) = bounded(1);
     let (tell, told) = bounded(8);
     let (release, released) = bounded(8);
     let (confirm, confirmed) = bounded(8);
@@ -120,6 +122,7 @@ fn open(state: &Path) -> (World, Replies) {
         me: Rc::new(Cell::new(7)),
         admitted,
         requests,
+        orders,
         told,
         released,
         confirmed,
@@ -127,8 +130,19 @@ fn open(state: &Path) -> (World, Replies) {
         room: bounded(1).0,
     });
     replies.take_up(memory);
-    let world =
-        World { ledger, outbox, counts, admit, asked, tell, waiting, confirm, release, post };
+    let world = World {
+        ledger,
+        outbox,
+        counts,
+        admit,
+        asked,
+        ordered,
+        tell,
+        waiting,
+        confirm,
+        release,
+        post,
+    };
     (world, replies)
 }
 
@@ -392,4 +406,34 @@ fn a_chat_that_is_being_caught_up_on_waits_with_what_is_newer() {
         let waiting = world.leave();
         assert!(waiting.take().await.is_none());
     });
+}
+
+#[test]
+fn an_order_is_carried_out_beside_agents_and_again_if_it_had_no_answer() {
+    let state = Scratch::new();
+    let order = |id| Request { text: "/new".into(), ..request(1, id) };
+    let is_order = |asked: Asked, id| {
+        assert!(matches!(asked, Asked::Said { command: Command::New, id: of, .. } if of == id));
+    };
+    life(state.path(), move |world| async move {
+        world.admit(1, 4).await;
+        world.asked.recv().await.unwrap();
+        world.admit.send(order(5)).await.unwrap();
+        is_order(world.ordered.recv().await.unwrap(), 5);
+        // One that finds no room is told.
+        world.admit.send(order(6)).await.unwrap();
+        world.admit.send(order(7)).await.unwrap();
+        let (_, body, done) = world.call().await;
+        assert!(body.contains("Too many"), "{body}");
+        done.send(created(90)).await.unwrap();
+        world.end().await;
+    });
+    life(state.path(), move |world| async move {
+        // What has no answer is carried out once more; what has one is not.
+        is_order(world.ordered.recv().await.unwrap(), 5);
+        world.answer(1, 5, "Done.").await;
+        world.end().await;
+    });
+    let (world, _replies) = open(state.path());
+    assert!(world.ordered.is_empty(), "each has its answer");
 }

@@ -35,6 +35,13 @@ pub enum Route {
         /// The channel, thread or DM.
         channel: u64,
     },
+    /// "Get Guild Member": somebody's roles.
+    Member {
+        /// The server.
+        guild: u64,
+        /// Who.
+        user: u64,
+    },
     /// "Edit Message", one of ours.
     EditMessage {
         /// The channel, thread or DM.
@@ -100,7 +107,7 @@ pub enum Page {
 
 impl Route {
     /// How many kinds of calls there are.
-    pub(super) const KINDS: usize = 15;
+    pub(super) const KINDS: usize = 16;
 
     /// The HTTP method.
     #[must_use]
@@ -114,7 +121,8 @@ impl Route {
             Route::GatewayBot
             | Route::ApplicationMe
             | Route::Messages { .. }
-            | Route::Channel { .. } => "GET",
+            | Route::Channel { .. }
+            | Route::Member { .. } => "GET",
             Route::EditApplicationMe | Route::EditMessage { .. } | Route::EditAnswer { .. } => {
                 "PATCH"
             }
@@ -148,6 +156,7 @@ impl Route {
                 }
             }
             Route::Channel { channel } => write!(f, "/channels/{channel}"),
+            Route::Member { guild, user } => write!(f, "/guilds/{guild}/members/{user}"),
             Route::EditMessage { channel, message } | Route::DeleteMessage { channel, message } => {
                 write!(f, "/channels/{channel}/messages/{message}")
             }
@@ -179,6 +188,7 @@ impl Route {
             Route::AnswerInteraction { interaction } | Route::EditAnswer { interaction, .. } => {
                 interaction
             }
+            Route::Member { guild, .. } => guild,
             _ => self.channel().unwrap_or(0),
         }
     }
@@ -217,6 +227,7 @@ impl Route {
             Route::PutCommands { .. } => 12,
             Route::AnswerInteraction { .. } => 13,
             Route::EditAnswer { .. } => 14,
+            Route::Member { .. } => 15,
         }
     }
 
@@ -304,6 +315,7 @@ mod tests {
             (page(Page::After(5)), "GET /channels/7/messages?limit=100&after=5"),
             (page(Page::Before(5)), "GET /channels/7/messages?limit=100&before=5"),
             (Route::Channel { channel }, "GET /channels/7"),
+            (Route::Member { guild: 8, user: 9 }, "GET /guilds/8/members/9"),
             (Route::EditMessage { channel, message }, "PATCH /channels/7/messages/9"),
             (Route::DeleteMessage { channel, message }, "DELETE /channels/7/messages/9"),
             (Route::OpenThread { channel, message }, "POST /channels/7/messages/9/threads"),
