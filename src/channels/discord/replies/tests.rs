@@ -425,7 +425,7 @@ fn an_order_is_carried_out_beside_agents_and_again_if_it_had_no_answer() {
         world.admit.send(order(7)).await.unwrap();
         let (_, body, done) = world.call().await;
         assert!(body.contains("Too many"), "{body}");
-        done.send(created(90)).await.unwrap();
+        done.send(Ok(created(90))).await.unwrap();
         world.end().await;
     });
     life(state.path(), move |world| async move {
