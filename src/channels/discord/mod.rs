@@ -206,9 +206,8 @@ impl Account {
         let status = Rc::new(RefCell::new(Status::default()));
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let net = setup.net.clone();
-        let (asks, asked) = bounded(8);
         let http = Client::new(&setup.net, Tier::Wire);
-        let (doubt, doubts) = bounded(1);
+        let ((asks, asked), (doubt, doubts)) = (bounded(8), bounded(1));
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
