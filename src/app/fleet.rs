@@ -441,7 +441,6 @@ impl Fleet {
     }
 
     /// The account of this name, if it runs; without a name, the first that runs.
-    #[allow(dead_code, reason = "for the method `send`")]
     pub(super) fn running(&self, account: Option<&str>) -> Option<(&str, &Started)> {
         let is_meant = |slot: &&Slot| account.is_none_or(|name| slot.plan.discord.id == name);
         self.slots.iter().filter(is_meant).find_map(|slot| match &slot.body {

@@ -403,6 +403,7 @@ mod tests {
         ) {
             let _ = parse_file(PathBuf::from("x"), bytes.clone(), &Env::default());
             super::super::survive(b"a.b", &bytes);
+            super::super::survive(b"channels", &[&[0xff], bytes.as_slice()].concat());
         }
     }
 }

@@ -104,11 +104,19 @@ impl Config {
     }
 }
 
-/// Reads any bytes as a file, and changes something in it: for fuzzing.
+/// Reads any bytes as a file, and changes something in it: for fuzzing. Behind a byte that no text
+/// begins with, they choose among the keys there are: chance alone hardly ever spells one.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn survive(at: &[u8], file: &[u8]) {
-    let Ok(text) = std::str::from_utf8(file) else { return };
-    let Ok((config, _)) = parse(text, &Env::default()) else { return };
+    let text = match file.split_first() {
+        Some((0xff, choices)) => chosen(choices),
+        _ => String::from_utf8_lossy(file).into_owned(),
+    };
+    let text = text.as_str();
+    let Ok((config, _)) = parse(text, &Env::default()) else {
+        assert!(file.first() != Some(&0xff), "what was written here is a file");
+        return;
+    };
     assert!(config.changes(&config).is_empty(), "what is the same changes nothing");
     let Some(at) = std::str::from_utf8(at).ok().and_then(|at| path::parse(at).ok()) else { return };
     for edited in
@@ -117,6 +125,48 @@ pub(crate) fn survive(at: &[u8], file: &[u8]) {
         assert!(edited.is_none_or(|text| parse_tree(&text).is_ok()), "an edit broke the file");
     }
     assert!(import(text).is_ok_and(|imported| parse_tree(&imported.text).is_ok()));
+}
+
+/// A file in which every four bytes choose a key, what it holds, and the names on the way.
+#[cfg(any(test, fuzzing))]
+fn chosen(choices: &[u8]) -> String {
+    const KEYS_MAX: usize = 24;
+    const VALUES: [&str; 20] = [
+        "null",
+        "true",
+        "0",
+        "1",
+        "-1",
+        "1e308",
+        "18446744073709551615",
+        "''",
+        "x",
+        "5m",
+        "open",
+        "${A}",
+        "http://u:p@h:1",
+        "[]",
+        "['*']",
+        "['1', 2]",
+        "[[1], {}]",
+        "{}",
+        "{1: {}, 1: 2}",
+        "{source: 'env', id: 'A'}",
+    ];
+    let mut text = String::new();
+    for &[high, low, value, name] in choices.as_chunks().0.iter().take(KEYS_MAX) {
+        let key = &KEYS[usize::from(u16::from_be_bytes([high, low])) % KEYS.len()];
+        let own = ["1", "2", "*", "default", "a.b"][usize::from(name) % 5];
+        let step = |segment: &'static str| match segment {
+            "*" => Step::name(own),
+            "#" => Step::Index(usize::from(name) % 2),
+            segment => Step::name(segment),
+        };
+        let at: Vec<Step<'_>> = key.path.split('.').map(step).collect();
+        let value = edit::value(VALUES[usize::from(value) % VALUES.len()]);
+        text = edit::set(&text, &at, &value).unwrap_or(text);
+    }
+    text
 }
 
 /// A file for the log.
