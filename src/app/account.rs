@@ -12,7 +12,7 @@ use smol::channel::{Sender, bounded};
 use crate::agent::Desk;
 use crate::agent::desk::Ended as Halted;
 use crate::base::{Secret, limits};
-use crate::channels::discord::{Account, Cells, Clerk, Settings, Setup, Trail, stem};
+use crate::channels::discord::{Account, Cells, Clerk, Directory, Settings, Setup, Trail, stem};
 use crate::core::command::Command;
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
@@ -142,6 +142,7 @@ pub(super) fn start(
         settings: settings(plan),
         net,
         trail: Trail::new(dirs.hot.as_deref(), &dirs.state, &stem),
+        directory: Directory::new(dirs.hot.as_deref(), &dirs.state, &stem),
         cells,
         state: dirs.state.clone(),
         requests,

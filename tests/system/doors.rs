@@ -228,3 +228,94 @@ fn the_same_words_within_five_seconds_are_answered_once() {
     pause(seconds(1));
     assert_eq!(sandbox.state().answers(&again), []);
 }
+
+#[test]
+fn rules_by_name_and_around_threads_hold_after_every_kind_of_restart() {
+    let sandbox = Sandbox::start();
+    let rule = json!({"requireMention": false});
+    let discord = json!({"guilds": {"*": {"channels": {"#general": rule}}}});
+    let mut gateway = Gateway::configured(&sandbox.api, &config(&discord));
+    gateway.await_channel("connected");
+    let hears = |when: &str| {
+        let fields = json!({"text": when, "author": "ann", "thread": "a thread"});
+        let inside = sandbox.say(&fields);
+        let outside = sandbox.say(&json!({"text": when, "author": "ben"}));
+        assert_eq!(sandbox.answer(&inside), when, "in the thread");
+        assert_eq!(sandbox.answer(&outside), when, "in the channel");
+    };
+    let live = |count: u64| {
+        let what = format!("live for the time {count}");
+        sandbox.until(&what, PATIENCE, |state| (state.number("/resumed") >= count).then_some(()));
+    };
+    hears("at first");
+    gateway.stop();
+    gateway.again();
+    live(1);
+    hears("after an orderly end");
+    gateway.again();
+    live(2);
+    hears("after a crash");
+    gateway.told("gateway.restart.request", &json!({"reason": "test"}));
+    live(3);
+    hears("after it restarted itself");
+    // Nothing is known any more: it is asked for.
+    gateway.run.kill();
+    for dir in ["run/barnacle", "state"] {
+        std::fs::remove_file(gateway.dir.0.join(dir).join("discord.places")).unwrap();
+    }
+    gateway.again();
+    live(4);
+    hears("with the file gone");
+    gateway.run.kill();
+    std::fs::write(gateway.dir.0.join("run/barnacle/discord.places"), "rubbish").unwrap();
+    gateway.again();
+    live(5);
+    hears("with the file damaged");
+    let elsewhere = sandbox.say(&json!({"text": "there?", "channel": "random"}));
+    let elsewhere = story(&gateway, &elsewhere);
+    assert!(elsewhere["reason"].as_str().unwrap().contains("channel that is not on the list"));
+    assert_eq!(sandbox.state().number("/identifies"), 1, "all of these were resumed");
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn what_was_said_meanwhile_is_judged_by_its_authors_roles() {
+    let sandbox = Sandbox::start();
+    let discord = json!({"guilds": {"*": {"roles": ["77"], "requireMention": false}}});
+    let mut gateway = Gateway::configured(&sandbox.api, &config(&discord));
+    gateway.await_channel("connected");
+    let said = |text: &str, author: &str, roles: &str| {
+        sandbox.say(&json!({"text": text, "author": author, "roles": roles}))
+    };
+    assert_eq!(sandbox.answer(&said("hello", "ann", "77")), "hello");
+    pause(seconds(2));
+    gateway.run.kill();
+    sandbox.fault("resume-op9-false", json!({"cleared": true, "kick": false}));
+    let without = said("may I?", "ben", "78");
+    let with = said("and I?", "ann", "77");
+    gateway.again();
+    assert_eq!(sandbox.exactly_one_answer(&with), "and I?");
+    assert_eq!(sandbox.state().answers(&without), []);
+    let told = story(&gateway, &without);
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.contains("one of the roles"), "{told}");
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn an_order_by_word_outlives_a_crash_and_is_answered_once() {
+    let sandbox = Sandbox::start();
+    let mut gateway = Gateway::connected(&sandbox);
+    sandbox.answer(&sandbox.direct("ann", "hello"));
+    let mut orders = Vec::new();
+    for round in 0..10_u64 {
+        orders.push(sandbox.direct(&format!("person-{round}"), "/new"));
+        pause(crate::harness::millis(round * 7));
+        gateway.again();
+    }
+    gateway.await_channel("connected");
+    for order in &orders {
+        sandbox.exactly_one_answer(order);
+    }
+    sandbox.state().assert_clean();
+}

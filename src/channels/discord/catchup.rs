@@ -70,7 +70,7 @@ impl Found {
             parent: around.parent,
             author: said.author.id,
             author_name: said.author.name(),
-            // REST does not tell them: whoever is let in by a role is not let in late.
+            // REST does not tell them: where they matter, the doors ask for them.
             roles: &[],
             from_bot: said.from_bot(),
             from_self: said.author.id == me,
@@ -81,6 +81,11 @@ impl Found {
             text_cut: kept.len() < said.content.len(),
             has_more: said.has_more(),
         }
+    }
+
+    /// Where it was said.
+    pub(super) fn chat(&self) -> ChatId {
+        self.chat
     }
 
     /// Its type ("Message Types").

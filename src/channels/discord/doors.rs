@@ -7,10 +7,11 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use super::catchup::Found;
 use super::commands::{Asked, Slash};
+use super::lobby::{Around, Ask, Held, Letter, Lobby, Slip};
 use super::pairing::Desk;
 use super::settings::Settings;
 use crate::base::{Secret, limits};
-use crate::core::access::{self, About, Known, Refusal};
+use crate::core::access::{self, About, Bots, Known, Refusal};
 use crate::core::backlog::Backlog;
 use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
@@ -49,11 +50,15 @@ pub(super) struct Doors {
     pub(super) orders: Sender<Asked>,
     pub(super) desk: Rc<Desk>,
     pub(super) spoken: RefCell<Spoken>,
+    /// Who waits until more is known of them.
+    pub(super) lobby: RefCell<Lobby>,
+    /// Told, without a word, when a message is dealt with.
+    pub(super) room: Sender<()>,
 }
 
 impl Doors {
     /// Judges `message`, which came at `seq`, and hands it on if it is to be answered.
-    pub(super) fn knock(&self, message: &Message<'_>, seq: u64) {
+    pub(super) fn knock(&self, message: &Message<'_>, seq: u64, missing: Option<u64>) {
         let inbound = Inbound {
             chat: ChatId { channel: ChannelKind::Discord, id: message.channel },
             id: message.id,
@@ -73,7 +78,8 @@ impl Doors {
             has_more: message.has_more,
         };
         if is_written(message) || inbound.from_self {
-            self.hear_in(&inbound, message.channel_name);
+            let name = message.channel_name;
+            self.hear(&inbound, Around { parent: message.parent, name, missing });
         } else {
             let name = message.channel_name;
             self.ledger.borrow_mut().came(&inbound, name, Step::Unwritten, None);
@@ -81,26 +87,106 @@ impl Doors {
     }
 
     /// The same for a message that was fetched.
-    pub(super) fn knock_late(&self, found: &Found) {
+    pub(super) fn knock_late(&self, found: &Found, around: Around<'_>) {
         if WRITTEN.contains(&found.kind()) {
-            self.hear(&found.inbound(self.me, |text| without_mention(text, self.me)));
+            let mut inbound = found.inbound(self.me, |text| without_mention(text, self.me));
+            inbound.parent = around.parent.or(inbound.parent);
+            self.hear(&inbound, around);
         }
     }
 
-    /// The same for a message that is known to be written by somebody.
-    pub(super) fn hear(&self, inbound: &Inbound<'_>) {
-        self.hear_in(inbound, None);
+    /// That was all that was said in `chat` while we were away. False if some of it waits: then
+    /// this is heard of behind it.
+    pub(super) fn caught_up(&self, chat: ChatId) -> bool {
+        let mut lobby = self.lobby.borrow_mut();
+        let is_waiting = lobby.is_waiting(chat);
+        if is_waiting {
+            lobby.push(chat, Held::Caught);
+        }
+        !is_waiting
     }
 
-    /// The same, where the channel (of a thread, the one around it) is known to be called
-    /// `chat_name`.
-    fn hear_in(&self, inbound: &Inbound<'_>, chat_name: Option<&str>) {
+    /// The same for a message that is known to be written by somebody.
+    fn hear(&self, inbound: &Inbound<'_>, around: Around<'_>) {
+        let asks = self.asks(inbound, around.missing);
+        let must_wait = {
+            let lobby = self.lobby.borrow();
+            let must_ask = asks.iter().any(|&ask| !lobby.is_unknown(ask));
+            (must_ask || lobby.is_waiting(inbound.chat)) && !lobby.is_full(inbound.chat)
+        };
+        if !must_wait {
+            return self.judge(inbound, around.name, &asks, false);
+        }
+        if let Err(step) = self.admit(inbound) {
+            return self.ledger.borrow_mut().came(inbound, around.name, step, None);
+        }
+        let letter = Box::new(Letter::of(inbound, None));
+        self.lobby.borrow_mut().push(inbound.chat, Held::Letter(letter));
+    }
+
+    /// What would have to be asked for before `inbound` can be judged, where `missing` is the
+    /// channel that nothing is known of.
+    fn asks(&self, inbound: &Inbound<'_>, missing: Option<u64>) -> Vec<Ask> {
+        let Inbound { chat, guild, author, .. } = *inbound;
+        let settings = self.settings.borrow();
+        let is_refused = inbound.from_bot && settings.access.bots == Bots::Never;
+        let Some(guild) = guild.filter(|_| !inbound.from_self && !is_refused) else {
+            return Vec::new();
+        };
+        let needs = access::needs(&settings.access, guild, chat.id);
+        let (by_chat, by_role) = settings.routes.needs();
+        let is_wanted = |channel: &u64| {
+            // Of a thread everything is wanted, of the channel around it only the name.
+            let is_own = *channel == chat.id;
+            needs.name || (is_own && (needs.parent || by_chat))
+        };
+        let channel = missing.filter(is_wanted).map(Ask::Channel);
+        let is_nameless = inbound.late && (needs.roles || by_role);
+        let is_unknown = is_nameless && self.lobby.borrow().roles(guild, author).is_none();
+        let member = is_unknown.then_some(Ask::Member { guild, user: author });
+        channel.into_iter().chain(member).collect()
+    }
+
+    /// Goes on with `letter`, which waited. Given back with what must be asked for still.
+    pub(super) fn open(
+        &self,
+        letter: Box<Letter>,
+        around: Around<'_>,
+    ) -> Option<(Box<Letter>, Ask)> {
+        let inbound = letter.inbound(around.parent);
+        let asks = self.asks(&inbound, around.missing);
+        let next = asks.iter().copied().find(|&ask| !self.lobby.borrow().is_unknown(ask));
+        if let Some(ask) = next.filter(|_| clock::now() < letter.by) {
+            return Some((letter, ask));
+        }
+        match &letter.slip {
+            None => self.judge(&inbound, around.name, &asks, true),
+            Some(slip) => self.order_judged(&inbound, slip.clone(), around.name, &asks),
+        }
+        None
+    }
+
+    /// Judges `inbound`, of which the answers to `asks` are not known; the channel (of a thread,
+    /// the one around it) is called `chat_name`, if that is known. It `waited` if it was let into
+    /// the lobby before.
+    fn judge(&self, inbound: &Inbound<'_>, chat_name: Option<&str>, asks: &[Ask], waited: bool) {
+        let roles = match inbound.guild.filter(|_| inbound.late) {
+            Some(guild) => self.lobby.borrow().roles(guild, inbound.author),
+            None => None,
+        };
+        let inbound = &Inbound { roles: roles.as_deref().unwrap_or(inbound.roles), ..*inbound };
         let settings = self.settings.borrow();
         let agent = settings.routes.agent(&self.account, inbound);
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
         let known = Known { chat_name, is_approved };
-        let step = self.judge(inbound, known, &settings, agent);
+        let step = self.decide(inbound, known, &settings, (agent, waited));
         self.ledger.borrow_mut().came(inbound, chat_name, step, Some(agent));
+        self.note_unknown(inbound, asks);
+        if waited && step != Step::Admitted {
+            self.ledger.borrow_mut().inflight.done(inbound.id);
+            // One word that waits says it all.
+            let _ = self.room.try_send(());
+        }
         if step == Step::Refused(Refusal::NotPaired) {
             let told = self.desk.knock(inbound.author, inbound.author_name, inbound.chat);
             let step = match told {
@@ -112,8 +198,19 @@ impl Doors {
         }
     }
 
+    /// Writes down what could not be found out.
+    fn note_unknown(&self, inbound: &Inbound<'_>, asks: &[Ask]) {
+        for ask in asks {
+            let step = match ask {
+                Ask::Channel(_) => Step::Unplaced,
+                Ask::Member { .. } => Step::Unranked,
+            };
+            self.ledger.borrow_mut().note(inbound.chat, inbound.id, step);
+        }
+    }
+
     /// A slash command, which came at `seq`: who may write to us may use it.
-    pub(super) fn order(&self, used: &Interaction<'_>, seq: u64) {
+    pub(super) fn order(&self, used: &Interaction<'_>, seq: u64, missing: Option<u64>) {
         // A replay brings it again, long after it was answered.
         if !self.ledger.borrow_mut().seen.is_new(used.id) {
             return;
@@ -137,25 +234,46 @@ impl Doors {
             text_cut: false,
             has_more: false,
         };
-        let is_approved = used.guild.is_none() && self.desk.is_paired(used.author);
-        let known = Known { chat_name: used.channel_name, is_approved };
-        let allowed = access::judge(&self.settings.borrow().access, &inbound, known);
-        let (order, step) = match (allowed, Command::of(used.command, used.option)) {
-            (Err(refusal), _) => (Err(self.no_orders(refusal, &inbound)), Step::Refused(refusal)),
+        let slip = Slip {
+            application: used.application,
+            token: Secret::new(used.token),
+            command: used.command.into(),
+            option: used.option.into(),
+            by: clock::now() + limits::INTERACTION_DEADLINE,
+        };
+        let asks = self.asks(&inbound, missing);
+        let mut lobby = self.lobby.borrow_mut();
+        if asks.iter().any(|&ask| !lobby.is_unknown(ask)) && !lobby.is_full(chat) {
+            let letter = Box::new(Letter::of(&inbound, Some(slip)));
+            return lobby.push(chat, Held::Letter(letter));
+        }
+        drop(lobby);
+        self.order_judged(&inbound, slip, used.channel_name, &asks);
+    }
+
+    /// The same once all is known of it that can be.
+    fn order_judged(
+        &self,
+        inbound: &Inbound<'_>,
+        slip: Slip,
+        chat_name: Option<&str>,
+        asks: &[Ask],
+    ) {
+        let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
+        let known = Known { chat_name, is_approved };
+        let allowed = access::judge(&self.settings.borrow().access, inbound, known);
+        let (order, step) = match (allowed, Command::of(&slip.command, &slip.option)) {
+            (Err(refusal), _) => (Err(self.no_orders(refusal, inbound)), Step::Refused(refusal)),
             (_, None) => (Err("I do not understand that.".to_owned()), Step::Ordered),
             (_, Some(command)) => (Ok(command), Step::Ordered),
         };
-        let slash = Slash {
-            interaction: used.id,
-            application: used.application,
-            token: Secret::new(used.token),
-            chat,
-            order,
-            by: clock::now() + limits::INTERACTION_DEADLINE,
-        };
+        let Slip { application, token, by, .. } = slip;
+        let (interaction, chat) = (inbound.id, inbound.chat);
+        let slash = Slash { interaction, application, token, chat, order, by };
         let found_room = self.orders.try_send(Asked::Slash(slash)).is_ok();
         let step = if found_room { step } else { Step::Busy };
-        self.ledger.borrow_mut().came(&inbound, used.channel_name, step, None);
+        self.ledger.borrow_mut().came(inbound, chat_name, step, None);
+        self.note_unknown(inbound, asks);
     }
 
     /// What somebody is told whose orders we do not take.
@@ -177,19 +295,15 @@ impl Doors {
         let _ = self.orders.try_send(Asked::Ready { application });
     }
 
-    fn judge(
+    fn decide(
         &self,
         inbound: &Inbound<'_>,
         known: Known<'_>,
         settings: &Settings,
-        agent: &str,
+        (agent, waited): (&str, bool),
     ) -> Step {
-        let mut ledger = self.ledger.borrow_mut();
-        if !ledger.seen.is_new(inbound.id) {
-            return Step::Duplicate;
-        }
-        if ledger.answered.already(inbound.chat, inbound.id) {
-            return Step::AlreadyAnswered;
+        if !waited && let Err(step) = self.is_new(inbound) {
+            return step;
         }
         if let Err(refusal) = access::judge(&settings.access, inbound, known) {
             return Step::Refused(refusal);
@@ -198,20 +312,42 @@ impl Doors {
         if self.spoken.borrow_mut().is_repeated(settings.dedup, inbound) {
             return Step::Repeated;
         }
-        let admitted = if inbound.late {
-            ledger.inflight.admit_late(inbound.id)
-        } else {
-            ledger.inflight.admit(inbound.seq, inbound.id)
-        };
-        if admitted.is_err() {
-            return Step::Busy;
+        if !waited && let Err(step) = self.take_place(inbound) {
+            return step;
         }
         let request = Request::of(inbound, &self.account, agent, clock::wall());
         if self.requests.try_send(request).is_err() {
-            ledger.inflight.done(inbound.id);
+            self.ledger.borrow_mut().inflight.done(inbound.id);
             return Step::Busy;
         }
         Step::Admitted
+    }
+
+    /// Lets a message into the lobby, if it is new and there is room.
+    fn admit(&self, inbound: &Inbound<'_>) -> Result<(), Step> {
+        self.is_new(inbound)?;
+        self.take_place(inbound)
+    }
+
+    fn is_new(&self, inbound: &Inbound<'_>) -> Result<(), Step> {
+        let mut ledger = self.ledger.borrow_mut();
+        if !ledger.seen.is_new(inbound.id) {
+            return Err(Step::Duplicate);
+        }
+        if ledger.answered.already(inbound.chat, inbound.id) {
+            return Err(Step::AlreadyAnswered);
+        }
+        Ok(())
+    }
+
+    /// From here on it is being dealt with.
+    fn take_place(&self, inbound: &Inbound<'_>) -> Result<(), Step> {
+        let mut ledger = self.ledger.borrow_mut();
+        let taken = match inbound.late {
+            true => ledger.inflight.admit_late(inbound.id),
+            false => ledger.inflight.admit(inbound.seq, inbound.id),
+        };
+        taken.map_err(|_| Step::Busy)
     }
 }
 
@@ -322,10 +458,13 @@ fn cure(step: Step, about: &About<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::discord::lobby::Found;
     use crate::channels::discord::replies::Posting;
-    use crate::core::access::{Access, Policy};
+    use crate::channels::discord::rest::{Calls, Waiting};
+    use crate::core::access::{Access, ChannelRule, GuildRule, Place, Policy};
     use crate::core::answer::Act;
     use crate::core::why::{Outcome, Query};
+    use crate::proto::discord::rest::{Failure, Route};
     use crate::rt::store::tests::Scratch;
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -337,10 +476,12 @@ mod tests {
         asked: Receiver<Request>,
         ordered: Receiver<Asked>,
         posted: Receiver<Posting>,
+        waiting: Waiting,
     }
 
     fn stage(state: &Path, access: Access) -> Stage {
         let (post, posted) = bounded(8);
+        let (calls, waiting) = Calls::new();
         let desk = Rc::new(Desk::open(state, "discord", "default").unwrap());
         desk.speak_by(post);
         let (requests, asked) = bounded(8);
@@ -354,8 +495,10 @@ mod tests {
             orders,
             desk,
             spoken: RefCell::default(),
+            lobby: RefCell::new(Lobby::new(calls)),
+            room: bounded(1).0,
         };
-        Stage { doors, asked, ordered, posted }
+        Stage { doors, asked, ordered, posted, waiting }
     }
 
     /// Message `id`, said to us in a DM at that second.
@@ -393,10 +536,10 @@ mod tests {
     fn a_message_is_taken_in_once_by_number_and_by_words() {
         let dir = Scratch::new();
         let stage = stage(dir.path(), Access::default());
-        stage.doors.knock(&said(100, 7, "hi"), 1);
-        stage.doors.knock(&said(100, 7, "hi"), 2);
-        stage.doors.knock(&said(103, 7, "hi"), 3);
-        stage.doors.knock(&said(106, 7, "hi"), 4);
+        stage.doors.knock(&said(100, 7, "hi"), 1, None);
+        stage.doors.knock(&said(100, 7, "hi"), 2, None);
+        stage.doors.knock(&said(103, 7, "hi"), 3, None);
+        stage.doors.knock(&said(106, 7, "hi"), 4, None);
         assert_eq!(stage.asked.len(), 2);
         assert_eq!(stage.step(103), "repeated");
         assert_eq!(stage.step(106), "admitted");
@@ -406,8 +549,8 @@ mod tests {
     fn a_notice_of_the_service_is_no_message_but_is_written_down() {
         let dir = Scratch::new();
         let stage = stage(dir.path(), Access::default());
-        stage.doors.knock(&Message { kind: 6, ..said(100, 7, "") }, 1);
-        stage.doors.knock(&Message { kind: 6, ..said(101, ME, "") }, 2);
+        stage.doors.knock(&Message { kind: 6, ..said(100, 7, "") }, 1, None);
+        stage.doors.knock(&Message { kind: 6, ..said(101, ME, "") }, 2, None);
         assert_eq!((stage.step(100), stage.step(101)), ("unwritten".into(), "own".into()));
         assert!(stage.asked.is_empty());
     }
@@ -424,11 +567,11 @@ mod tests {
             let [Act::Say { text, .. }] = &answer.acts[..] else { panic!("{answer:?}") };
             text.to_string()
         };
-        stage.doors.knock(&said(100, 7, "may I?"), 1);
+        stage.doors.knock(&said(100, 7, "may I?"), 1, None);
         assert_eq!(stage.step(100), "code_sent");
         let body = heard();
         let code = body.split("approve discord ").nth(1).unwrap().split('`').next().unwrap();
-        stage.doors.knock(&said(101, 7, "hello?"), 2);
+        stage.doors.knock(&said(101, 7, "hello?"), 2, None);
         assert_eq!(stage.step(101), "not_paired", "not told again at once");
         let list = stage.doors.desk.list();
         assert_eq!(
@@ -438,15 +581,15 @@ mod tests {
         let paired = smol::block_on(stage.doors.desk.approve(&code.to_lowercase())).unwrap();
         assert_eq!(paired.author, 7);
         assert!(heard().contains("You are paired"));
-        stage.doors.knock(&said(102, 7, "now?"), 3);
+        stage.doors.knock(&said(102, 7, "now?"), 3, None);
         assert_eq!(stage.asked.len(), 1);
         // Whatever comes, the list outlives us.
         let again = self::stage(dir.path(), access);
-        again.doors.knock(&said(103, 7, "and now?"), 1);
-        again.doors.knock(&said(104, 8, "and I?"), 2);
+        again.doors.knock(&said(103, 7, "and now?"), 1, None);
+        again.doors.knock(&said(104, 8, "and I?"), 2, None);
         assert_eq!(again.asked.len(), 1);
         assert!(smol::block_on(again.doors.desk.revoke(7)));
-        again.doors.knock(&said(105, 7, "still?"), 3);
+        again.doors.knock(&said(105, 7, "still?"), 3, None);
         assert_eq!(again.step(105), "code_sent");
     }
 
@@ -457,7 +600,7 @@ mod tests {
             Access { dms: Policy::Pairing, groups: Policy::Allowlist, ..Access::default() };
         let stage = stage(dir.path(), access);
         let message = Message { guild: Some(9), mentions_us: true, ..said(100, 7, "hi") };
-        stage.doors.knock(&message, 1);
+        stage.doors.knock(&message, 1, None);
         let stories = {
             let query = Query::Last { count: 1, dropped: true };
             stage.doors.ledger.borrow().trace.why(query)
@@ -474,11 +617,11 @@ mod tests {
         let stage = stage(dir.path(), access);
         let size = || std::fs::metadata(dir.path().join("discord.paired")).unwrap().len();
         for author in 100..110 {
-            stage.doors.knock(&said(author, author, "hi"), author);
+            stage.doors.knock(&said(author, author, "hi"), author, None);
         }
         let after_ten = size();
         for author in 110..1000 {
-            stage.doors.knock(&said(author, author, "hi"), author);
+            stage.doors.knock(&said(author, author, "hi"), author, None);
         }
         assert_eq!(size(), after_ten);
         assert!(after_ten < 1024, "{after_ten}");
@@ -507,17 +650,85 @@ mod tests {
             Ok(Asked::Slash(Slash { order: Err(told), .. })) => told,
             _ => panic!("not refused"),
         };
-        stage.doors.order(&used(1), 1);
+        stage.doors.order(&used(1), 1, None);
         let code = stage.doors.desk.list()["requests"][0]["code"].as_str().unwrap().to_owned();
         assert!(told().contains(&code));
-        stage.doors.order(&used(2), 2);
+        stage.doors.order(&used(2), 2, None);
         assert!(told().contains("a moment ago"));
         assert!(stage.posted.is_empty(), "the answer to the command says it");
         assert_eq!(stage.step(1), "not_paired");
         smol::block_on(stage.doors.desk.approve(&code)).unwrap();
-        stage.doors.order(&used(3), 3);
+        stage.doors.order(&used(3), 3, None);
         assert!(matches!(stage.ordered.try_recv(), Ok(Asked::Slash(Slash { order: Ok(_), .. }))));
         assert_eq!(stage.step(3), "ordered");
+    }
+
+    /// Polls the lobby once it is waited for there.
+    async fn found(doors: &Doors) -> (ChatId, Found) {
+        std::future::poll_fn(|context| doors.lobby.borrow_mut().poll(context)).await
+    }
+
+    /// Opens what waits in `chat`, whose place is known to be `around`.
+    fn open(doors: &Doors, chat: ChatId, around: Around<'_>) {
+        loop {
+            let held = doors.lobby.borrow_mut().take(chat);
+            let Some(Held::Letter(letter)) = held else { return };
+            if let Some((letter, ask)) = doors.open(letter, around) {
+                return doors.lobby.borrow_mut().ask(chat, letter, ask);
+            }
+        }
+    }
+
+    #[test]
+    fn a_channel_that_rules_name_is_asked_for_and_its_messages_wait_in_order() {
+        let rule = ChannelRule {
+            place: Place::Name("help".into()),
+            enabled: true,
+            require_mention: Some(false),
+            who: None,
+        };
+        let guild = GuildRule {
+            place: Place::Any,
+            require_mention: None,
+            who: None,
+            channels: Some(vec![rule]),
+        };
+        for is_answered in [true, false] {
+            let dir = Scratch::new();
+            let access = Access { guilds: vec![guild.clone()], ..Access::default() };
+            let Stage { doors, asked, waiting, .. } = stage(dir.path(), access);
+            let chat = ChatId { channel: ChannelKind::Discord, id: 70 };
+            let message = |id| Message { guild: Some(9), ..said(id, 7, "anybody?") };
+            doors.knock(&message(100), 1, Some(70));
+            doors.knock(&Message { text: "really?", ..message(101) }, 2, None);
+            assert!(asked.is_empty() && doors.ledger.borrow().inflight.durable() == 0);
+            let nowhere = Around { missing: Some(70), ..Around::default() };
+            open(&doors, chat, nowhere);
+            let answer = async {
+                let (route, _, done) = waiting.take().await.unwrap();
+                assert_eq!(route, Route::Channel { channel: 70 });
+                let body = br#"{"type":0,"name":"help"}"#.to_vec();
+                done.send(if is_answered { Ok(body) } else { Err(Failure::Lost) }).await.unwrap();
+            };
+            let (_, (chat, found)) = smol::block_on(smol::future::zip(answer, found(&doors)));
+            match found {
+                Found::Channel { id: 70, name, parent: None } if is_answered => {
+                    open(&doors, chat, Around { name: Some(&name), ..Around::default() });
+                }
+                _ => {
+                    assert!(!is_answered);
+                    open(&doors, chat, nowhere);
+                }
+            }
+            let ids: Vec<u64> = std::iter::from_fn(|| asked.try_recv().ok())
+                .map(|request| (request.id >> 22) / 1000)
+                .collect();
+            assert_eq!(ids, if is_answered { vec![100, 101] } else { vec![] });
+            assert_eq!(doors.ledger.borrow().inflight.is_empty(), !is_answered);
+            let story = doors.ledger.borrow().trace.why(Query::Last { count: 1, dropped: false });
+            let is_said = story[0].steps.iter().any(|step| step.step == "unplaced");
+            assert_eq!(is_said, !is_answered, "what could not be found out is told");
+        }
     }
 
     #[test]

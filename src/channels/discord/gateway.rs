@@ -12,7 +12,9 @@ use smol::channel::{Receiver, Sender};
 use smol::stream::Stream as _;
 
 use super::catchup::Late;
+use super::directory::Shelf;
 use super::doors::{self, Doors};
+use super::lobby::{Around, Found, Held};
 use super::preflight;
 use super::rest::{Answer, Calls};
 use super::session::Keeper;
@@ -20,12 +22,13 @@ use super::talk::Ends;
 use super::wire::Wire;
 use crate::base::{End, Instant, Machine as _, Rng, limits};
 use crate::channels::Port;
+use crate::core::chat::{ChannelKind, ChatId};
 use crate::core::outbox::Nonce;
 use crate::core::twin::{Sign, Twin};
 use crate::proto::discord::gateway::{
     Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
 };
-use crate::proto::discord::model::Kind;
+use crate::proto::discord::model::{Decoder, Kind};
 use crate::proto::discord::rest::{Failure, Route};
 use crate::rt::clock;
 use crate::rt::executor::Meter;
@@ -79,6 +82,8 @@ pub(super) struct Tools {
     pub(super) interval: Rc<Cell<Option<Duration>>>,
     /// What the side that talks wants to know.
     pub(super) talk: Ends,
+    /// What an earlier life knew of channels, and where what is known of them is kept.
+    pub(super) channels: (Option<Vec<u8>>, Shelf),
 }
 
 /// Does what the gateway machine says.
@@ -105,6 +110,8 @@ pub(super) struct GatewayPort {
     durable: u64,
     /// A session began, and the desk of commands is to hear of it.
     is_new: bool,
+    /// How much of what is known of channels is on its way to the disk.
+    shelved: u64,
     /// IDENTIFYs that the twin was told of.
     identifies: u64,
     /// Somebody asked it to end, and it will when the socket is gone.
@@ -127,7 +134,13 @@ struct StartLimit {
 }
 
 impl GatewayPort {
-    pub(super) fn new(tools: Tools, asks: Receiver<Ask>, doubts: Receiver<()>) -> GatewayPort {
+    pub(super) fn new(mut tools: Tools, asks: Receiver<Ask>, doubts: Receiver<()>) -> GatewayPort {
+        let mut wire = Wire::new();
+        if let Some(places) = tools.channels.0.take()
+            && !wire.decoder.restore_places(&places)
+        {
+            log::info!(target: "discord", "of the kept directory of channels not all can be read");
+        }
         GatewayPort {
             late: Box::pin(tools.talk.late.clone()),
             tools,
@@ -135,7 +148,8 @@ impl GatewayPort {
             doubts: Box::pin(doubts),
             check: None,
             link: Link::Down,
-            wire: Wire::new(),
+            shelved: wire.decoder.places_changes(),
+            wire,
             fetch: None,
             fetched: Err(Failure::Lost),
             info: None,
@@ -197,6 +211,7 @@ impl GatewayPort {
         while let Poll::Ready(Some(late)) = self.late.as_mut().poll_next(context) {
             self.heard_late(&late);
         }
+        self.poll_lobby(context);
         // Before what is asked: whoever leaves keeps the latest. Nobody wakes us for this alone:
         // an old cursor only brings back what is known to be answered.
         let durable = self.tools.doors.ledger.borrow().inflight.durable();
@@ -351,7 +366,10 @@ impl GatewayPort {
                 let nonce = message.nonce;
                 self.suspect(Sign::Own { nonce, is_interaction: false });
             }
-            self.tools.doors.knock(&message, seq);
+            let missing = around(decoder, message.channel).missing;
+            self.tools.doors.knock(&message, seq, missing);
+            let chat = ChatId { channel: ChannelKind::Discord, id: message.channel };
+            self.open(chat);
             self.tools.doors.ledger.borrow_mut().inflight.saw(message.id);
             if message.author == self.tools.doors.me
                 && let Some(nonce) = message.nonce.and_then(Nonce::parse)
@@ -361,7 +379,9 @@ impl GatewayPort {
             }
         }
         if let Some(interaction) = decoder.interaction() {
-            self.tools.doors.order(&interaction, seq);
+            let missing = around(decoder, interaction.channel).missing;
+            self.tools.doors.order(&interaction, seq, missing);
+            self.open(ChatId { channel: ChannelKind::Discord, id: interaction.channel });
         }
         self.tools.doors.ledger.borrow_mut().inflight.heard(seq);
     }
@@ -369,11 +389,73 @@ impl GatewayPort {
     /// Something that was said while the session was lost.
     fn heard_late(&self, late: &Late) {
         match late {
-            Late::Message(found) => self.tools.doors.knock_late(found),
-            // There is room for as many chats as are ever held.
-            Late::Done(chat) => drop(self.tools.talk.released.try_send(*chat)),
+            Late::Message(found) => {
+                let around = around(&self.wire.decoder, found.chat().id);
+                self.tools.doors.knock_late(found, around);
+                self.open(found.chat());
+            }
+            Late::Done(chat) if self.tools.doors.caught_up(*chat) => self.release(*chat),
+            Late::Done(_) => {}
         }
     }
+
+    fn release(&self, chat: ChatId) {
+        // There is room for as many chats as are ever held.
+        let _ = self.tools.talk.released.try_send(chat);
+    }
+
+    /// Goes on with what waits in `chat`, up to what must be asked for first.
+    fn open(&self, chat: ChatId) {
+        let doors = &self.tools.doors;
+        loop {
+            let held = doors.lobby.borrow_mut().take(chat);
+            match held {
+                None => return,
+                Some(Held::Caught) => self.release(chat),
+                Some(Held::Letter(letter)) => {
+                    let around = around(&self.wire.decoder, chat.id);
+                    if let Some((letter, ask)) = doors.open(letter, around) {
+                        return doors.lobby.borrow_mut().ask(chat, letter, ask);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what was asked for those who wait.
+    fn poll_lobby(&mut self, context: &mut Context<'_>) {
+        loop {
+            let polled = self.tools.doors.lobby.borrow_mut().poll(context);
+            let Poll::Ready((chat, found)) = polled else { return };
+            if let Found::Channel { id, name, parent } = found {
+                self.wire.decoder.learn(id, &name, parent);
+                self.shelve();
+            }
+            self.open(chat);
+        }
+    }
+
+    /// Keeps what is known of channels, if more is.
+    fn shelve(&mut self) {
+        let changes = self.wire.decoder.places_changes();
+        if self.shelved != changes {
+            self.shelved = changes;
+            self.tools.channels.1.put(self.wire.decoder.places());
+        }
+    }
+}
+
+/// What is known of where `chat` is.
+fn around(decoder: &Decoder, chat: u64) -> Around<'_> {
+    let Some(place) = decoder.place(chat) else {
+        return Around { missing: Some(chat), ..Around::default() };
+    };
+    let (named, missing) = match place.parent {
+        Some(parent) => (decoder.place(parent), Some(parent)),
+        None => (Some(place), None),
+    };
+    let name = named.map(|named| named.name).filter(|name| !name.is_empty());
+    Around { parent: place.parent, name, missing: missing.filter(|_| named.is_none()) }
 }
 
 impl Port<Gateway> for GatewayPort {
@@ -436,6 +518,7 @@ impl Port<Gateway> for GatewayPort {
             self.tools.talk.me.set(me.user);
         }
         self.wire.decoder.set_me(self.tools.doors.me);
+        self.shelve();
         !(self.leaving && matches!(self.link, Link::Down))
     }
 

@@ -6,6 +6,7 @@ mod directory;
 mod doors;
 mod gateway;
 mod journal;
+mod lobby;
 mod pairing;
 mod preflight;
 mod replies;
@@ -27,9 +28,11 @@ use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
 use self::commands::Commands;
+use self::directory::Shelf;
 use self::doors::{Doors, Ledger};
 use self::gateway::{GatewayPort, Tools};
 use self::journal::Journal;
+use self::lobby::Lobby;
 use self::pairing::Desk;
 use self::rest::{Calls, RestPort};
 use self::session::{Keeper, Kept};
@@ -45,16 +48,17 @@ use crate::core::trace::Trace;
 use crate::core::turn::Told;
 use crate::core::twin::Twin;
 use crate::core::why::{self, Drops, Query, Story};
-use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, State, Status};
+use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, Saved, State, Status};
 use crate::proto::discord::intents::Intents;
 use crate::proto::discord::rest::{Counts, Rest};
-use crate::rt::executor::{Spawner, Tier};
+use crate::rt::executor::{Pace, Spawner, Tier};
 use crate::rt::net::Net;
 use crate::rt::net::http::Client;
 use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
 pub(crate) use self::commands::Clerk;
+pub(crate) use self::directory::Directory;
 use self::replies::Posting;
 pub(crate) use self::rest::authorized;
 pub(crate) use self::session::Cells;
@@ -93,6 +97,8 @@ pub(crate) struct Setup {
     pub(crate) cells: Cells,
     /// Where the decision trail is kept.
     pub(crate) trail: Trail,
+    /// Where what is known of channels is kept.
+    pub(crate) directory: Directory,
     /// The state directory, for the lists of what was answered and of who is paired.
     pub(crate) state: std::path::PathBuf,
     /// Where messages that are to be answered go …
@@ -128,6 +134,10 @@ struct Memory {
     desk: Rc<Desk>,
     trail: (Sender<()>, Task<()>),
     deployed: commands::Kept,
+    /// What was known of channels, and where more of it is kept.
+    channels: (Option<Vec<u8>>, Shelf),
+    /// What keeps that, and the list of the paired, until the account leaves.
+    keepers: [Task<()>; 2],
 }
 
 /// Reads it, and begins to keep the trail.
@@ -144,7 +154,13 @@ fn remember(spawner: &Spawner, setup: &Setup, kept: &Kept) -> Result<Memory, Sto
     let keep = setup.trail.clone().run(ledger.clone(), changed, over);
     let trail = (open, spawner.spawn(Tier::Work, "discord trail", keep));
     let deployed = commands::Kept::new(&setup.state, &stem);
-    Ok(Memory { ledger, log: (journal, told), desk, trail, deployed })
+    let (known, (shelf, shelving)) = (setup.directory.read(), setup.directory.clone().open());
+    let keepers = [
+        spawner.spawn(Tier::Work, "discord pairing", desk.clone().tend()),
+        spawner.spawn(Tier::Work, "discord channels", shelving.run()),
+    ];
+    let (log, channels) = ((journal, told), (known, shelf));
+    Ok(Memory { ledger, log, desk, trail, deployed, channels, keepers })
 }
 
 /// Leaves out of the intents what is not switched on, if somebody is to ask.
@@ -154,6 +170,20 @@ async fn only_allowed(config: &mut Config, scout: Option<Calls>) {
     {
         config.intents = Intents(config.intents).allowed_by(application.flags).0;
     }
+}
+
+/// Keeps the connection from here on.
+async fn live(
+    mut config: Config,
+    scout: Option<Calls>,
+    saved: Saved,
+    mut port: GatewayPort,
+    pace: Pace,
+) {
+    only_allowed(&mut config, scout).await;
+    let mut machine = Gateway::new(config, saved, Rng::new(os_seed()));
+    machine.handle(clock::now(), Input::Start { wall: clock::wall() });
+    drive(&mut machine, &mut port, pace).await;
 }
 
 /// The place of an account in the configuration.
@@ -200,28 +230,28 @@ impl Account {
     /// # Errors
     /// The state directory cannot be used.
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
-        let kept = setup.cells.read();
-        let (calls, waiting) = Calls::new();
-        let Memory { ledger, log, desk, trail, deployed } = remember(spawner, &setup, &kept)?;
-        let status = Rc::new(RefCell::new(Status::default()));
+        let (kept, (calls, waiting)) = (setup.cells.read(), Calls::new());
+        let Memory { ledger, log, desk, trail, deployed, channels, keepers } =
+            remember(spawner, &setup, &kept)?;
+        let status = Rc::<RefCell<Status>>::default();
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
-        let net = setup.net.clone();
-        let http = Client::new(&setup.net, Tier::Wire);
+        let (net, http) = (setup.net.clone(), Client::new(&setup.net, Tier::Wire));
         let ((asks, asked), (doubt, doubts)) = (bounded(8), bounded(1));
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
-        let settings = Rc::new(RefCell::new(setup.settings));
-        let twin = Rc::<RefCell<Twin>>::default();
+        let (settings, twin) =
+            (Rc::new(RefCell::new(setup.settings)), Rc::<RefCell<Twin>>::default());
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
         let talk = Talk::new(&shared, log, (setup.requests, orders.clone()), setup.told);
         desk.speak_by(talk.post.clone());
-        let me = talk.ends.me.clone();
         let doors = Doors {
             orders,
             desk: desk.clone(),
             spoken: RefCell::default(),
+            lobby: RefCell::new(Lobby::new(calls.clone())),
+            room: talk.ends.room.clone(),
             account: setup.name,
             settings: settings.clone(),
             me: kept.me,
@@ -241,22 +271,22 @@ impl Account {
             due: due.clone(),
             interval: interval.clone(),
             talk: talk.ends,
+            channels,
         };
-        let (mut port, mut config) = (GatewayPort::new(tools, asked, doubts), setup.gateway);
+        let (port, config) = (GatewayPort::new(tools, asked, doubts), setup.gateway);
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
-        let (said, rest, tend) = (talk.said, counts, desk.clone().tend());
+        let (said, rest, me) = (talk.said, counts, shared.me);
         let view = View { status, ledger, desk, said, twin, due, interval, rest, me, net };
         let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
-        let (beat_pace, rest_pace) = (spawner.pace(), spawner.pace());
-        let tasks = vec![
-            spawner.spawn(Tier::Pulse, "discord gateway", async move {
-                only_allowed(&mut config, scout).await;
-                let mut machine = Gateway::new(config, kept.saved, Rng::new(os_seed()));
-                machine.handle(clock::now(), Input::Start { wall: clock::wall() });
-                drive(&mut machine, &mut port, beat_pace).await;
-            }),
+        let (pace, rest_pace) = (spawner.pace(), spawner.pace());
+        let tasks = [
+            spawner.spawn(
+                Tier::Pulse,
+                "discord gateway",
+                live(config, scout, kept.saved, port, pace),
+            ),
             spawner.spawn(Tier::Wire, "discord rest", async move {
                 drive(&mut machine, &mut rest_port, rest_pace).await;
             }),
@@ -264,8 +294,8 @@ impl Account {
             spawner.spawn(Tier::Wire, "discord commands", commands.run()),
             spawner.spawn(Tier::Wire, "discord catch-up", talk.catch_up.run()),
             spawner.spawn(Tier::Work, "discord session", keeping.run()),
-            spawner.spawn(Tier::Work, "discord pairing", tend),
         ];
+        let tasks = tasks.into_iter().chain(keepers).collect();
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
         Ok(Account { asks, settings, view, calls, post: talk.post, tasks, report, trail })
     }

@@ -42,6 +42,8 @@ pub(super) struct Ends {
     pub(super) confirmed: Sender<(Nonce, u64)>,
     /// Who we are, for others to read.
     pub(super) me: Rc<Cell<u64>>,
+    /// Told, without a word, when a message is dealt with.
+    pub(super) room: Sender<()>,
 }
 
 /// The side that talks.
@@ -128,6 +130,7 @@ impl Talk {
             released: release,
             confirmed: confirm,
             me: me.clone(),
+            room: room.clone(),
         };
         let catch_up = CatchUp {
             ledger: ledger.clone(),
