@@ -372,7 +372,7 @@ impl World {
             return Err(format!("{:?} went out although it was stale", send.id));
         }
         if send.to == self.closed.0 && self.now < self.closed.1 {
-            let spared = ms(500)..OUTBOX_CHAT_CLOSED - ms(500);
+            let spared = ms(500)..OUTBOX_CHAT_CLOSED.saturating_sub(ms(500));
             if self.refused.is_some_and(|at| spared.contains(&self.now.since(at))) {
                 return Err("a closed chat was asked again".into());
             }
