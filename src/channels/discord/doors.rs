@@ -343,9 +343,10 @@ impl Doors {
     /// From here on it is being dealt with.
     fn take_place(&self, inbound: &Inbound<'_>) -> Result<(), Step> {
         let mut ledger = self.ledger.borrow_mut();
-        let taken = match inbound.late {
-            true => ledger.inflight.admit_late(inbound.id),
-            false => ledger.inflight.admit(inbound.seq, inbound.id),
+        let taken = if inbound.late {
+            ledger.inflight.admit_late(inbound.id)
+        } else {
+            ledger.inflight.admit(inbound.seq, inbound.id)
         };
         taken.map_err(|_| Step::Busy)
     }
@@ -630,8 +631,8 @@ mod tests {
 
     #[test]
     fn a_strangers_command_is_told_the_code_and_written_down() {
-        let state = Scratch::new();
-        let stage = self::stage(state.path(), Access { dms: Policy::Pairing, ..Access::default() });
+        let dir = Scratch::new();
+        let house = stage(dir.path(), Access { dms: Policy::Pairing, ..Access::default() });
         let used = |id: u64| Interaction {
             id: (id * 1000) << 22,
             token: "token",
@@ -646,21 +647,21 @@ mod tests {
             author_name: "ann",
             roles: &[],
         };
-        let told = || match stage.ordered.try_recv() {
+        let told = || match house.ordered.try_recv() {
             Ok(Asked::Slash(Slash { order: Err(told), .. })) => told,
             _ => panic!("not refused"),
         };
-        stage.doors.order(&used(1), 1, None);
-        let code = stage.doors.desk.list()["requests"][0]["code"].as_str().unwrap().to_owned();
+        house.doors.order(&used(1), 1, None);
+        let code = house.doors.desk.list()["requests"][0]["code"].as_str().unwrap().to_owned();
         assert!(told().contains(&code));
-        stage.doors.order(&used(2), 2, None);
+        house.doors.order(&used(2), 2, None);
         assert!(told().contains("a moment ago"));
-        assert!(stage.posted.is_empty(), "the answer to the command says it");
-        assert_eq!(stage.step(1), "not_paired");
-        smol::block_on(stage.doors.desk.approve(&code)).unwrap();
-        stage.doors.order(&used(3), 3, None);
-        assert!(matches!(stage.ordered.try_recv(), Ok(Asked::Slash(Slash { order: Ok(_), .. }))));
-        assert_eq!(stage.step(3), "ordered");
+        assert!(house.posted.is_empty(), "the answer to the command says it");
+        assert_eq!(house.step(1), "not_paired");
+        smol::block_on(house.doors.desk.approve(&code)).unwrap();
+        house.doors.order(&used(3), 3, None);
+        assert!(matches!(house.ordered.try_recv(), Ok(Asked::Slash(Slash { order: Ok(_), .. }))));
+        assert_eq!(house.step(3), "ordered");
     }
 
     /// Polls the lobby once it is waited for there.
@@ -710,7 +711,7 @@ mod tests {
                 let body = br#"{"type":0,"name":"help"}"#.to_vec();
                 done.send(if is_answered { Ok(body) } else { Err(Failure::Lost) }).await.unwrap();
             };
-            let (_, (chat, found)) = smol::block_on(smol::future::zip(answer, found(&doors)));
+            let ((), (chat, found)) = smol::block_on(smol::future::zip(answer, found(&doors)));
             match found {
                 Found::Channel { id: 70, name, parent: None } if is_answered => {
                     open(&doors, chat, Around { name: Some(&name), ..Around::default() });

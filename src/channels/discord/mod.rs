@@ -277,7 +277,7 @@ impl Account {
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
-        let view = View { status, ledger, desk, said, twin, due, interval, rest, me, net };
+        let view = View { status, ledger, desk, twin, said, due, interval, rest, me, net };
         let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let (pace, rest_pace) = (spawner.pace(), spawner.pace());

@@ -28,7 +28,14 @@ pub(super) struct Desk {
     post: RefCell<Option<Sender<Posting>>>,
     /// Told, without a word, when the list has become long; and where that is heard. Both are
     /// gone once the account is leaving.
-    long: RefCell<(Option<Sender<()>>, Option<Receiver<()>>)>,
+    long: RefCell<Bell>,
+}
+
+/// Both ends of a word that is told.
+#[derive(Default)]
+struct Bell {
+    tells: Option<Sender<()>>,
+    hears: Option<Receiver<()>>,
 }
 
 /// The machine and its log.
@@ -65,11 +72,11 @@ impl Desk {
                 file.display()
             );
         }
-        let long = limits::PAIRED_SHORT_BYTES;
-        let book = RefCell::new(Book { pairing, log, failing: false, long, shortening: None });
-        let (tell, hears) = bounded(1);
-        let long = RefCell::new((Some(tell), Some(hears)));
-        Ok(Desk { account: account.into(), book, post: RefCell::default(), long })
+        let (failing, long, shortening) = (false, limits::PAIRED_SHORT_BYTES, None);
+        let book = RefCell::new(Book { pairing, log, failing, long, shortening });
+        let (tells, hears) = bounded(1);
+        let bell = RefCell::new(Bell { tells: Some(tells), hears: Some(hears) });
+        Ok(Desk { account: account.into(), book, post: RefCell::default(), long: bell })
     }
 
     /// What is to be said goes there from now on.
@@ -79,7 +86,7 @@ impl Desk {
 
     /// Makes the list short whenever it has become long, until the account is leaving.
     pub(super) async fn tend(self: Rc<Self>) {
-        let Some(hears) = self.long.borrow_mut().1.take() else { return };
+        let Some(hears) = self.long.borrow_mut().hears.take() else { return };
         while hears.recv().await.is_ok() {
             let (over, is_over) = bounded(1);
             let short = self.book.borrow_mut().shorten(is_over);
@@ -94,7 +101,7 @@ impl Desk {
         let mut book = self.book.borrow_mut();
         book.keep(record);
         if book.is_long()
-            && let Some(tell) = &self.long.borrow().0
+            && let Some(tell) = &self.long.borrow().tells
         {
             // One word that waits says it all.
             let _ = tell.try_send(());

@@ -118,8 +118,11 @@ impl Places {
     }
 }
 
+/// The number, the one of what is around it (or 0), and the name.
+type Read<'a> = (u64, u64, &'a str);
+
 /// An entry from the front of `bytes`, and what is behind it.
-fn read(bytes: &[u8]) -> Option<((u64, u64, &str), &[u8])> {
+fn read(bytes: &[u8]) -> Option<(Read<'_>, &[u8])> {
     let (id, rest) = bytes.split_first_chunk()?;
     let (parent, rest) = rest.split_first_chunk()?;
     let (&len, rest) = rest.split_first()?;
