@@ -72,8 +72,14 @@ impl Desk {
                 file.display()
             );
         }
-        let (failing, long, shortening) = (false, limits::PAIRED_SHORT_BYTES, None);
-        let book = RefCell::new(Book { pairing, log, failing, long, shortening });
+        let book = Book {
+            pairing,
+            log,
+            failing: false,
+            long: limits::PAIRED_SHORT_BYTES,
+            shortening: None,
+        };
+        let book = RefCell::new(book);
         let (tells, hears) = bounded(1);
         let bell = RefCell::new(Bell { tells: Some(tells), hears: Some(hears) });
         Ok(Desk { account: account.into(), book, post: RefCell::default(), long: bell })
