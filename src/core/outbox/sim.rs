@@ -64,6 +64,8 @@ enum Event {
     Answered(u64),
     /// This call reaches the service.
     Arrives(usize),
+    /// The same call is made once more, by the life that made it.
+    Again(usize, u64),
     /// What came of it, for the life that waits for it.
     Returns(usize, u64, Came),
     /// The first so many records are on the disk.
@@ -214,6 +216,7 @@ impl World {
             // It is asked again by the next life.
             Event::Answered(item) => drop(self.ready.insert(id(item), self.now)),
             Event::Arrives(call) => self.arrive(call)?,
+            Event::Again(call, life) if life == self.life && self.lives => self.arrive(call)?,
             Event::Returns(call, life, came) if life == self.life && self.lives => {
                 self.come(call, came);
             }
@@ -415,7 +418,9 @@ impl World {
             Came::Forbidden => self.outbox.failed(now, chat, Why::Forbidden),
             Came::Nothing if self.bug == Some(Bug::Pretends) => self.outbox.delivered(now, chat, 1),
             // The same call is made again as long as there is time.
-            Came::Nothing if now + ms(3000) < deadline => self.soon(3000, Event::Arrives(call)),
+            Came::Nothing if now + ms(3000) < deadline => {
+                self.soon(3000, Event::Again(call, self.life));
+            }
             Came::Nothing if self.calls[call].1 => self.outbox.unseen(now, chat, false),
             Came::Nothing => self.outbox.failed(now, chat, Why::Expired),
         }
