@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use barnacle::core::access::{self, Access};
+use barnacle::core::access::{self, Access, Known};
 use barnacle::core::chat::{ChannelKind, ChatId, Inbound};
 use barnacle::proto::discord::model::Decoder;
 use barnacle::proto::inflate::Inflater;
@@ -154,15 +154,21 @@ fn events(count: u64) {
             id: message.id,
             seq,
             guild: message.guild,
+            parent: message.parent,
             author: message.author,
             author_name: message.author_name,
+            roles: message.roles,
             from_bot: message.from_bot,
             from_self: message.author == ME,
             mentions_us: message.mentions_us,
+            reply_to: message.reply_to,
+            late: false,
             text: message.text,
             text_cut: message.text_cut,
+            has_more: message.has_more,
         };
-        admitted += u64::from(access::judge(&access, black_box(&inbound)).is_ok());
+        let known = Known { chat_name: message.channel_name, ..Known::default() };
+        admitted += u64::from(access::judge(&access, black_box(&inbound), known).is_ok());
     }
     assert_eq!(admitted, count, "every one of them is to be answered");
 }
