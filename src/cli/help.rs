@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{COMMANDS, Command, Flag, GLOBAL, GROUPS, command, is_group, members};
+use super::table::{Command, Flag, GLOBAL, GROUPS, command, commands, is_group, members};
 use crate::base::spell;
 use crate::ops::config::{KEYS, Stand, VARIABLES};
 use crate::ops::exit::{EXITS, Exit, Failure};
@@ -42,7 +42,7 @@ pub(crate) fn render(topic: Option<&str>) -> Result<String, Failure> {
 
 fn topics() -> impl Iterator<Item = &'static str> {
     let groups = GROUPS.iter().map(|(name, _)| *name);
-    let names = COMMANDS.iter().flat_map(Command::names);
+    let names = commands().flat_map(Command::names);
     names.chain(groups).chain(TOPICS.map(|(name, _)| name))
 }
 
@@ -51,7 +51,7 @@ fn overview() -> String {
         "barnacle keeps an AI agent reachable on Discord, day and night.\n\n\
          Usage: barnacle COMMAND [FLAGS]\n\nCommands:\n",
     );
-    columns(&mut out, COMMANDS.iter().map(|command| (usage(command), command.summary)));
+    columns(&mut out, commands().map(|command| (usage(command), command.summary)));
     out.push_str("\nFlags of every command:\n");
     columns(&mut out, GLOBAL.iter().map(|flag| (spelling(flag), flag.summary)));
     out.push_str("\nTry it: barnacle demo\n");
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn help_names_what_the_tables_hold() {
         let overview = render(None).expect("help");
-        for command in COMMANDS {
+        for command in commands() {
             assert!(overview.contains(command.name));
             let help = render(Some(command.name)).expect("help");
             for flag in command.all_flags() {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::parse::{choices_of, second_words};
-use super::table::{COMMANDS, Command, Flag, GLOBAL, GROUPS};
+use super::table::{Command, Flag, GLOBAL, GROUPS, commands};
 use super::{Call, help};
 use crate::ops::config::VARIABLES;
 use crate::ops::exit::{EXITS, Failure};
@@ -40,7 +40,7 @@ fn roff() -> String {
     let _ = writeln!(out, ".TH BARNACLE 1 \"\" \"barnacle {version}\" \"User Commands\"");
     out.push_str(".SH NAME\nbarnacle \\- keep an AI agent reachable on chat, day and night\n");
     out.push_str(".SH SYNOPSIS\n.B barnacle\n.I COMMAND\n.RI [ FLAGS ]\n.SH COMMANDS\n");
-    for command in COMMANDS {
+    for command in commands() {
         let _ = writeln!(out, ".SS \"{}\"", escape(&help::usage(command)));
         sentence(&mut out, command.summary);
         line(&mut out, command.about);
@@ -100,12 +100,12 @@ fn escape(text: &str) -> String {
 
 /// The names that a shell completes at first: commands of one word, and groups.
 fn beginnings() -> Vec<(&'static str, &'static str)> {
-    let single = COMMANDS.iter().flat_map(|command| {
+    let single = commands().flat_map(|command| {
         let names = command.names().filter(|name| !name.contains(' '));
         names.map(|name| (name, command.summary))
     });
     let mut all: Vec<_> = single.collect();
-    let groups = GROUPS.iter().filter(|(name, _)| COMMANDS.iter().all(|c| c.name != *name));
+    let groups = GROUPS.iter().filter(|(name, _)| commands().all(|c| c.name != *name));
     all.extend(groups.copied());
     all
 }
@@ -127,7 +127,7 @@ fn bash() -> String {
          \x20   case $prev in\n",
     );
     let mut seen: Vec<&str> = Vec::new();
-    for flag in COMMANDS.iter().flat_map(Command::all_flags).filter(|f| !f.value.is_empty()) {
+    for flag in commands().flat_map(Command::all_flags).filter(|f| !f.value.is_empty()) {
         if seen.contains(&flag.long) {
             continue;
         }
@@ -147,17 +147,17 @@ fn bash() -> String {
     }
     out.push_str("    esac\n    case $name in\n");
     // Longer names first: a `case` takes the first pattern that fits.
-    let mut commands: Vec<(&str, &Command)> =
-        COMMANDS.iter().flat_map(|c| c.names().map(move |name| (name, c))).collect();
-    commands.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    for (name, command) in commands {
+    let mut named: Vec<(&str, &Command)> =
+        commands().flat_map(|c| c.names().map(move |name| (name, c))).collect();
+    named.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (name, command) in named {
         let mut words: Vec<String> =
             command.all_flags().map(|flag| format!("--{}", flag.long)).collect();
         words.extend(word_choices(command).into_iter().map(str::to_owned));
         words.extend(second_words(name).map(str::to_owned));
         let _ = writeln!(out, "        \"{name}\"*) all=\"{}\" ;;", words.join(" "));
     }
-    for (group, _) in GROUPS.iter().filter(|(group, _)| COMMANDS.iter().all(|c| c.name != *group)) {
+    for (group, _) in GROUPS.iter().filter(|(group, _)| commands().all(|c| c.name != *group)) {
         let words: Vec<&str> = second_words(group).collect();
         let _ = writeln!(out, "        \"{group}\"*) all=\"{}\" ;;", words.join(" "));
     }
@@ -177,10 +177,10 @@ fn zsh() -> String {
          \x20   name=\"${(j: :)${(@)words[2,CURRENT-1]:#-*}}\"\n    case $name in\n",
     );
     let quote = |text: &str| text.replace('\'', "'\\''").replace(':', "\\:");
-    let mut commands: Vec<(&str, &Command)> =
-        COMMANDS.iter().flat_map(|c| c.names().map(move |name| (name, c))).collect();
-    commands.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    for (name, command) in commands {
+    let mut named: Vec<(&str, &Command)> =
+        commands().flat_map(|c| c.names().map(move |name| (name, c))).collect();
+    named.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (name, command) in named {
         let _ = writeln!(out, "        \"{name}\"*)");
         for flag in command.all_flags() {
             let _ =
@@ -191,7 +191,7 @@ fn zsh() -> String {
         }
         out.push_str("            ;;\n");
     }
-    for (group, _) in GROUPS.iter().filter(|(group, _)| COMMANDS.iter().all(|c| c.name != *group)) {
+    for (group, _) in GROUPS.iter().filter(|(group, _)| commands().all(|c| c.name != *group)) {
         let words: Vec<String> = second_words(group).map(|word| format!("'{word}'")).collect();
         let _ = writeln!(out, "        \"{group}\"*) words_+=({}) ;;", words.join(" "));
     }
@@ -219,7 +219,7 @@ fn fish() -> String {
         let _ =
             writeln!(out, "complete -c barnacle -n __fish_use_subcommand -a {name} -d '{summary}'");
     }
-    for command in COMMANDS {
+    for command in commands() {
         for name in command.names() {
             // Every word of the name has been typed.
             let tests: Vec<String> =
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn completions_hold_every_command_and_flag() {
         for text in [bash(), zsh(), fish()] {
-            for command in COMMANDS {
+            for command in commands() {
                 for word in command.names().flat_map(|name| name.split(' ')) {
                     assert!(text.contains(word), "{word}");
                 }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn the_manual_page_holds_every_command_and_flag() {
         let page = roff();
-        for command in COMMANDS {
+        for command in commands() {
             assert!(page.contains(&format!(".SS \"{}", escape(command.name))), "{}", command.name);
             for flag in command.all_flags() {
                 assert!(page.contains(&escape(&format!("--{}", flag.long))), "--{}", flag.long);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::Arg;
 
-use super::table::{COMMANDS, Command, Flag, GLOBAL, GROUPS, command, members};
+use super::table::{Command, Flag, GLOBAL, GROUPS, command, commands, members};
 use crate::base::spell;
 use crate::ops::exit::{Exit, Failure};
 
@@ -65,14 +65,14 @@ fn guess<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
 
 /// The first words of all names, and the groups'.
 fn first_words() -> impl Iterator<Item = &'static str> {
-    let names = COMMANDS.iter().flat_map(Command::names).filter(|name| !name.contains(' '));
+    let names = commands().flat_map(Command::names).filter(|name| !name.contains(' '));
     names.chain(GROUPS.iter().map(|(name, _)| *name))
 }
 
 /// The second words of a group's names.
 pub(crate) fn second_words(group: &str) -> impl Iterator<Item = &'static str> {
     let below = move |name: &'static str| name.strip_prefix(group)?.strip_prefix(' ');
-    COMMANDS.iter().flat_map(Command::names).filter_map(below)
+    commands().flat_map(Command::names).filter_map(below)
 }
 
 impl Parsed {

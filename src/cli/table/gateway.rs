@@ -1,0 +1,111 @@
+//! The commands of the process itself.
+
+use super::{Command, DOOR, TIMEOUT, flag, switch, valued};
+use crate::cli::{ask, local, restart};
+
+/// Those of the process, and of what it says of itself.
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "gateway",
+        also: &["gateway run"],
+        words: "",
+        summary: "keep the bot connected, in the foreground",
+        about: "Runs until SIGTERM or Ctrl-C. It needs a bot token in DISCORD_BOT_TOKEN or in the \
+                configuration.",
+        flags: &[&[
+            flag("port", "N", "listen on this control port, whatever is configured"),
+            switch("verbose", Some('v'), "the same as --log-level debug"),
+        ]],
+        run: local::gateway,
+    },
+    Command {
+        name: "status",
+        also: &["gateway status"],
+        words: "",
+        summary: "show what the running gateway does",
+        about: "Asks the gateway of this host by its socket, else by its control port with the \
+                token that it keeps in its state directory. All that is known is always shown.",
+        flags: &[
+            &[
+                switch("all", None, "accepted for OpenClaw's sake"),
+                switch("deep", None, "accepted for OpenClaw's sake"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: ask::status,
+    },
+    Command {
+        name: "health",
+        also: &["gateway health"],
+        words: "",
+        summary: "show how healthy each channel is, by its last proof of life",
+        about: "Succeeds whenever the gateway answers: an outage of a chat service is no fault of \
+                the gateway's. How well things are is in the answer's words.",
+        flags: &[DOOR, TIMEOUT],
+        run: ask::health,
+    },
+    Command {
+        name: "logs",
+        also: &["gateway logs"],
+        words: "",
+        summary: "show the gateway's latest log lines",
+        about: "They come from a ring in the gateway's memory. With --json each line is an object \
+                with seq, at, level, target and text. --follow goes on over a restart of the \
+                gateway, and says so on standard error.",
+        flags: &[
+            &[
+                switch("follow", Some('f'), "go on with new lines as they come"),
+                valued("limit", Some('n'), "N", "how many of the latest lines (200)"),
+                flag("max-bytes", "N", "how many bytes of them at most (1000000)"),
+                flag("interval", "MS", "how often --follow looks (500)"),
+                flag("level", "LEVEL", "only lines as grave as error, warn, info, debug or trace"),
+                switch("plain", None, "the same as --no-color"),
+                switch("utc", None, "accepted for OpenClaw's sake: times are always in UTC"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: ask::logs,
+    },
+    Command {
+        name: "gateway stop",
+        also: &[],
+        words: "",
+        summary: "end the running gateway, in order",
+        about: "Answers under way are finished first, in bounded time. A service manager that \
+                keeps the gateway running would start it again: stop the service there.",
+        flags: &[DOOR, TIMEOUT],
+        run: restart::stop,
+    },
+    Command {
+        name: "gateway restart",
+        also: &["restart"],
+        words: "",
+        summary: "restart the running gateway, and see that it is back",
+        about: "Waits until the gateway answers with a new boot id and is ready, and prints what \
+                it took. The exit code is the truth: 0 only if it is back. Sessions are resumed, \
+                so that no message is missed.",
+        flags: &[
+            &[
+                flag("wait", "SPAN", "how long it may take, such as 30s or 2m (30s)"),
+                switch("fresh", None, "begin new sessions instead of resuming the old ones"),
+                flag("reason", "TEXT", "what the log shall say of it"),
+                switch("safe", None, "accepted for OpenClaw's sake: it always is"),
+                switch("force", None, "accepted for OpenClaw's sake"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: restart::restart,
+    },
+    Command {
+        name: "gateway call",
+        also: &[],
+        words: "METHOD",
+        summary: "call a method of the gateway's protocol, and print the answer",
+        about: "The protocol is version 4 of OpenClaw's. The answer is printed as JSON.",
+        flags: &[&[flag("params", "JSON", "the method's parameters ({})")], DOOR, TIMEOUT],
+        run: restart::call,
+    },
+];

@@ -1,0 +1,101 @@
+//! The commands that need no running gateway, and those about the program itself.
+
+use super::{Command, DOOR, TIMEOUT, flag, switch};
+use crate::cli::{doctor, local, pages};
+
+/// Those that stand alone.
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "doctor",
+        also: &[],
+        words: "",
+        summary: "examine the set-up from end to end, and say what to mend",
+        about: "Looks at the configuration, the token, intents and permissions, the way to Discord \
+                by IPv4 and IPv6, the clock, the host and its disk, and at the running gateway if \
+                there is one. Fails if something keeps the bot from working, by the exit code of \
+                the first such thing. --fix asks Discord to switch on privileged intents that are \
+                missing, by the limited flags that applications in few servers may set, and \
+                closes files with secrets to everybody else; it says what it did.",
+        flags: &[&[switch("fix", None, "mend what can be mended without harm")], DOOR, TIMEOUT],
+        run: doctor::doctor,
+    },
+    Command {
+        name: "invite-url",
+        also: &[],
+        words: "",
+        summary: "print the link that invites the bot into a server",
+        about: "The application's id is asked of Discord with the bot's token, unless it is given.",
+        flags: &[&[
+            flag("permissions", "WHICH", "minimal, recommended, bits, or NAME,NAME (recommended)"),
+            flag("application", "ID", "the application's id"),
+            flag("account", "ID", "whose application it is, if there are several accounts"),
+            flag("guild", "ID", "the server that is chosen beforehand"),
+        ]],
+        run: local::invite_url,
+    },
+    Command {
+        name: "demo",
+        also: &[],
+        words: "",
+        summary: "try everything against an embedded Discord, with faults to inject",
+        about: "Needs no account, no network and no configuration. Keys inject faults; each is \
+                healed before your eyes, with the time it took.",
+        flags: &[],
+        run: local::demo,
+    },
+    Command {
+        name: "drill",
+        also: &[],
+        words: "[NAME]",
+        summary: "inject one fault, or each in turn, and time the recovery",
+        about: "Runs against the embedded Discord. Fails if a recovery took longer than promised.",
+        flags: &[&[switch("list", None, "name the drills")]],
+        run: local::drill,
+    },
+    Command {
+        name: "sandbox",
+        also: &[],
+        words: "",
+        summary: "run the embedded Discord alone, for tests of any client",
+        about: "Prints DISCORD_API_URL for the client. Faults are named on standard input, or \
+                posted over HTTP to /_sandbox/fault.",
+        flags: &[&[
+            flag("port", "N", "the REST port (0: any that is free)"),
+            flag("gateway-port", "N", "the gateway's port (0: any that is free)"),
+            flag("host", "NAME", "the host that its URLs name (127.0.0.1, where it listens)"),
+            flag("heartbeat", "MS", "the heartbeat interval that HELLO names (41250)"),
+            flag("cert", "FILE", "serve TLS with this certificate chain (PEM)"),
+            flag("key", "FILE", "and this private key (PEM)"),
+        ]],
+        run: local::sandbox,
+    },
+    Command {
+        name: "completion",
+        also: &[],
+        words: "bash|zsh|fish",
+        summary: "print what completes commands and flags in a shell",
+        about: "For bash: `source <(barnacle completion bash)` in ~/.bashrc. For zsh: into a file \
+                _barnacle in a directory of fpath. For fish: into \
+                ~/.config/fish/completions/barnacle.fish.",
+        flags: &[],
+        run: pages::completion,
+    },
+    Command {
+        name: "man",
+        also: &[],
+        words: "",
+        summary: "print the manual page, in roff",
+        about: "To read it: `barnacle man | man -l -`.",
+        flags: &[],
+        run: pages::man,
+    },
+    Command {
+        name: "help",
+        also: &[],
+        words: "[TOPIC...]",
+        summary: "explain a command, or: config, environment, exit-codes",
+        about: "`help config` also lists every configuration key.",
+        flags: &[],
+        run: pages::help,
+    },
+];
