@@ -388,11 +388,12 @@ impl Ledger {
         agent: Option<&str>,
     ) {
         let Inbound { chat, id, author, .. } = *inbound;
-        let knock = Knock::of(inbound, clock::wall(), step).called(chat_name);
-        let cure = cure(step, &knock.about(self.trace.path()));
-        let is_first = self.trace.knock(knock, agent);
+        let knock = || Knock::of(inbound, clock::wall(), step).called(chat_name);
+        let is_first = self.trace.knock(knock(), agent);
         self.told();
         if is_first {
+            // Only now: in a flood of strangers' words this would be most of the work.
+            let cure = cure(step, &knock().about(self.trace.path()));
             log::info!(
                 target: "discord",
                 "message {id} of user {author} in chat {} is not answered: {step}{cure} (said once \
