@@ -1,6 +1,7 @@
 //! Who answers the methods of the control protocol.
 
 mod channels;
+pub(super) mod health;
 mod process;
 mod talk;
 
@@ -12,7 +13,7 @@ use super::fleet::Verb;
 use super::house::House;
 use super::stories;
 use crate::base::limits;
-use crate::control::{Answer, Call, Desk, at_once, health, unknown};
+use crate::control::{Answer, Call, Desk, at_once, unknown};
 use crate::rt::log::{Line, Lines};
 
 /// Answers by what the house knows and does.
@@ -36,10 +37,10 @@ impl Desk for Clerk {
             _ => {}
         }
         at_once(match call.method.as_str() {
-            "health" => Ok(health(&self.house.facts())),
+            "health" => Ok(health::health(house)),
             "status" => Ok(self.house.facts().status),
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
-            "system-presence" => Ok(json!([])),
+            "system-presence" => Ok(house.hub.presence()),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
             "channels.history" => channels::history(house, &call.params),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::account;
+use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
 use crate::base::Instant;
 use crate::control::{Facts, Hub};
@@ -209,11 +210,23 @@ impl House {
         let states: BTreeMap<String, &'static str> =
             fleet.seats().map(|seat| (seat.name.to_owned(), seat.status.name())).collect();
         let before = self.told.replace(states.clone());
+        drop(fleet);
+        if before == states {
+            return;
+        }
         for (name, state) in states {
             if before.get(&name) != Some(&state) {
                 let event = json!({ "channel": "discord", "accountId": name, "state": state });
                 self.hub.tell("channel", &event);
             }
+        }
+        self.tell_health();
+    }
+
+    /// Tells whoever is connected how everything is.
+    pub(super) fn tell_health(&self) {
+        if self.hub.members() > 0 {
+            self.hub.tell_health(&self.facts().health);
         }
     }
 
@@ -240,7 +253,9 @@ impl House {
             },
             "thread": account::thread_json(&meter),
         });
-        Facts { report, uptime: now.since(self.started), status }
+        let channels = health::channels(fleet.seats());
+        let health = health::snapshot(&self.config(), &report, &channels);
+        Facts { report, uptime: now.since(self.started), status, health }
     }
 
     fn config_json(&self) -> Value {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use smol::net::TcpListener;
 
-use super::desk::Clerk;
+use super::desk::{Clerk, health};
 use super::house::House;
 use crate::control::{Control, Gate};
 use crate::ops::exit::{Exit, Failure};
@@ -53,6 +53,7 @@ impl Ports {
             desk: Rc::new(Clerk { house: clerk }),
             spawner: spawner.clone(),
         });
+        health::beat(house);
         let (socket, name) = socket(house).unzip();
         let doors = [Some(Door::Tcp(listener)), socket].into_iter().flatten();
         let servers = doors.map(|door| serve(door, spawner, control.clone())).collect();

@@ -452,6 +452,8 @@ pub const CONTROL_BUFFER_BYTES: usize = 512 * 1024;
 pub const CONTROL_CALLS_MAX: usize = 8;
 /// How often clients are told that the gateway lives.
 pub const CONTROL_TICK: Duration = Duration::from_secs(30);
+/// Between two tellings of a health that has not changed, as OpenClaw's gateway does it.
+pub const CONTROL_HEALTH_BEAT: Duration = Duration::from_secs(60);
 /// Log lines given at once, and their bytes, if nobody says how many.
 pub const CONTROL_LOG_LINES: usize = 500;
 /// See [`CONTROL_LOG_LINES`]; whatever a client asks for, no answer is longer than this.

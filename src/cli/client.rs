@@ -24,7 +24,8 @@ use crate::ops::config::{self, Dirs, Env};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::state::{CONTROL_SOCKET, control_socket};
 use crate::proto::control::{
-    Auth, Connect, Fault, Frame, Hello, PROTOCOL, Request, close, code, detail, read, write,
+    Auth, Connect, Fault, Frame, Hello, PROTOCOL, Request, close, code, detail, read, read_hello,
+    write,
 };
 use crate::rt::clock;
 
@@ -327,7 +328,7 @@ impl Client {
         let params = serde_json::to_value(greeting(token)).unwrap_or_default();
         let hello = connection.begin("connect", &params, deadline, true);
         let hello = hello.map_err(|trouble| self.refused(trouble, token.is_some()))?;
-        connection.hello = serde_json::from_value(hello).map_err(|error| {
+        connection.hello = read_hello(hello).map_err(|error| {
             let text = format!("{} greets oddly: {error}", connection.place);
             Trouble::Final(Failure::new(Exit::Unavailable, text, ""))
         })?;
@@ -454,6 +455,7 @@ fn greeting(token: Option<&Secret>) -> Connect {
             mode: "cli".into(),
             instance_id: Some(format!("{:016x}", crate::rt::os_seed())),
             display_name: None,
+            device_family: None,
         },
         caps: Vec::new(),
         auth,

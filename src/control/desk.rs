@@ -45,7 +45,7 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
 
 /// The events that are told.
 pub(crate) const EVENTS: &[&str] =
-    &["connect.challenge", "tick", "health", "shutdown", "agent", "channel"];
+    &["connect.challenge", "tick", "health", "presence", "shutdown", "agent", "channel"];
 
 /// One request, on its way to whoever answers it.
 pub(crate) struct Call {

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::desk::{ADMIN, READ, WRITE};
+use super::presence;
 use crate::base::limits;
 use crate::base::text::Hex;
-use crate::proto::control::{Event, Frame, Response, close, write};
+use crate::proto::control::{Event, Frame, Response, StateVersion, close, write};
 
 /// Who a client is, once it has said so.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +24,15 @@ pub(crate) struct Caller {
     pub(crate) mode: String,
     /// What it may do.
     pub(crate) scopes: Vec<String>,
+    /// What others see of it, unless it only comes to ask something.
+    pub(crate) presence: Option<Value>,
+}
+
+impl Caller {
+    /// Whether it may see what happens.
+    fn sees(&self) -> bool {
+        self.scopes.iter().any(|scope| [READ, WRITE, ADMIN].contains(&scope.as_str()))
+    }
 }
 
 /// Why a connection is closed.
@@ -75,13 +86,18 @@ impl Out {
 
     /// Tells an event, with its number; who has not read what was told before has to go.
     pub(crate) fn tell(&self, event: &str, payload: &Value) {
+        self.tell_state(event, payload, None);
+    }
+
+    fn tell_state(&self, event: &str, payload: &Value, state: Option<StateVersion>) {
         if self.bytes.get() > limits::CONTROL_BUFFER_BYTES {
             self.end(Close::new(close::POLICY, "slow consumer"));
             return;
         }
         self.seq.set(self.seq.get() + 1);
         let payload = Some(payload.clone());
-        let event = Event { event: event.to_owned(), payload, seq: Some(self.seq.get()) };
+        let (event, seq) = (event.to_owned(), Some(self.seq.get()));
+        let event = Event { event, payload, seq, state };
         self.push(write(&Frame::Event(event)));
     }
 
@@ -151,6 +167,9 @@ pub(crate) struct Hub {
     clients: RefCell<BTreeMap<u64, Member>>,
     count: Cell<u64>,
     is_closing: Cell<bool>,
+    state: Cell<StateVersion>,
+    /// What others see of us.
+    own: Value,
 }
 
 struct Member {
@@ -175,6 +194,8 @@ impl Hub {
             clients: RefCell::default(),
             count: Cell::new(0),
             is_closing: Cell::new(false),
+            state: Cell::default(),
+            own: presence::own(&Hex(&boot).to_string()),
         }
     }
 
@@ -209,10 +230,47 @@ impl Hub {
         self.clients.borrow().values().filter(|member| member.caller.is_some()).count()
     }
 
-    /// Tells all who have said who they are and may see everything.
+    /// Tells all who have said who they are and may see what happens.
     pub(crate) fn tell(&self, event: &str, payload: &Value) {
-        for member in self.clients.borrow().values().filter(|member| member.caller.is_some()) {
-            member.out.tell(event, payload);
+        self.tell_state(event, payload, None);
+    }
+
+    /// Tells all, with whatever scopes, that a channel is not as it was, or is as it is.
+    pub(crate) fn tell_health(&self, health: &Value) {
+        let state = StateVersion { health: self.state.get().health + 1, ..self.state.get() };
+        self.state.set(state);
+        self.tell_state("health", health, Some(state));
+    }
+
+    fn tell_state(&self, event: &str, payload: &Value, state: Option<StateVersion>) {
+        for member in self.clients.borrow().values() {
+            let Some(caller) = &member.caller else { continue };
+            if event == "health" || caller.sees() {
+                member.out.tell_state(event, payload, state);
+            }
+        }
+    }
+
+    /// Who is connected, and we ourselves.
+    pub(crate) fn presence(&self) -> Value {
+        let clients = self.clients.borrow();
+        let seen = clients.values().filter_map(|member| member.caller.as_ref()?.presence.clone());
+        let all = std::iter::once(presence::now(&self.own)).chain(seen);
+        Value::Array(all.collect())
+    }
+
+    /// How often who is connected, and how the channels are, has changed.
+    pub(crate) fn state(&self) -> StateVersion {
+        self.state.get()
+    }
+
+    /// Somebody who is seen came or went.
+    fn presence_changed(&self) {
+        let state = StateVersion { presence: self.state.get().presence + 1, ..self.state.get() };
+        self.state.set(state);
+        if !self.is_closing.get() {
+            let payload = json!({ "presence": self.presence() });
+            self.tell_state("presence", &payload, Some(state));
         }
     }
 
@@ -237,17 +295,25 @@ impl Seat {
         format!("{}-{}", self.hub.boot_id, self.number)
     }
 
-    /// It has said who it is.
-    pub(crate) fn is(&self, caller: Rc<Caller>) {
+    /// It has said who it is; `greet` is called before others are told of it.
+    pub(crate) fn is(&self, caller: Rc<Caller>, greet: impl FnOnce()) {
+        let is_seen = caller.presence.is_some();
         if let Some(member) = self.hub.clients.borrow_mut().get_mut(&self.number) {
             member.caller = Some(caller);
+        }
+        greet();
+        if is_seen {
+            self.hub.presence_changed();
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub.clients.borrow_mut().remove(&self.number);
+        let gone = self.hub.clients.borrow_mut().remove(&self.number);
+        if gone.and_then(|member| member.caller).is_some_and(|caller| caller.presence.is_some()) {
+            self.hub.presence_changed();
+        }
     }
 }
 
@@ -260,7 +326,7 @@ mod tests {
     }
 
     fn known() -> Rc<Caller> {
-        Rc::new(Caller::default())
+        Rc::new(Caller { scopes: vec![READ.to_owned()], ..Caller::default() })
     }
 
     fn ended(seat: &Seat) -> Option<Close> {
@@ -271,10 +337,10 @@ mod tests {
     fn events_are_numbered_for_each_client_from_one() {
         let hub = hub();
         let (first, stranger) = (hub.enter(), hub.enter());
-        first.is(known());
+        first.is(known(), || {});
         hub.tell("health", &json!({}));
         let second = hub.enter();
-        second.is(known());
+        second.is(known(), || {});
         hub.tell("health", &json!({}));
         let seqs = |seat: &Seat| {
             let read = |text: &String| serde_json::from_str::<Value>(text).expect("JSON");
@@ -287,10 +353,45 @@ mod tests {
     }
 
     #[test]
+    fn who_may_see_nothing_is_told_of_the_health_only() {
+        let hub = hub();
+        let (seer, tester) = (hub.enter(), hub.enter());
+        seer.is(known(), || {});
+        tester.is(Rc::new(Caller::default()), || {});
+        hub.tell("chat", &json!({}));
+        hub.tell_health(&json!({}));
+        assert_eq!((seer.out.rest().len(), tester.out.rest().len()), (2, 1));
+    }
+
+    #[test]
+    fn who_comes_and_goes_is_seen_and_the_states_are_counted() {
+        let hub = hub();
+        let watcher = hub.enter();
+        watcher.is(known(), || {});
+        let told = |seat: &Seat| -> Vec<Value> {
+            let texts = seat.out.rest();
+            texts.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect()
+        };
+        assert_eq!(hub.state(), StateVersion::default());
+        let page = hub.enter();
+        let presence = Some(json!({ "host": "page", "ts": 1 }));
+        page.is(Rc::new(Caller { presence, ..Caller::default() }), || {});
+        let [event] = &told(&watcher)[..] else { panic!() };
+        assert_eq!(event["payload"]["presence"].as_array().map(Vec::len), Some(2));
+        assert_eq!(event["stateVersion"], json!({ "presence": 1, "health": 0 }));
+        drop(page);
+        hub.tell_health(&json!({}));
+        let [left, health] = &told(&watcher)[..] else { panic!() };
+        assert_eq!(left["payload"]["presence"].as_array().map(Vec::len), Some(1));
+        assert_eq!(health["stateVersion"], json!({ "presence": 2, "health": 1 }));
+        assert!(hub.presence()[0]["tags"][0].as_str().is_some_and(|tag| tag.starts_with("pid:")));
+    }
+
+    #[test]
     fn one_who_does_not_read_has_to_go_and_costs_no_more_than_the_bound() {
         let hub = hub();
         let seat = hub.enter();
-        seat.is(known());
+        seat.is(known(), || {});
         let payload = json!("x".repeat(1000));
         for _ in 0..10_000 {
             hub.tell("health", &payload);
@@ -303,7 +404,7 @@ mod tests {
     fn strangers_make_room_the_oldest_first_and_members_stay() {
         let hub = hub();
         let member = hub.enter();
-        member.is(known());
+        member.is(known(), || {});
         let strangers: Vec<Seat> =
             (0..=limits::CONTROL_STRANGERS_MAX).map(|_| hub.enter()).collect();
         assert_eq!(ended(&strangers[0]).map(|close| close.code), Some(close::LATER));

@@ -16,20 +16,21 @@
 mod auth;
 mod desk;
 mod hub;
+mod presence;
 mod session;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(crate) use auth::Gate;
 pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
 pub(crate) use hub::Hub;
 
-use crate::core::health::{Report, Status};
-use crate::rt::clock;
+use crate::core::health::Report;
 use crate::rt::executor::Spawner;
 use crate::rt::net::server::{Request, Response, Upgrade};
 
@@ -41,6 +42,8 @@ pub(crate) struct Facts {
     pub(crate) uptime: Duration,
     /// All the rest that `status` shows.
     pub(crate) status: Value,
+    /// The health as the protocol tells it.
+    pub(crate) health: Value,
 }
 
 /// Answers requests.
@@ -64,6 +67,8 @@ pub(crate) struct Control {
 pub(crate) struct Door {
     /// Whether that is enough.
     pub(crate) is_trusted: bool,
+    /// Where it comes from, if by the port.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Control {
@@ -96,7 +101,8 @@ impl Control {
             let body = r#"{"error":"this is no WebSocket handshake that we know"}"#;
             return Response::json(426, body).with("sec-websocket-version", "13");
         }
-        let door = Door { is_trusted: self.gate.is_ours(request) };
+        let peer = request.peer.map(|peer| peer.ip().to_canonical());
+        let door = Door { is_trusted: self.gate.is_ours(request), peer };
         let control = self.clone();
         let serve: Upgrade =
             Box::new(move |stream| Box::pin(session::serve(control, stream, door)));
@@ -130,33 +136,6 @@ impl Control {
         let facts = (self.facts)();
         Response::json(200, facts.report.json())
     }
-}
-
-/// What the protocol says of our health: in OpenClaw's shape, and with what we know besides.
-pub(crate) fn health(facts: &Facts) -> Value {
-    let report = &facts.report;
-    let channel = |status: &Status| json!({ "configured": true, "status": status.name() });
-    let channels: Map<String, Value> =
-        report.channels.iter().map(|(&name, status)| (name.into(), channel(status))).collect();
-    let names: Vec<&str> = report.channels.keys().copied().collect();
-    let labels: Map<String, Value> =
-        names.iter().map(|&name| (name.into(), label(name).into())).collect();
-    let failing: Vec<&str> = report.failing().collect();
-    json!({
-        "ok": true,
-        "ts": clock::wall().0,
-        "durationMs": 0,
-        "channels": channels,
-        "channelOrder": names,
-        "channelLabels": labels,
-        "heartbeatSeconds": 0,
-        "defaultAgentId": "main",
-        "agents": [],
-        "sessions": { "count": 0, "recent": [] },
-        "ready": failing.is_empty(),
-        "failing": failing,
-        "detail": report,
-    })
 }
 
 /// A channel's name for people.

@@ -22,7 +22,7 @@ use smol::stream::StreamExt as _;
 
 use super::desk::{Call, EVENTS, METHODS, SCOPES, is_reading, permit};
 use super::hub::{Caller, Close, Out, Seat};
-use super::{Control, Door};
+use super::{Control, Door, presence};
 use crate::base::limits;
 use crate::proto::control::{
     Connect, Event, Fault, Features, Frame, Garbled, Granted, Hello, PROTOCOL, PROTOCOL_PROBE_MIN,
@@ -136,7 +136,8 @@ impl Session<'_> {
         let nonce = format!("{:016x}", crate::rt::os_seed());
         let payload = Some(json!({ "nonce": nonce, "ts": clock::wall().0 }));
         // Told without a number: those begin after the hello.
-        self.seat.out.challenge(Event { event: "connect.challenge".into(), payload, seq: None });
+        let event = "connect.challenge".into();
+        self.seat.out.challenge(Event { event, payload, seq: None, state: None });
         let text = match receiver.next().await {
             Some(Ok(Message::Text(text))) => text,
             Some(Err(error)) => return Err(self.broken(&error)),
@@ -150,9 +151,9 @@ impl Session<'_> {
             self.seat.out.answer(Response::refused(&request.id, fault));
             close
         })?;
-        let hello = self.hello(&caller);
-        self.seat.is(caller.clone());
-        self.seat.out.answer(Response::done(&request.id, hello));
+        // Its own coming is in the hello, and told to the others.
+        let (out, id) = (&self.seat.out, &request.id);
+        self.seat.is(caller.clone(), || out.answer(Response::done(id, self.hello(&caller))));
         Ok(caller)
     }
 
@@ -188,9 +189,11 @@ impl Session<'_> {
             let reason = fault.message.clone();
             return Err(Box::new((fault, Close::new(close::LATER, reason))));
         }
+        let scopes = granted(&connect);
         Ok(Rc::new(Caller {
             connection: self.seat.connection(),
-            scopes: granted(&connect),
+            presence: presence::client(&connect, self.door.peer, &scopes),
+            scopes,
             id: connect.client.id,
             mode: connect.client.mode,
         }))
@@ -223,6 +226,7 @@ impl Session<'_> {
                 version: env!("CARGO_PKG_VERSION").into(),
                 conn_id: caller.connection.clone(),
                 boot_id: self.control.hub.boot_id().into(),
+                // Told by our own presence: the published form has no place for it here.
                 pid: std::process::id(),
             },
             features: Features {
@@ -230,9 +234,9 @@ impl Session<'_> {
                 events: EVENTS.iter().map(|&name| name.to_owned()).collect(),
             },
             snapshot: json!({
-                "presence": [],
-                "health": super::health(&facts),
-                "stateVersion": { "presence": 0, "health": 0 },
+                "presence": self.control.hub.presence(),
+                "health": facts.health,
+                "stateVersion": self.control.hub.state(),
                 "uptimeMs": super::millis(facts.uptime),
             }),
             auth: Granted { role: ROLE.into(), scopes: caller.scopes.clone() },

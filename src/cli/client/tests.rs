@@ -62,11 +62,12 @@ fn serve(socket: &mut WebSocket<TcpStream>, play: Play, asked: &mut Vec<Request>
         let _ = socket.close(Some(frame));
     };
     if let Play::Close(code) = play {
-        let going = Event { event: "shutdown".into(), payload: None, seq: Some(1) };
+        let going = Event { event: "shutdown".into(), payload: None, seq: Some(1), state: None };
         say(socket, Frame::Event(going));
         return close(socket, code);
     }
-    let challenge = Event { event: "connect.challenge".into(), payload: None, seq: None };
+    let challenge =
+        Event { event: "connect.challenge".into(), payload: None, seq: None, state: None };
     say(socket, Frame::Event(challenge));
     let mut next = |socket: &mut WebSocket<TcpStream>| {
         let text = socket.read().expect("a frame").into_text().expect("a text");
@@ -88,7 +89,7 @@ fn serve(socket: &mut WebSocket<TcpStream>, play: Play, asked: &mut Vec<Request>
         return close(socket, 1012);
     }
     // An event and the answer to somebody else come in between.
-    let tick = Event { event: "tick".into(), payload: None, seq: Some(1) };
+    let tick = Event { event: "tick".into(), payload: None, seq: Some(1), state: None };
     say(socket, Frame::Event(tick));
     say(socket, Frame::Res(Response::done("other", json!(0))));
     say(

@@ -72,6 +72,18 @@ pub struct Event {
     /// Counts from 1 on each connection; the challenge has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
+    /// Which state the payload tells, if it tells one.
+    #[serde(default, rename = "stateVersion", skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateVersion>,
+}
+
+/// How often the two states have changed that are told as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StateVersion {
+    /// Who is connected.
+    pub presence: u64,
+    /// How the channels are.
+    pub health: u64,
 }
 
 /// Why a request was not done.
@@ -179,6 +191,9 @@ pub struct Client {
     /// Its name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// The kind of machine that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_family: Option<String>,
 }
 
 /// What lets a client in.
@@ -233,8 +248,8 @@ pub struct Server {
     /// Another one at each start. OpenClaw's own gateway has none.
     #[serde(default)]
     pub boot_id: String,
-    /// The process.
-    #[serde(default)]
+    /// The process. The published form of the hello has no place for it here: see [`read_hello`].
+    #[serde(default, skip_serializing)]
     pub pid: u32,
 }
 
@@ -294,14 +309,39 @@ pub fn write(frame: &Frame) -> String {
     serde_json::to_string(frame).unwrap_or_default()
 }
 
+/// What stands before the number of the process, among the tags of the gateway's own presence.
+const PID_TAG: &str = "pid:";
+
+/// The tag that tells the number of the gateway's process.
+#[must_use]
+pub fn pid_tag(pid: u32) -> String {
+    format!("{PID_TAG}{pid}")
+}
+
+/// Reads the answer to `connect`; the process is told in the gateway's own presence.
+///
+/// # Errors
+/// It is none.
+pub fn read_hello(payload: Value) -> Result<Hello, String> {
+    let mut hello: Hello = serde_json::from_value(payload).map_err(|error| error.to_string())?;
+    let tags = hello.snapshot["presence"].as_array().into_iter().flatten();
+    let mut tags = tags.flat_map(|entry| entry["tags"].as_array().into_iter().flatten());
+    let pid = tags.find_map(|tag| tag.as_str()?.strip_prefix(PID_TAG)?.parse().ok());
+    hello.server.pid = pid.unwrap_or(hello.server.pid);
+    Ok(hello)
+}
+
 /// Reads the parameters of `connect`.
 ///
 /// # Errors
 /// In words, what is wrong with them.
 pub fn read_connect(params: Value) -> Result<Connect, String> {
     let connect: Connect = serde_json::from_value(params).map_err(|error| error.to_string())?;
-    let lengths = [&connect.client.id, &connect.client.mode, &connect.client.version]
+    let Client { id, version, platform, mode, .. } = &connect.client;
+    let Client { instance_id, display_name, device_family, .. } = &connect.client;
+    let lengths = [id, version, platform, mode]
         .into_iter()
+        .chain([instance_id, display_name, device_family].into_iter().flatten())
         .chain(&connect.scopes)
         .map(String::len);
     if connect.scopes.len() > SCOPES_MAX || lengths.max() > Some(WORD_BYTES_MAX) {

@@ -33,7 +33,8 @@ fn frame() -> impl Strategy<Value = Frame> {
             Frame::Res(Response::refused(&id, fault))
         }),
         (word, value(), any::<Option<u64>>()).prop_map(|(event, payload, seq)| {
-            Frame::Event(Event { event, payload: Some(payload), seq })
+            let state = seq.map(|seq| StateVersion { presence: seq, health: 1 });
+            Frame::Event(Event { event, payload: Some(payload), seq, state })
         }),
     ]
 }
@@ -91,8 +92,22 @@ fn frames_look_as_openclaws_do() {
         "code": "UNAVAILABLE", "message": "gateway starting", "retryable": true,
         "retryAfterMs": 500, "details": {"reason": "startup-sidecars"}}});
     assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), expected);
-    let challenge = Event { event: "connect.challenge".into(), payload: None, seq: None };
+    let challenge =
+        Event { event: "connect.challenge".into(), payload: None, seq: None, state: None };
     assert_eq!(write(&Frame::Event(challenge)), r#"{"type":"event","event":"connect.challenge"}"#);
+}
+
+#[test]
+fn the_process_is_told_in_the_presence_of_the_gateway_itself() {
+    let payload = json!({
+        "type": "hello-ok", "protocol": 4, "server": {"version": "1", "connId": "c", "bootId": "b"},
+        "snapshot": {"presence": [{"ts": 1}, {"ts": 1, "tags": ["x", pid_tag(77)]}]},
+        "auth": {"role": "operator", "scopes": []},
+    });
+    let hello = read_hello(payload.clone()).expect("a hello");
+    assert_eq!(hello.server.pid, 77);
+    let written = serde_json::to_value(&hello.server).expect("JSON");
+    assert_eq!(written, payload["server"], "the published form of it has no such field");
 }
 
 #[test]
