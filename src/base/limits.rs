@@ -298,6 +298,8 @@ pub const AGENT_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub const SESSIONS_MAX: usize = 4096;
 /// The file that they are kept in.
 pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
+/// A session's key; OpenClaw's are as long at most.
+pub const SESSION_KEY_BYTES_MAX: usize = 512;
 /// Parts of replies that wait in one chat (`max_queue_size`).
 pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 /// Parts of replies that wait in all chats together, of up to 8 KB each.

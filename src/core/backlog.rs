@@ -90,30 +90,10 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Wall;
-    use crate::core::chat::ChannelKind;
-
-    fn chat(id: u64) -> ChatId {
-        ChatId { channel: ChannelKind::Discord, id }
-    }
+    use crate::core::chat::sample::{self, chat};
 
     fn request(to: u64, id: u64, late: bool) -> Request {
-        Request {
-            account: "default".into(),
-            agent: "main".into(),
-            chat: chat(to),
-            id,
-            seq: id,
-            guild: None,
-            author: 1,
-            author_name: "ann".into(),
-            text: "hi".into(),
-            reply_to: None,
-            at: Wall(0),
-            late,
-            attempt: 0,
-            session: 0,
-        }
+        Request { late, ..sample::request(to, id) }
     }
 
     fn id(request: Option<Request>) -> Option<u64> {

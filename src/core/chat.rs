@@ -12,24 +12,41 @@ use crate::base::Wall;
 pub enum ChannelKind {
     /// Discord.
     Discord,
+    /// Our own: what is typed on the dashboard, and what programs ask by the control port.
+    WebChat,
 }
 
+/// Milliseconds from 1970 to 2015, from which ids count.
+const ID_EPOCH: u64 = 1_420_070_400_000;
+/// Bits of an id below those that tell the time.
+const ID_BITS: u32 = 22;
+
 impl ChannelKind {
+    /// All of them.
+    pub const ALL: [ChannelKind; 2] = [ChannelKind::Discord, ChannelKind::WebChat];
+
     /// The name that users know from configuration, logs and status pages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             ChannelKind::Discord => "discord",
+            ChannelKind::WebChat => "webchat",
         }
     }
 
     /// When message `id` was said, as far as its number tells: Discord's do (its documentation,
-    /// "Snowflakes": milliseconds since 2015, above 22 bits of other things).
+    /// "Snowflakes": milliseconds since 2015, above 22 bits of other things), and so do ours.
     #[must_use]
     pub fn said_at(self, id: u64) -> Wall {
         match self {
-            ChannelKind::Discord => Wall((id >> 22) + 1_420_070_400_000),
+            ChannelKind::Discord | ChannelKind::WebChat => Wall((id >> ID_BITS) + ID_EPOCH),
         }
+    }
+
+    /// The first id that a message said at `at` can have.
+    #[must_use]
+    pub fn id_at(at: Wall) -> u64 {
+        at.0.saturating_sub(ID_EPOCH) << ID_BITS
     }
 
     /// The byte that stands for it on disk; never given to another service.
@@ -37,13 +54,14 @@ impl ChannelKind {
     pub fn code(self) -> u8 {
         match self {
             ChannelKind::Discord => 1,
+            ChannelKind::WebChat => 2,
         }
     }
 
     /// The service that `code` stands for, if this version knows it.
     #[must_use]
     pub fn of_code(code: u8) -> Option<ChannelKind> {
-        [ChannelKind::Discord].into_iter().find(|kind| kind.code() == code)
+        ChannelKind::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -140,6 +158,10 @@ pub struct Request {
     pub attempt: u8,
     /// The conversation within the chat: `/new` begins another.
     pub session: u32,
+    /// The key of its session, where that is not told by the chat: of what was asked through no
+    /// chat service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<Box<str>>,
 }
 
 impl Request {
@@ -162,6 +184,62 @@ impl Request {
             late: inbound.late,
             attempt: 0,
             session: 0,
+            session_key: None,
+        }
+    }
+}
+
+/// Messages for tests, of which each names only what it is about.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::{ChannelKind, ChatId, Inbound, Request};
+    use crate::base::Wall;
+
+    /// The chat on Discord with this number.
+    pub(crate) fn chat(id: u64) -> ChatId {
+        ChatId { channel: ChannelKind::Discord, id }
+    }
+
+    /// Message 100 in chat 5 of server 9, said by user 7.
+    pub(crate) fn inbound() -> Inbound<'static> {
+        Inbound {
+            chat: chat(5),
+            id: 100,
+            seq: 1,
+            guild: Some(9),
+            parent: None,
+            author: 7,
+            author_name: "ann",
+            roles: &[],
+            from_bot: false,
+            from_self: false,
+            mentions_us: false,
+            reply_to: None,
+            late: false,
+            text: "hello",
+            text_cut: false,
+            has_more: false,
+        }
+    }
+
+    /// Direct message `id` in chat `to`, for the agent `main`.
+    pub(crate) fn request(to: u64, id: u64) -> Request {
+        Request {
+            account: "default".into(),
+            agent: "main".into(),
+            chat: chat(to),
+            id,
+            seq: id,
+            guild: None,
+            author: 1,
+            author_name: "ann".into(),
+            text: format!("text {id}").into(),
+            reply_to: None,
+            at: Wall(0),
+            late: false,
+            attempt: 0,
+            session: 0,
+            session_key: None,
         }
     }
 }

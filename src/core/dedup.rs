@@ -172,6 +172,7 @@ impl Answered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::chat::sample;
 
     fn mark(chat: u64, id: u64) -> Mark {
         Mark { chat: ChatId { channel: ChannelKind::Discord, id: chat }, id }
@@ -201,24 +202,8 @@ mod tests {
 
     /// Said so many seconds after the beginning.
     fn said(at: u64, author: u64, text: &str) -> Inbound<'_> {
-        Inbound {
-            chat: mark(1, 0).chat,
-            id: (at * 1000) << 22,
-            seq: 0,
-            guild: None,
-            parent: None,
-            author,
-            author_name: "ann",
-            roles: &[],
-            from_bot: false,
-            from_self: false,
-            mentions_us: false,
-            reply_to: None,
-            late: false,
-            text,
-            text_cut: false,
-            has_more: false,
-        }
+        let (chat, id) = (mark(1, 0).chat, (at * 1000) << 22);
+        Inbound { chat, id, guild: None, author, text, ..sample::inbound() }
     }
 
     #[test]

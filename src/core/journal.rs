@@ -281,31 +281,13 @@ impl Again {
 mod tests {
     use super::*;
     use crate::base::Wall;
-    use crate::core::chat::ChannelKind;
+    use crate::core::chat::sample::{self, chat};
     use crate::core::outbox::Unit;
     use proptest::prelude::*;
 
-    fn chat(id: u64) -> ChatId {
-        ChatId { channel: ChannelKind::Discord, id }
-    }
-
     fn request(chat: ChatId, id: u64) -> Request {
-        Request {
-            account: "default".into(),
-            agent: "main".into(),
-            chat,
-            id,
-            seq: id,
-            guild: Some(3),
-            author: 1,
-            author_name: "ann".into(),
-            text: "hi \u{1f980}".into(),
-            reply_to: None,
-            at: Wall(5),
-            late: false,
-            attempt: 0,
-            session: 0,
-        }
+        let text = "hi \u{1f980}".into();
+        Request { guild: Some(3), text, at: Wall(5), ..sample::request(chat.id, id) }
     }
 
     fn item(id: ItemId, texts: &[&str]) -> Item {

@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod output;
 pub mod pairing;
 pub mod route;
+pub mod session;
 pub mod supervise;
 pub mod trace;
 pub mod turn;

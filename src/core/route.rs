@@ -110,27 +110,10 @@ impl Binding {
 mod tests {
     use super::*;
     use crate::base::Rng;
-    use crate::core::chat::{ChannelKind, ChatId};
+    use crate::core::chat::sample;
 
     fn said(guild: Option<u64>, chat: u64, roles: &[u64]) -> Inbound<'_> {
-        Inbound {
-            chat: ChatId { channel: ChannelKind::Discord, id: chat },
-            id: 100,
-            seq: 1,
-            guild,
-            parent: None,
-            author: 7,
-            author_name: "ann",
-            roles,
-            from_bot: false,
-            from_self: false,
-            mentions_us: false,
-            reply_to: None,
-            late: false,
-            text: "hello",
-            text_cut: false,
-            has_more: false,
-        }
+        Inbound { chat: sample::chat(chat), guild, roles, ..sample::inbound() }
     }
 
     fn binding(agent: &str) -> Binding {

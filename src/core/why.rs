@@ -375,6 +375,7 @@ fn link(chat: ChatId, guild: Option<u64>, id: u64) -> String {
             let guild = guild.map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
             format!("https://discord.com/channels/{guild}/{}/{id}", chat.id)
         }
+        ChannelKind::WebChat => format!("{chat}/{id}"),
     }
 }
 

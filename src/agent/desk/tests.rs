@@ -5,33 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::agent::Agent;
 use crate::agent::echo::Echo;
-use crate::base::Wall;
 use crate::base::limits::{TURN_DEADLINE, TURNS_QUEUED_PER_CHAT_MAX};
-use crate::core::chat::ChannelKind;
+use crate::core::chat::sample::{chat, request};
 use crate::rt::executor;
-
-fn chat(id: u64) -> ChatId {
-    ChatId { channel: ChannelKind::Discord, id }
-}
-
-fn request(to: u64, id: u64) -> Request {
-    Request {
-        account: "default".into(),
-        agent: "main".into(),
-        chat: chat(to),
-        id,
-        seq: id,
-        guild: None,
-        author: 1,
-        author_name: "ann".into(),
-        text: format!("text {id}").into(),
-        reply_to: None,
-        at: Wall(0),
-        late: false,
-        attempt: 0,
-        session: 0,
-    }
-}
 
 fn staff(burn: Duration, deadline: Duration) -> Staff {
     let member = Member { agent: Agent::Echo(Echo { burn }), deadline };

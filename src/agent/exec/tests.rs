@@ -1,28 +1,20 @@
 //! The agent with real programs.
 
 use super::*;
-use crate::base::Wall;
 use crate::core::answer::Act;
-use crate::core::chat::{ChannelKind, ChatId};
+use crate::core::chat::sample;
 use crate::rt::store::tests::Scratch;
 use std::time::Duration;
 
 pub(in crate::agent) fn request() -> Request {
     Request {
-        account: "default".into(),
-        agent: "main".into(),
-        chat: ChatId { channel: ChannelKind::Discord, id: 7 },
-        id: 1_234_567_890_123_456_789,
-        seq: 1,
-        guild: None,
         author: 3,
-        author_name: "ann".into(),
         text: "hello \"you\"".into(),
         reply_to: Some(5),
-        at: Wall(0),
         late: true,
         attempt: 1,
         session: 2,
+        ..sample::request(7, 1_234_567_890_123_456_789)
     }
 }
 

@@ -154,6 +154,7 @@ pub(super) fn agent(house: &Rc<House>, call: &Call) -> Answer {
         late: false,
         attempt: 0,
         session: 0,
+        session_key: None,
     };
     let run = text_of(&call.params, &["idempotencyKey"])
         .map_or_else(|| format!("{id:016x}"), |key| key.chars().take(128).collect());

@@ -137,36 +137,15 @@ async fn keep(cell: &Cell, ledger: &RefCell<Ledger>, durability: Durability) {
 mod tests {
     use super::*;
     use crate::core::access::Refusal;
-    use crate::core::chat::{ChannelKind, ChatId, Inbound};
+    use crate::core::chat::{Inbound, sample};
     use crate::core::dedup::Answered;
     use crate::core::trace::Step;
     use crate::rt::executor::{self, Tier};
     use crate::rt::store::tests::Scratch;
     use std::future::Future;
 
-    fn chat() -> ChatId {
-        ChatId { channel: ChannelKind::Discord, id: 5 }
-    }
-
     fn inbound(id: u64) -> Inbound<'static> {
-        Inbound {
-            chat: chat(),
-            id,
-            seq: id,
-            guild: Some(9),
-            parent: None,
-            author: 7,
-            author_name: "ann",
-            roles: &[],
-            from_bot: false,
-            from_self: false,
-            mentions_us: true,
-            reply_to: None,
-            late: false,
-            text: "hello",
-            text_cut: false,
-            has_more: false,
-        }
+        Inbound { id, seq: id, mentions_us: true, ..sample::inbound() }
     }
 
     fn knocked(ledger: &RefCell<Ledger>, id: u64, step: Step) {

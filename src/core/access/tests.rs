@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::base::Rng;
-use crate::core::chat::{ChannelKind, ChatId};
+use crate::core::chat::sample;
 
 const PATH: &str = "channels.discord";
 
@@ -35,25 +35,7 @@ impl Said {
 }
 
 fn plain() -> Said {
-    let inbound = Inbound {
-        chat: ChatId { channel: ChannelKind::Discord, id: 5 },
-        id: 100,
-        seq: 1,
-        guild: Some(9),
-        parent: None,
-        author: 7,
-        author_name: "ann",
-        roles: &[],
-        from_bot: false,
-        from_self: false,
-        mentions_us: false,
-        reply_to: None,
-        late: false,
-        text: "hello",
-        text_cut: false,
-        has_more: false,
-    };
-    Said { inbound, roles: Vec::new(), name: None, is_approved: false }
+    Said { inbound: sample::inbound(), roles: Vec::new(), name: None, is_approved: false }
 }
 
 /// The message that a row describes.

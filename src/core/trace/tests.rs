@@ -3,26 +3,10 @@
 use super::*;
 use crate::base::Rng;
 use crate::base::limits::TRACE_BYTES_MAX;
+use crate::core::chat::sample;
 
 pub(in crate::core) fn knock(at: u64, id: u64, step: Step) -> Knock {
-    let inbound = Inbound {
-        chat: ChatId { channel: ChannelKind::Discord, id: 5 },
-        id,
-        seq: id,
-        guild: Some(9),
-        parent: None,
-        author: 7,
-        author_name: "ann",
-        roles: &[],
-        from_bot: false,
-        from_self: false,
-        mentions_us: true,
-        reply_to: None,
-        late: false,
-        text: "hello",
-        text_cut: false,
-        has_more: false,
-    };
+    let inbound = Inbound { id, seq: id, mentions_us: true, ..sample::inbound() };
     Knock::of(&inbound, Wall(at), step)
 }
 
@@ -79,24 +63,8 @@ fn names_and_agents_are_bounded() {
 }
 
 fn some(id: u64) -> Inbound<'static> {
-    Inbound {
-        chat: ChatId { channel: ChannelKind::Discord, id: 5 },
-        id,
-        seq: id,
-        guild: None,
-        parent: Some(4),
-        author: 7,
-        author_name: "ann",
-        roles: &[],
-        from_bot: false,
-        from_self: false,
-        mentions_us: true,
-        reply_to: None,
-        late: true,
-        text: "hello",
-        text_cut: false,
-        has_more: false,
-    }
+    let inbound = Inbound { id, seq: id, guild: None, parent: Some(4), ..sample::inbound() };
+    Inbound { mentions_us: true, late: true, ..inbound }
 }
 
 fn full() -> Trace {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::Wall;
 use crate::channels::discord::rest::Waiting;
+use crate::core::chat::sample::{self, chat};
 use crate::core::trace::Trace;
 use crate::proto::discord::rest::{Failure, Page};
 use crate::rt::executor::{self, Tier};
@@ -8,27 +9,8 @@ use crate::rt::store::tests::Scratch;
 use smol::channel::bounded;
 use std::path::Path;
 
-fn chat(id: u64) -> ChatId {
-    ChatId { channel: ChannelKind::Discord, id }
-}
-
 fn request(to: u64, id: u64) -> Request {
-    Request {
-        account: "default".into(),
-        agent: "main".into(),
-        chat: chat(to),
-        id,
-        seq: id,
-        guild: None,
-        author: 1,
-        author_name: "ann".into(),
-        text: format!("text {id}").into(),
-        reply_to: None,
-        at: clock::wall(),
-        late: false,
-        attempt: 0,
-        session: 0,
-    }
+    Request { at: clock::wall(), ..sample::request(to, id) }
 }
 
 /// The other ends of the replies.
