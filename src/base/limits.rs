@@ -632,6 +632,23 @@ pub const LOG_FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// A file that holds a token: anything longer is not one.
 pub const TOKEN_FILE_BYTES_MAX: usize = 4096;
 
+// ---- Backups ---------------------------------------------------------------------------------
+
+/// What a backup may hold once it is unpacked. State is a few MiB, and a Pi's card has room for
+/// this; a file that unpacks to more was made to fill the disk.
+pub const BACKUP_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// How many files: a few for each account and a transcript for each conversation.
+pub const BACKUP_FILES_MAX: usize = 20_000;
+/// The length of a name below its directory, which a header of tar has room for.
+pub const BACKUP_NAME_BYTES_MAX: usize = 200;
+/// How deep a file may lie below its directory; ours lie one or two deep.
+pub const BACKUP_DEPTH_MAX: usize = 8;
+/// The list of what is in a backup: some two hundred bytes for each of its files.
+pub const BACKUP_MANIFEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How often it is tried to find a moment when nothing is written: two seconds in all, and a
+/// gateway that writes in every fiftieth of a second of these is a strange one.
+pub const BACKUP_TRIES: u32 = 100;
+
 const _: () = assert!(GATEWAY_SENDS_RESERVED * 4 < GATEWAY_SENDS_MAX);
 // The schedule's beats at the shortest interval leave room for others.
 const _: () = assert!(

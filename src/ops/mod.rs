@@ -1,5 +1,6 @@
 //! What keeps the program running for years: its configuration, and how it ends.
 
+pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod exit;
 pub(crate) mod options;

@@ -1,7 +1,7 @@
 //! The commands that need no running gateway, and those about the program itself.
 
 use super::{Command, DOOR, TIMEOUT, flag, switch};
-use crate::cli::{doctor, local, pages};
+use crate::cli::{backup, doctor, local, pages};
 
 /// Those that stand alone.
 pub(super) const COMMANDS: &[Command] = &[
@@ -18,6 +18,47 @@ pub(super) const COMMANDS: &[Command] = &[
                 closes files with secrets to everybody else; it says what it did.",
         flags: &[&[switch("fix", None, "mend what can be mended without harm")], DOOR, TIMEOUT],
         run: doctor::doctor,
+    },
+    Command {
+        name: "backup create",
+        also: &[],
+        words: "",
+        summary: "write configuration, state and sessions into one file",
+        about: "The gateway may run meanwhile: what is written is how things stood in one \
+                instant. The file is a .tar.gz with a manifest, readable by its owner only, since \
+                there are secrets in it. Tokens that come from the environment or from files of \
+                their own are not in it. Example: `barnacle backup create --output \
+                /media/usb --verify`.",
+        flags: &[&[
+            flag("output", "FILE", "where it goes: a new file, or a directory (here)"),
+            switch("verify", None, "read it back, and hold it against its manifest"),
+        ]],
+        run: backup::create,
+    },
+    Command {
+        name: "backup verify",
+        also: &[],
+        words: "FILE",
+        summary: "see whether a backup is whole",
+        about: "Reads all of it, and holds every file's SHA-256 against the manifest. Fails with \
+                65 if anything is damaged or missing.",
+        flags: &[],
+        run: backup::verify,
+    },
+    Command {
+        name: "backup restore",
+        also: &[],
+        words: "FILE",
+        summary: "put a backup into its place",
+        about: "All of it is checked before anything is touched, and a gateway that runs on this \
+                state is not pulled from under. What was there before is kept beside it, as \
+                .before-restore and .bak. Run the bot on one host only: two gateways with one \
+                token throw each other out.",
+        flags: &[&[
+            switch("dry-run", None, "only check it, and say what would be done"),
+            switch("force", None, "replace what is there"),
+        ]],
+        run: backup::restore,
     },
     Command {
         name: "invite-url",
