@@ -175,7 +175,7 @@ fn log_form(env: &Env) -> Form {
     if is_journal {
         return Form::Journal;
     }
-    Form::Person { colours: stderr.is_terminal() && !env.no_color() }
+    Form::Person { colours: env.wants_colours(stderr.is_terminal()) }
 }
 
 fn tell_mistakes(mistakes: &[Mistake]) {

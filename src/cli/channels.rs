@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::client::{Client, Effect};
-use super::print::{Printer, Shade};
+use super::print::{Field, Printer, Shade, Table};
 use super::show;
 use super::summary::span;
 use crate::base::Wall;
@@ -58,44 +58,40 @@ pub(super) fn named(call: &Call<'_>) -> Result<(Option<String>, Option<String>),
 }
 
 fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> String {
-    let mut out = String::new();
-    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut table = Table::new(&["ACCOUNT", "STATE"]);
     for (channel, accounts) in answer["channelAccounts"].as_object().into_iter().flatten() {
         for account in accounts.as_array().into_iter().flatten() {
             let name = format!("{channel} {}", account["accountId"].as_str().unwrap_or("?"));
-            let name = Plain(&name).to_string();
-            rows.push((
-                name,
-                if is_full { state(printer, account) } else { plan(printer, account) },
-            ));
+            let state = if is_full { state(account) } else { Field::from(plan(account)) };
+            table.row([name.into(), state]);
+            if let Some(cure) = account["cure"].as_str().filter(|_| is_full) {
+                table.note(cure);
+            }
         }
     }
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, text) in rows {
-        let _ = writeln!(out, "{name:width$}  {text}");
+    if table.is_empty() {
+        return "no account is configured (`barnacle channels add` adds one)".to_owned();
     }
+    let mut out = table.show(printer);
     for issue in answer["statusIssues"].as_array().into_iter().flatten().filter(|_| is_full) {
         let text = issue["message"].as_str().or(issue.as_str()).unwrap_or_default();
         if !text.is_empty() {
             let _ = writeln!(out, "{}", printer.shade(Some(Shade::Fair), text));
         }
     }
-    if out.is_empty() {
-        out.push_str("no account is configured (`barnacle help config`)");
-    }
     out
 }
 
-fn plan(printer: &Printer, account: &Value) -> String {
+fn plan(account: &Value) -> String {
     let is = |key: &str| account[key].as_bool().unwrap_or(false);
     let enabled = if is("enabled") { "enabled" } else { "disabled" };
     let configured = if is("configured") { "configured" } else { "without a token" };
-    format!("{}, {configured}", printer.shade(None, enabled))
+    format!("{enabled}, {configured}")
 }
 
-fn state(printer: &Printer, account: &Value) -> String {
+fn state(account: &Value) -> Field {
     let word = account["state"].as_str().unwrap_or("?");
-    let mut text = printer.shade(show::shade(word), word);
+    let mut text = word.to_owned();
     if account["enabled"] == false {
         text.push_str(", disabled");
     }
@@ -106,12 +102,9 @@ fn state(printer: &Printer, account: &Value) -> String {
         let _ = write!(text, ", last message {}", Wall(at));
     }
     if let Some(error) = account["lastError"].as_str() {
-        let _ = write!(text, ": {}", Plain(error));
+        let _ = write!(text, ": {error}");
     }
-    if let Some(cure) = account["cure"].as_str() {
-        let _ = write!(text, "\n  {}", Plain(cure));
-    }
-    text
+    Field::of(show::shade(word), &text)
 }
 
 /// `barnacle channels history`.
@@ -124,27 +117,27 @@ pub(crate) fn history(call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 fn story(printer: &Printer, answer: &Value) -> String {
-    let mut out = String::new();
+    let mut table = Table::new(&["TIME", "ACCOUNT", "STATE"]);
     for entry in answer["entries"].as_array().into_iter().flatten() {
         let text = |key: &str| entry[key].as_str().unwrap_or("?");
         let at = entry["atMs"].as_u64().map_or_else(|| "?".into(), |at| Wall(at).to_string());
-        let word = printer.shade(show::shade(text("state")), text("state"));
         let name = format!("{} {}", text("channel"), text("accountId"));
-        let _ = write!(out, "{at}  {}  {word}", Plain(&name));
+        let mut state = text("state").to_owned();
         if let Some(down) = entry["downMs"].as_f64() {
-            let _ = write!(out, " after {}", span(Some(down / 1000.0)));
+            let _ = write!(state, " after {}", span(Some(down / 1000.0)));
         }
         if let Some(cause) = entry["cause"].as_str() {
-            let _ = write!(out, ": {}", Plain(cause));
+            let _ = write!(state, ": {cause}");
         }
         match entry["code"].as_u64() {
             Some(code) if !text("cause").contains(&code.to_string()) => {
-                let _ = write!(out, " (code {code})");
+                let _ = write!(state, " (code {code})");
             }
             _ => {}
         }
-        out.push('\n');
+        table.row([at.into(), name.into(), Field::of(show::shade(text("state")), &state)]);
     }
+    let mut out = table.show(printer);
     for (account, codes) in answer["disconnects"].as_object().into_iter().flatten() {
         let codes = super::summary::counts(codes);
         if !codes.is_empty() {
@@ -209,13 +202,13 @@ mod tests {
             {"accountId": "w\u{1b}k", "enabled": true, "state": "error", "lastError": "4014: no",
              "cure": "switch it on"},
         ]}, "statusIssues": [{"message": "an issue"}]});
-        let shown = accounts(&Printer::new(false), &answer, true);
+        let shown = accounts(&Printer::plain(), &answer, true);
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].starts_with("discord default"), "{shown}");
         assert!(lines[0].contains("connected, proof of life 2.1 s ago, last message 2026-"));
         assert!(lines[1].contains("w\\u{1b}k") && lines[1].contains("error: 4014: no"), "{shown}");
         assert_eq!(lines[2..], ["  switch it on", "an issue"]);
-        let listed = accounts(&Printer::new(false), &answer, false);
+        let listed = accounts(&Printer::plain(), &answer, false);
         assert!(listed.contains("enabled, without a token"), "{listed}");
     }
 
@@ -227,14 +220,14 @@ mod tests {
             {"atMs": 1_774_085_213_000_u64, "channel": "discord", "accountId": "default",
              "state": "reconnecting", "cause": "cut", "code": 1006},
         ], "disconnects": {"default": {"1006": 3}}});
-        let shown = story(&Printer::new(false), &answer);
+        let shown = story(&Printer::plain(), &answer);
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].ends_with("discord default  connected after 0.2 s"), "{shown}");
         assert!(lines[1].ends_with("reconnecting: cut (code 1006)"), "{shown}");
         assert_eq!(lines[2], "disconnects of default: 1006 ×3");
         for odd in [json!(null), json!([]), json!({"entries": [1, {}]})] {
-            assert!(!story(&Printer::new(false), &odd).is_empty());
-            assert!(!accounts(&Printer::new(false), &odd, true).is_empty());
+            assert!(!story(&Printer::plain(), &odd).is_empty());
+            assert!(!accounts(&Printer::plain(), &odd, true).is_empty());
         }
     }
 }

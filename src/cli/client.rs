@@ -220,7 +220,9 @@ impl Client {
             // A directory that was chosen by hand is the only one that is meant.
             if self.env.get("BARNACLE_STATE_DIR").is_none() {
                 places.extend(dirs.map(|dirs| dirs.state.join(CONTROL_SOCKET)));
-                places.extend(SYSTEM.map(|dir| PathBuf::from(dir).join(CONTROL_SOCKET)));
+                // The package's gateway has no profile.
+                let system = SYSTEM.iter().filter(|_| self.env.profile().is_none());
+                places.extend(system.map(|dir| PathBuf::from(dir).join(CONTROL_SOCKET)));
             }
         }
         let mut places: Vec<Place> =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Call;
 use super::client::{Client, Effect};
-use super::print::{Printer, Shade};
+use super::print::{Printer, Shade, Spinner};
 use crate::app::{self, Findings, Verdict};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options::Doctor;
@@ -17,7 +17,8 @@ const PATIENCE_MS: u64 = 3_000;
 pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
     let running = ask_gateway(call)?;
     let options = Doctor { common: call.common.clone(), fix: call.parsed.has("fix") };
-    let findings = app::doctor(call.env, &options, running);
+    let examine = || app::doctor(call.env, &options, running);
+    let findings = Spinner::during("examining the set-up", examine);
     if call.common.json {
         call.out.line(findings.json())?;
     } else {

@@ -1,6 +1,7 @@
 //! The command line: one table of commands, and what each of them asks of the rest.
 
 mod ask;
+mod backup;
 mod channels;
 mod client;
 mod doctor;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::ops;
-use crate::ops::config::{Env, arguments};
+use crate::ops::config::{Env, arguments, is_profile};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options::Common;
 use parse::Parsed;
@@ -62,10 +63,11 @@ pub(crate) type Run = fn(&mut Call<'_>) -> Result<(), Failure>;
 /// The whole program: reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let env = Env::of_process();
-    let done = parse::parse(arguments()).and_then(|parsed| dispatch(&parsed, &env));
+    let done =
+        parse::parse(arguments()).and_then(|parsed| dispatch(&parsed, &env_of(&parsed, &env)?));
     let exit = done.map_or_else(
         |failure| {
-            print::complain(&failure);
+            print::complain(&failure, arguments().any(|word| word == "--json"));
             failure.exit
         },
         |()| Exit::Ok,
@@ -74,8 +76,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn dispatch(parsed: &Parsed, env: &Env) -> Result<(), Failure> {
-    let plain = parsed.has("no-color") || parsed.has("plain") || env.no_color();
-    let mut out = Printer::new(!plain);
+    let plain = parsed.has("no-color") || parsed.has("plain");
+    let mut out = Printer::new(env, !plain);
     if parsed.has("version") {
         return out.line(format_args!("barnacle {}", ops::version()));
     }
@@ -85,6 +87,22 @@ fn dispatch(parsed: &Parsed, env: &Env) -> Result<(), Failure> {
     };
     (command.run)(&mut Call { parsed, env, common: common(parsed, &out), out })
 }
+
+/// The environment of the gateway that is meant, if there are several.
+fn env_of(parsed: &Parsed, env: &Env) -> Result<Env, Failure> {
+    let is_dev = parsed.has("dev");
+    let named = parsed.text("profile").or_else(|| is_dev.then(|| "dev".to_owned()));
+    let Some(profile) = named else { return Ok(env.clone()) };
+    if !is_profile(&profile) {
+        let cure = "write letters, digits, - and _; it becomes a part of file names";
+        return Err(parse::usage("--profile does not take that", cure));
+    }
+    let env = env.with_profile(&profile);
+    Ok(if is_dev { env.or("BARNACLE_GATEWAY_PORT", DEV_PORT) } else { env })
+}
+
+/// Where a gateway of `--dev` listens, as OpenClaw's does, so that it is beside the usual one.
+const DEV_PORT: &str = "19001";
 
 fn common(parsed: &Parsed, out: &Printer) -> Common {
     let verbose = || parsed.has("verbose").then(|| "debug".to_owned());

@@ -98,10 +98,10 @@ mod tests {
                 "user": {"id": "5", "name": "ann\n"}, "expiresAtMs": 1_774_085_213_589_u64}],
             "approved": [{"channel": "discord", "accountId": "default", "user": "6"}],
         });
-        let shown = lines(&Printer::new(false), &answer);
+        let shown = lines(&Printer::plain(), &answer);
         let rows: Vec<&str> = shown.lines().collect();
         assert!(rows[0].starts_with("ABCD2345  discord default  asks: ann\\n (5), until 2026-"));
         assert_eq!(rows[1], "approved  discord default  6");
-        assert!(lines(&Printer::new(false), &json!({})).contains("nobody asks"));
+        assert!(lines(&Printer::plain(), &json!({})).contains("nobody asks"));
     }
 }

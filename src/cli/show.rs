@@ -175,7 +175,7 @@ mod tests {
             "late": [1, 2.0004, null],
             "none": {},
         });
-        let shown = tree(&Printer::new(false), &value);
+        let shown = tree(&Printer::plain(), &value);
         let lines: Vec<&str> = shown.lines().collect();
         let expected = [
             "channels",
@@ -202,10 +202,10 @@ mod tests {
     fn log_lines_look_as_the_gateway_prints_them() {
         let expected = "2026-01-01T00:00:00.000Z WARN  [discord] \
                         Attempting resume with backoff: 1000ms";
-        assert_eq!(line("WARN").shown(&Printer::new(false)), expected);
+        assert_eq!(line("WARN").shown(&Printer::plain()), expected);
         let read: Value = serde_json::from_str(&line("WARN").json()).expect("JSON");
         assert_eq!((&read["level"], &read["target"]), (&json!("warn"), &json!("discord")));
-        assert_eq!(LogLine::of("not\tJSON").shown(&Printer::new(false)), "not\\tJSON");
+        assert_eq!(LogLine::of("not\tJSON").shown(&Printer::plain()), "not\\tJSON");
     }
 
     #[test]

@@ -167,7 +167,7 @@ mod tests {
             "thread": { "heartbeatLateness": { "maxMs": 0.5 },
                 "tasks": [{ "name": "turn", "longestMs": 0.9 }] },
         });
-        let lines = lines(&Printer::new(false), &status);
+        let lines = lines(&Printer::plain(), &status);
         assert_eq!(
             lines.lines().collect::<Vec<_>>(),
             [
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn an_answer_of_anything_is_survived() {
         for odd in [json!(null), json!([]), json!({"channels": 3}), json!({"channels": {"x": 1}})] {
-            assert!(lines(&Printer::new(false), &odd).starts_with("barnacle ?"));
+            assert!(lines(&Printer::plain(), &odd).starts_with("barnacle ?"));
         }
     }
 }

@@ -63,6 +63,8 @@ const ONE: &[Flag] = &[
 /// The flags of every command.
 pub(crate) const GLOBAL: &[Flag] = &[
     flag("config", "FILE", "the configuration file"),
+    flag("profile", "NAME", "the gateway whose directories end with -NAME"),
+    switch("dev", None, "the same as --profile dev, on port 19001"),
     flag("log-level", "LEVEL", "error, warn, info, debug, connection-debug or trace"),
     switch("json", None, "print JSON for programs"),
     switch("no-color", None, "print without colours, as if NO_COLOR were set"),
@@ -77,6 +79,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("pairing", "who may write to the bot directly"),
     ("config", "the configuration file"),
     ("message", "messages to chats"),
+    ("backup", "all that a gateway knows, in one file"),
 ];
 
 /// Every command, in the order of help.

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_message_is_told_with_its_trail_and_what_would_change_it() {
         let answer = json!({"stories": [story()], "drops": [], "note": null});
-        let shown = lines(&Printer::new(false), &answer, true);
+        let shown = lines(&Printer::plain(), &answer, true);
         let expected = [
             "2026-01-01T00:00:00.000Z  dropped  7 by a\\u{1b}b in #general",
             "  it does not mention the bot",
@@ -143,11 +143,11 @@ mod tests {
         newer["id"] = "8".into();
         let drops = json!([{"reason": "not_mentioned", "count": 4}]);
         let answer = json!({"stories": [newer, story()], "drops": drops});
-        let shown = lines(&Printer::new(false), &answer, false);
+        let shown = lines(&Printer::plain(), &answer, false);
         assert!(shown.find("  7 by") < shown.find("  8 by") && !shown.contains("gate:"), "{shown}");
         assert!(shown.ends_with("dropped in all: not_mentioned ×4"), "{shown}");
         for odd in [json!(null), json!({"stories": [3]})] {
-            assert!(!lines(&Printer::new(false), &odd, true).is_empty());
+            assert!(!lines(&Printer::plain(), &odd, true).is_empty());
         }
     }
 }

@@ -57,6 +57,23 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// A word for programs.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Exit::Ok => "ok",
+            Exit::Usage => "usage",
+            Exit::Refused => "refused",
+            Exit::Unavailable => "unavailable",
+            Exit::Software => "software",
+            Exit::State => "state",
+            Exit::Busy => "busy",
+            Exit::Denied => "denied",
+            Exit::Config => "config",
+        }
+    }
+}
+
 /// Why a command did not do what was asked. Only `main` turns it into lines and an exit code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Failure {

@@ -49,6 +49,23 @@ impl Signals {
     }
 }
 
+/// Does `last` when Ctrl-C or SIGTERM ends this process, which then ends by that signal, as a shell
+/// expects of it.
+///
+/// # Errors
+/// The handlers could not be installed.
+pub fn before_the_end(last: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    use async_signal::Signal as Os;
+    let mut signals = async_signal::Signals::new([Os::Term, Os::Int])?;
+    let wait = move || {
+        if let Some(Ok(signal)) = smol::block_on(signals.next()) {
+            last();
+            let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

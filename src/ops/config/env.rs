@@ -21,6 +21,7 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("NO_PROXY", "hosts that are reached without it: example.org, example.org:8080, or *"),
     ("BARNACLE_CONFIG", "the configuration file"),
     ("BARNACLE_STATE_DIR", "where state is kept"),
+    ("BARNACLE_PROFILE", "a name that directories end with, as --profile gives it"),
     ("BARNACLE_LOG", "log level, or filters as env_logger reads them; before RUST_LOG"),
     ("RUST_LOG", "the same"),
     ("STATE_DIRECTORY", "systemd's state directory; before BARNACLE_STATE_DIR"),
@@ -33,12 +34,24 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("WATCHDOG_USEC", "systemd's watchdog interval"),
     ("JOURNAL_STREAM", "systemd's: standard error goes to the journal"),
     ("NO_COLOR", "if set to anything, nothing is coloured"),
+    ("FORCE_COLOR", "if set to anything but 0, states are coloured in a pipe too"),
+    ("CLICOLOR_FORCE", "the same"),
+    ("TERM", "nothing is coloured and no sign turns on a dumb terminal"),
     ("BARNACLE_GATEWAY_PORT", "the control port; before the file's"),
     ("OPENCLAW_CONFIG_PATH", "a configuration file, if barnacle has none of its own"),
     ("OPENCLAW_STATE_DIR", "openclaw.json in it is the last configuration file tried"),
     ("OPENCLAW_GATEWAY_PORT", "the control port, if the file has none"),
     ("OPENCLAW_GATEWAY_TOKEN", "the control port's token, if the file has none"),
 ];
+
+/// Which of several gateways of one user is meant.
+const PROFILE: &str = "BARNACLE_PROFILE";
+
+/// Whether `name` can be a profile's: it becomes a part of file names.
+pub(crate) fn is_profile(name: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_fine)
+}
 
 /// How it is said that a variable has no value.
 pub(super) const UNSET: &str = " is not set";
@@ -83,9 +96,47 @@ impl Env {
         self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// Whether colours are unwelcome (no-color.org).
-    pub(crate) fn no_color(&self) -> bool {
-        self.get("NO_COLOR").is_some()
+    /// The same environment, for the gateway called `profile`: its directories are its own.
+    pub(crate) fn with_profile(&self, profile: &str) -> Env {
+        let mut variables = self.0.clone();
+        variables.insert(PROFILE.to_owned(), profile.to_owned());
+        Env(variables)
+    }
+
+    /// The same environment, in which `name` is `value` unless it has one.
+    pub(crate) fn or(&self, name: &str, value: &str) -> Env {
+        let mut variables = self.0.clone();
+        if self.get(name).is_none() {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        Env(variables)
+    }
+
+    /// What our directories are called: `barnacle`, or `barnacle-PROFILE`.
+    pub(crate) fn own_name(&self) -> String {
+        match self.profile() {
+            Some(profile) => format!("barnacle-{profile}"),
+            None => "barnacle".to_owned(),
+        }
+    }
+
+    /// Which of several gateways of one user is meant; none is the usual one.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.get(PROFILE).filter(|profile| *profile != "default" && is_profile(profile))
+    }
+
+    /// Whether what is shown is to be coloured: NO_COLOR (no-color.org) before FORCE_COLOR and
+    /// CLICOLOR_FORCE (bixense.com/clicolors), which ask for it in a pipe too.
+    pub(crate) fn wants_colours(&self, is_terminal: bool) -> bool {
+        if self.get("NO_COLOR").is_some() {
+            return false;
+        }
+        let forced = ["FORCE_COLOR", "CLICOLOR_FORCE"].into_iter().find_map(|name| self.get(name));
+        if let Some(forced) = forced {
+            return forced != "0" && forced != "false";
+        }
+        let is_dumb = self.get("TERM") == Some("dumb") || self.get("CLICOLOR") == Some("0");
+        is_terminal && !is_dumb
     }
 
     /// The proxy that the environment names, with its exceptions; the variable and what is wrong
@@ -166,6 +217,22 @@ mod tests {
         assert_eq!(env.expand("$${A} $5 ${A"), Ok("${A} $5 ${A".into()));
         assert_eq!(env.expand("${EMPTY}"), Err("the variable EMPTY is not set".into()));
         assert_eq!(env.expand("${🦀}").err().as_deref(), Some("the variable 🦀 is not set"));
+    }
+
+    #[test]
+    fn colours_are_for_terminals_unless_somebody_says_otherwise() {
+        let wants = |variables: &[(&str, &str)]| {
+            let env = Env::of(variables);
+            (env.wants_colours(true), env.wants_colours(false))
+        };
+        assert_eq!(wants(&[]), (true, false));
+        assert_eq!(wants(&[("TERM", "dumb")]), (false, false));
+        assert_eq!(wants(&[("CLICOLOR", "0")]), (false, false));
+        assert_eq!(wants(&[("NO_COLOR", "1"), ("FORCE_COLOR", "1")]), (false, false));
+        assert_eq!(wants(&[("NO_COLOR", "")]), (true, false));
+        assert_eq!(wants(&[("FORCE_COLOR", "3"), ("TERM", "dumb")]), (true, true));
+        assert_eq!(wants(&[("CLICOLOR_FORCE", "1")]), (true, true));
+        assert_eq!(wants(&[("FORCE_COLOR", "0")]), (false, false));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::base::limits;
 
 /// The copy of the last file that could be read, below the state directory.
 const LAST_GOOD: &str = "last-good.json5";
-/// Our file, below a directory for configurations.
-const OWN: &str = "barnacle/barnacle.json5";
+/// Our file, below our directory among those for configurations.
+const OWN: &str = "barnacle.json5";
 /// The control port's generated token, below the state directory.
 const GATEWAY_TOKEN: &str = "gateway.token";
 
@@ -56,14 +56,18 @@ pub(crate) fn load(env: &Env, asked: Option<&Path>) -> Result<Loaded, Broken> {
 pub(crate) fn usual_files(env: &Env) -> Vec<PathBuf> {
     let config_home =
         env.path("XDG_CONFIG_HOME").or_else(|| Some(env.path("HOME")?.join(".config")));
-    let places = [
-        config_home.as_ref().map(|home| home.join(OWN)),
-        Some(Path::new("/etc").join(OWN)),
-        env.path("OPENCLAW_CONFIG_PATH"),
-        env.path("OPENCLAW_STATE_DIR").map(|state| state.join("openclaw.json")),
-        env.path("HOME").map(|home| home.join(".openclaw/openclaw.json")),
-        config_home.map(|home| home.join("openclaw/openclaw.json5")),
-    ];
+    let own = Path::new(&env.own_name()).join(OWN);
+    let mut places =
+        vec![config_home.as_ref().map(|home| home.join(&own)), Some(Path::new("/etc").join(&own))];
+    // OpenClaw's own is of its usual profile.
+    if env.profile().is_none() {
+        places.extend([
+            env.path("OPENCLAW_CONFIG_PATH"),
+            env.path("OPENCLAW_STATE_DIR").map(|state| state.join("openclaw.json")),
+            env.path("HOME").map(|home| home.join(".openclaw/openclaw.json")),
+            config_home.map(|home| home.join("openclaw/openclaw.json5")),
+        ]);
+    }
     places.into_iter().flatten().collect()
 }
 
@@ -240,9 +244,9 @@ impl Dirs {
         };
         let state = systemd(env, "STATE_DIRECTORY")
             .or_else(|| env.get("BARNACLE_STATE_DIR").map(PathBuf::from))
-            .or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("barnacle")))?;
+            .or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join(env.own_name())))?;
         let hot = systemd(env, "RUNTIME_DIRECTORY")
-            .or_else(|| Some(env.path("XDG_RUNTIME_DIR")?.join("barnacle")));
+            .or_else(|| Some(env.path("XDG_RUNTIME_DIR")?.join(env.own_name())));
         Some(Dirs { state, hot })
     }
 

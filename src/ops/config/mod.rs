@@ -42,7 +42,7 @@ use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
 pub(crate) use changes::Change;
-pub(crate) use env::{Env, VARIABLES, arguments, temporary_dir};
+pub(crate) use env::{Env, VARIABLES, arguments, is_profile, temporary_dir};
 pub(crate) use files::{
     Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
     openclaws_file, parse, read_text, remember_good, usual_files,
