@@ -293,6 +293,16 @@ pub const KILL_LOOK: Duration = Duration::from_millis(20);
 pub const KILL_ROUNDS_MAX: u32 = 100;
 /// How long an endpoint that is busy (429, 503) may ask us to wait before the one other try.
 pub const AGENT_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// One event of a language model's stream, which bears a few words, or at most one tool's call.
+pub const LLM_EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// A model's stream, in which each word is wrapped in some hundred bytes.
+pub const LLM_STREAM_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a model says in one answer: as much as an agent of another kind may.
+pub const LLM_TEXT_BYTES_MAX: usize = AGENT_OUTPUT_BYTES_MAX;
+/// Tools that a model may call in one answer.
+pub const LLM_CALLS_MAX: usize = 32;
+/// The arguments of one call: a long text to be written somewhere, and some more.
+pub const LLM_CALL_BYTES_MAX: usize = 256 * 1024;
 /// Chats that are remembered to have begun another conversation; the one that did so longest ago
 /// is forgotten.
 pub const SESSIONS_MAX: usize = 4096;

@@ -4,4 +4,5 @@ pub mod control;
 pub mod discord;
 pub mod inflate;
 pub mod json;
+pub mod llm;
 pub mod sse;
