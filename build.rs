@@ -1,4 +1,4 @@
-//! Tells the program which commit it was built from, for `--version`.
+//! Tells the program which commit it was built from, for `--version`, and packs its page.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +6,20 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-env-changed=SOURCE_COMMIT");
     println!("cargo:rustc-env=BARNACLE_COMMIT={}", commit().as_deref().unwrap_or("unknown"));
+    pack("src/control/page.html", "page.html.gz");
+}
+
+/// Writes `file` as gzip (RFC 1952) to where the program takes it in from.
+fn pack(file: &str, packed: &str) {
+    println!("cargo:rerun-if-changed={file}");
+    let page = std::fs::read(file).expect("the page is there");
+    // Deflate, no flags, no time, packed as small as can be, by no known system.
+    let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+    bytes.extend(miniz_oxide::deflate::compress_to_vec(&page, 10));
+    bytes.extend(crc32fast::hash(&page).to_le_bytes());
+    bytes.extend(u32::try_from(page.len()).expect("the page is small").to_le_bytes());
+    let out = std::env::var("OUT_DIR").expect("cargo says where");
+    std::fs::write(Path::new(&out).join(packed), bytes).expect("it can be written");
 }
 
 /// What a packager names in `SOURCE_COMMIT`, else what git says; a source archive has neither.

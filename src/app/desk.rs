@@ -1,6 +1,7 @@
 //! Who answers the methods of the control protocol.
 
 mod channels;
+mod dashboard;
 pub(super) mod health;
 mod process;
 mod talk;
@@ -44,6 +45,7 @@ impl Desk for Clerk {
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
             "channels.history" => channels::history(house, &call.params),
+            "dashboard.login" => dashboard::login(house),
             "config.reload" => process::reload(house),
             "gateway.restart.request" => process::restart(house, &call.params),
             "gateway.stop" => Ok(process::stop(house)),

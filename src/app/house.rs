@@ -15,7 +15,7 @@ use super::account;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
 use crate::base::Instant;
-use crate::control::{Facts, Hub};
+use crate::control::{Facts, Hub, Reception};
 use crate::core::health::Report;
 use crate::ops::config::{self, Broken, Change, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
@@ -71,6 +71,8 @@ pub(super) struct House {
     pub(super) fleet: RefCell<Fleet>,
     /// Everybody who is connected to the control protocol.
     pub(super) hub: Rc<Hub>,
+    /// Lets browsers in.
+    pub(super) reception: Rc<Reception>,
     spawner: Spawner,
     /// The states that were last told.
     told: RefCell<BTreeMap<String, &'static str>>,
@@ -96,6 +98,7 @@ impl House {
             standing: RefCell::new(standing),
             fleet: RefCell::new(fleet),
             hub: Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes())),
+            reception: Rc::default(),
             spawner: spawner.clone(),
             told: RefCell::default(),
         })

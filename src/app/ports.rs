@@ -41,9 +41,13 @@ impl Ports {
                 "another gateway may be running (`barnacle status`); or choose another --port",
             )
         })?;
-        if let Ok(address) = listener.local_addr() {
+        let address = listener.local_addr().ok();
+        if let Some(address) = address {
             log::info!(target: "gateway", "listening on http://{address}");
         }
+        let dirs = &house.source.dirs;
+        let dir = dirs.hot.as_deref().unwrap_or(&dirs.state);
+        house.reception.open(dir, &token, address.map(|address| address.port()));
         let (facts, doorman, clerk) = (house.clone(), house.clone(), house.clone());
         let control = Rc::new(Control {
             gate: Gate::new(&token, !gateway.lan),
@@ -51,6 +55,7 @@ impl Ports {
             draining: Rc::new(move || doorman.draining.get()),
             hub: house.hub.clone(),
             desk: Rc::new(Clerk { house: clerk }),
+            reception: house.reception.clone(),
             spawner: spawner.clone(),
         });
         health::beat(house);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ring::digest::{Digest, SHA256, digest};
 
+use super::reception::is_own_page;
 use crate::base::Secret;
 use crate::rt::net::server::{Request, Response};
 
@@ -30,7 +31,10 @@ impl Gate {
         let host_is_foreign = self.loopback_only
             && request.header("host").is_some_and(|host| !is_loopback_authority(host));
         let origin_is_foreign = request.header("origin").is_some_and(|origin| {
-            origin.split_once("://").is_none_or(|(_, authority)| !is_loopback_authority(authority))
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            let is_near = authority.is_some_and(is_loopback_authority);
+            // A page that this very host has served: who may ask by what name was judged above.
+            !is_near && !is_own_page(request)
         });
         if host_is_foreign || origin_is_foreign {
             let body = r#"{"error":"requests on behalf of other sites are not answered"}"#;

@@ -39,6 +39,7 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("config.reload", ADMIN),
     ("send", WRITE),
     ("agent", WRITE),
+    ("dashboard.login", ADMIN),
     ("gateway.restart.request", ADMIN),
     ("gateway.stop", ADMIN),
 ];

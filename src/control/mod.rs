@@ -8,7 +8,9 @@
 //! | `/ready` `/readyz` | anybody | 200 if every channel's last proof is young enough, else 503 |
 //! | `/health/detail` | on loopback anybody, else with the token | always 200 |
 //! | `/api/status` | with the token, or ours | JSON |
-//! | `/`, upgraded | with the token, or ours | the control protocol |
+//! | `/` `/dashboard` | anybody | the page, which asks for what follows |
+//! | `/api/login` `/api/logout` | with a code, or a cookie | a cookie, or its end |
+//! | `/`, upgraded | with the token or a cookie, or ours | the control protocol |
 //!
 //! HTTP answers are read from snapshots: nothing there can make a channel better or worse. Through
 //! the Unix socket, processes of our own user and of root are let in without a token.
@@ -16,7 +18,10 @@
 mod auth;
 mod desk;
 mod hub;
+mod login;
+mod page;
 mod presence;
+mod reception;
 mod session;
 
 use std::net::IpAddr;
@@ -29,6 +34,7 @@ use serde_json::{Value, json};
 pub(crate) use auth::Gate;
 pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
 pub(crate) use hub::Hub;
+pub(crate) use reception::Reception;
 
 use crate::core::health::Report;
 use crate::rt::executor::Spawner;
@@ -58,6 +64,8 @@ pub(crate) struct Control {
     pub(crate) hub: Rc<Hub>,
     /// Answers the methods of the protocol.
     pub(crate) desk: Rc<dyn Desk>,
+    /// Lets browsers in.
+    pub(crate) reception: Rc<Reception>,
     /// Where answers are worked on.
     pub(crate) spawner: Spawner,
 }
@@ -77,6 +85,9 @@ impl Control {
         if let Err(refusal) = self.gate.admits(request) {
             return refusal;
         }
+        if let Some(answer) = self.page(request) {
+            return answer;
+        }
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
             return Response::json(405, r#"{"error":"only GET is answered here"}"#);
         }
@@ -94,6 +105,32 @@ impl Control {
         }
     }
 
+    /// The page, and what it posts.
+    fn page(&self, request: &Request) -> Option<Response> {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET" | "HEAD", "/" | "/dashboard" | "/dashboard/") if !is_upgrade(request) => {
+                Some(page::answer(request))
+            }
+            ("POST", "/api/login" | "/api/logout") if !reception::is_own_page(request) => {
+                Some(Response::json(403, r#"{"error":"only the page itself may ask this"}"#))
+            }
+            ("POST", "/api/login") => Some(self.log_in(request)),
+            ("POST", "/api/logout") => Some(page::guarded(self.reception.logout(request))),
+            _ => None,
+        }
+    }
+
+    fn log_in(&self, request: &Request) -> Response {
+        let refused = || {
+            let body = json!({
+                "error": "this link was used already, or is too old: \
+                          `barnacle dashboard` makes a new one",
+            });
+            json_answer(401, &body)
+        };
+        page::guarded(self.reception.login(request).unwrap_or_else(refused))
+    }
+
     /// Goes over to the control protocol.
     fn upgrade(self: &Rc<Control>, request: &Request) -> Response {
         let key = request.header("sec-websocket-key").unwrap_or_default();
@@ -102,10 +139,18 @@ impl Control {
             return Response::json(426, body).with("sec-websocket-version", "13");
         }
         let peer = request.peer.map(|peer| peer.ip().to_canonical());
-        let door = Door { is_trusted: self.gate.is_ours(request), peer };
+        let visit = self.reception.visit(request);
+        let door = Door { is_trusted: self.gate.is_ours(request) || visit.is_some(), peer };
         let control = self.clone();
-        let serve: Upgrade =
-            Box::new(move |stream| Box::pin(session::serve(control, stream, door)));
+        let serve: Upgrade = Box::new(move |stream| {
+            Box::pin(async move {
+                let served = session::serve(control, stream, door);
+                match visit {
+                    Some(visit) => smol::future::or(visit.ended(), served).await,
+                    None => served.await,
+                }
+            })
+        });
         Response { upgrade: Some(serve), ..Response::empty(101) }
             .with("connection", "Upgrade")
             .with("upgrade", "websocket")

@@ -28,6 +28,17 @@ impl fmt::Display for Full {
 
 impl Error for Full {}
 
+/// Bytes from the operating system's randomness, for secrets.
+///
+/// # Errors
+/// There is none to be had.
+pub fn os_bytes<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    // Up to 256 bytes come whole.
+    if got == N { Ok(bytes) } else { Err(std::io::Error::other("too little randomness")) }
+}
+
 /// A seed from the operating system's randomness, for a [`Rng`](crate::base::Rng).
 #[must_use]
 pub fn os_seed() -> u64 {

@@ -1,7 +1,7 @@
 //! The commands of the process itself.
 
 use super::{Command, DOOR, TIMEOUT, flag, switch, valued};
-use crate::cli::{ask, local, restart};
+use crate::cli::{ask, dashboard, local, restart};
 
 /// Those of the process, and of what it says of itself.
 pub(super) const COMMANDS: &[Command] = &[
@@ -44,6 +44,20 @@ pub(super) const COMMANDS: &[Command] = &[
                 the gateway's. How well things are is in the answer's words.",
         flags: &[DOOR, TIMEOUT],
         run: ask::health,
+    },
+    Command {
+        name: "dashboard",
+        also: &[],
+        words: "",
+        summary: "print a link to the page that shows and steers everything",
+        about: "The link logs one browser in, once, within two minutes. The page is served by the \
+                gateway itself, and needs no internet. No browser is opened.",
+        flags: &[
+            &[switch("no-open", None, "accepted for OpenClaw's sake: none is ever opened")],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: dashboard::dashboard,
     },
     Command {
         name: "logs",
