@@ -6,7 +6,9 @@ use smol::net::TcpListener;
 
 use super::desk::{Clerk, health};
 use super::house::House;
-use crate::control::{Control, Gate};
+use crate::base::Secret;
+use crate::control::{Control, Gate, Lock, Rules};
+use crate::ops::config::{Gateway, Mode};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::state;
 use crate::rt::executor::Spawner;
@@ -27,11 +29,7 @@ impl Ports {
     /// Opens both. Without the port we do not run; without the socket we do.
     pub(super) async fn open(spawner: &Spawner, house: &Rc<House>) -> Result<Ports, Failure> {
         let gateway = house.config().gateway.clone();
-        let token = match &gateway.token {
-            Some(token) => token.clone(),
-            None => state::gateway_token(&house.source.dirs)?,
-        };
-        house.lines.hide(&token);
+        let lock = lock(house, &gateway)?;
         let host = if gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
         let port = house.source.port.unwrap_or(gateway.port);
         let listener = TcpListener::bind((host, port)).await.map_err(|error| {
@@ -47,10 +45,13 @@ impl Ports {
         }
         let dirs = &house.source.dirs;
         let dir = dirs.hot.as_deref().unwrap_or(&dirs.state);
-        house.reception.open(dir, &token, address.map(|address| address.port()));
+        // Another credential ends the logins of browsers.
+        let nothing = Secret::new("");
+        let secret = lock.secret().unwrap_or(&nothing);
+        house.reception.open(dir, secret, address.map(|address| address.port()));
         let (facts, doorman, clerk) = (house.clone(), house.clone(), house.clone());
         let control = Rc::new(Control {
-            gate: Gate::new(&token, !gateway.lan),
+            gate: Gate::new(lock, rules(&gateway), !gateway.lan),
             facts: Rc::new(move || facts.facts()),
             draining: Rc::new(move || doorman.draining.get()),
             hub: house.hub.clone(),
@@ -76,6 +77,29 @@ impl Ports {
             server.stop().await;
         }
     }
+}
+
+/// What callers are asked for. A port that would be open to everybody is not opened at all.
+fn lock(house: &House, gateway: &Gateway) -> Result<Lock, Failure> {
+    if let Some((text, cure)) = gateway.fault() {
+        return Err(Failure::new(Exit::Config, text, cure));
+    }
+    let dirs = &house.source.dirs;
+    let lock = match (gateway.mode, gateway.token.clone(), gateway.password.clone()) {
+        (Mode::Open, ..) => Lock::Open,
+        (Mode::Password, _, Some(password)) => Lock::Password(password),
+        (_, Some(token), _) => Lock::Token(token),
+        (_, None, _) => Lock::Token(state::gateway_token(dirs)?),
+    };
+    if let Some(secret) = lock.secret() {
+        house.lines.hide(secret);
+    }
+    Ok(lock)
+}
+
+fn rules(gateway: &Gateway) -> Rules {
+    let (attempts, window, lockout) = gateway.rate;
+    Rules { attempts, window, lockout }
 }
 
 fn socket(house: &House) -> Option<(Door, unix::Name)> {

@@ -358,6 +358,17 @@ pub const CONTROL_BUFFER_BYTES: usize = 512 * 1024;
 pub const CONTROL_CALLS_MAX: usize = 8;
 /// How often clients are told that the gateway lives.
 pub const CONTROL_TICK: Duration = Duration::from_secs(30);
+/// Peers whose failed credentials are remembered one by one: an entry is a few hundred bytes at
+/// most, and beyond that many attackers all strangers are counted as one.
+pub const AUTH_PEERS_MAX: usize = 1024;
+/// Failures within [`AUTH_WINDOW`] that lock a peer out, unless the configuration says otherwise.
+pub const AUTH_ATTEMPTS: usize = 10;
+/// What the configuration may say at most, since each failure is remembered by its instant.
+pub const AUTH_ATTEMPTS_MAX: u64 = 100;
+/// See [`AUTH_ATTEMPTS`].
+pub const AUTH_WINDOW: Duration = Duration::from_secs(60);
+/// How long a peer stays locked out: guesses then cost years.
+pub const AUTH_LOCKOUT: Duration = Duration::from_secs(300);
 /// Between two tellings of a health that has not changed, as OpenClaw's gateway does it.
 pub const CONTROL_HEALTH_BEAT: Duration = Duration::from_secs(60);
 /// Log lines given at once, and their bytes, if nobody says how many.

@@ -239,7 +239,11 @@ impl Client {
             let loaded = config::load(&self.env, self.file.as_deref()).ok().or_else(last_good);
             let gateway = loaded.map(|loaded| loaded.config.gateway);
             let port = gateway.as_ref().map_or(limits::CONTROL_PORT, |gateway| gateway.port);
-            let (token, fault) = match gateway.and_then(|gateway| gateway.token) {
+            let written = gateway.and_then(|gateway| match gateway.mode {
+                config::Mode::Password => gateway.password,
+                config::Mode::Token | config::Mode::Open => gateway.token,
+            });
+            let (token, fault) = match written {
                 Some(token) => (Some(token), String::new()),
                 None => generated_token(dirs),
             };
@@ -461,6 +465,7 @@ fn greeting(token: Option<&Secret>) -> Connect {
         },
         caps: Vec::new(),
         auth,
+        device: None,
         role: Some("operator".into()),
         scopes: ["admin", "read", "write", "approvals", "pairing"]
             .map(|scope| format!("operator.{scope}"))
@@ -612,7 +617,8 @@ impl Connection {
 /// What a refusal means for the one who asked.
 fn refusal(fault: &Fault) -> Trouble {
     let reason = fault.details.as_ref().and_then(|details| details["code"].as_str());
-    let is_credential = matches!(reason, Some(detail::TOKEN_MISMATCH | detail::IDENTITY_REQUIRED));
+    let is_credential =
+        reason.is_some_and(|code| code.starts_with("AUTH_") || code == detail::IDENTITY_REQUIRED);
     let text = format!("the gateway refuses: {}", fault.message);
     if is_credential || matches!(fault.code.as_str(), code::NOT_PAIRED | code::FORBIDDEN) {
         return Trouble::Final(Failure::new(Exit::Denied, text, ""));

@@ -18,6 +18,7 @@
 mod auth;
 mod desk;
 mod hub;
+mod lockout;
 mod login;
 mod page;
 mod presence;
@@ -31,9 +32,10 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use serde_json::{Value, json};
 
-pub(crate) use auth::Gate;
+pub(crate) use auth::{Gate, Lock, Refusal};
 pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
 pub(crate) use hub::Hub;
+pub(crate) use lockout::Rules;
 pub(crate) use reception::Reception;
 
 use crate::core::health::Report;
@@ -91,16 +93,17 @@ impl Control {
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
             return Response::json(405, r#"{"error":"only GET is answered here"}"#);
         }
-        let authorized = || self.gate.authorized(request);
+        let authorized = || self.gate.authorized(request).map_err(|refusal| self.refuse(refusal));
         match request.path.as_str() {
             "/" if is_upgrade(request) => self.upgrade(request),
             "/health" | "/healthz" => Response::json(200, r#"{"ok":true,"status":"live"}"#),
             "/startup" | "/startupz" => self.startup(),
             "/ready" | "/readyz" => self.ready(),
             "/health/detail" if Gate::trusts(request) => self.detail(),
-            "/health/detail" | "/api/status" if !authorized() => unauthorized(),
-            "/health/detail" => self.detail(),
-            "/api/status" => json_answer(200, &(self.facts)().status),
+            "/health/detail" => authorized().map_or_else(|no| no, |()| self.detail()),
+            "/api/status" => {
+                authorized().map_or_else(|no| no, |()| json_answer(200, &(self.facts)().status))
+            }
             _ => Response::json(404, r#"{"error":"there is nothing here"}"#),
         }
     }
@@ -157,6 +160,23 @@ impl Control {
             .with("sec-websocket-accept", derive_accept_key(key.as_bytes()))
     }
 
+    /// The answer to one who is not let in.
+    fn refuse(&self, refusal: Refusal) -> Response {
+        if let Refusal::Locked(left) = refusal {
+            let seconds = left.as_secs() + 1;
+            let text = "too many wrong credentials from this address: none is looked at";
+            let body = json!({ "error": text, "retryAfterMs": millis(left) });
+            return json_answer(429, &body).with("retry-after", &seconds.to_string());
+        }
+        let place = if self.gate.wants_password() {
+            "with the password of gateway.auth.password"
+        } else {
+            "with the token that is in gateway.token in the state directory"
+        };
+        let error = format!("a {0} is needed: Authorization: Bearer SECRET, {place}", self.gate);
+        json_answer(401, &json!({ "error": error })).with("www-authenticate", "Bearer")
+    }
+
     fn startup(&self) -> Response {
         let (facts, draining) = ((self.facts)(), (self.draining)());
         let status = if draining { "draining" } else { "started" };
@@ -192,14 +212,6 @@ pub(crate) fn label(name: &str) -> String {
 fn is_upgrade(request: &Request) -> bool {
     let asked = request.header("upgrade");
     asked.is_some_and(|asked| asked.eq_ignore_ascii_case("websocket"))
-}
-
-fn unauthorized() -> Response {
-    let body = json!({
-        "error": "a token is needed: Authorization: Bearer TOKEN, \
-                  with the token that is in gateway.token in the state directory",
-    });
-    json_answer(401, &body).with("www-authenticate", "Bearer")
 }
 
 fn json_answer(status: u16, body: &Value) -> Response {

@@ -22,11 +22,11 @@ use smol::stream::StreamExt as _;
 
 use super::desk::{Call, EVENTS, METHODS, SCOPES, is_reading, permit};
 use super::hub::{Caller, Close, Out, Seat};
-use super::{Control, Door, presence};
+use super::{Control, Door, Gate, Refusal, presence};
 use crate::base::limits;
 use crate::proto::control::{
-    Connect, Event, Fault, Features, Frame, Garbled, Granted, Hello, PROTOCOL, PROTOCOL_PROBE_MIN,
-    ROLE, Request, Response, Server, close, code, detail, read, read_connect,
+    Auth, Connect, Event, Fault, Features, Frame, Garbled, Granted, Hello, PROTOCOL,
+    PROTOCOL_PROBE_MIN, ROLE, Request, Response, Server, close, code, detail, read, read_connect,
 };
 use crate::rt::clock;
 use crate::rt::executor::Tier;
@@ -204,17 +204,11 @@ impl Session<'_> {
         if self.door.is_trusted {
             return Ok(());
         }
-        let auth = connect.auth.clone().unwrap_or_default();
-        let Some(given) = auth.token.or(auth.password) else {
-            let text = "a token is needed: it is in gateway.token in the state directory";
-            let details = json!({ "code": detail::IDENTITY_REQUIRED });
-            return Err(Fault::new(code::NOT_PAIRED, text).with(details));
-        };
-        if self.control.gate.is_token(&given) {
-            return Ok(());
-        }
-        let text = "unauthorized: gateway token mismatch";
-        Err(Fault::invalid(text).with(json!({ "code": detail::TOKEN_MISMATCH })))
+        let gate = &self.control.gate;
+        let Auth { token, password } = connect.auth.clone().unwrap_or_default();
+        let given = if gate.wants_password() { password.or(token) } else { token.or(password) };
+        let refusal = gate.judge(self.door.peer, given.as_deref());
+        refusal.map_err(|refusal| refused(refusal, gate, connect.device.is_some()))
     }
 
     fn hello(&self, caller: &Caller) -> Value {
@@ -238,6 +232,7 @@ impl Session<'_> {
                 "health": facts.health,
                 "stateVersion": self.control.hub.state(),
                 "uptimeMs": super::millis(facts.uptime),
+                "authMode": self.control.gate.mode(),
             }),
             auth: Granted { role: ROLE.into(), scopes: caller.scopes.clone() },
             policy: json!({
@@ -318,6 +313,47 @@ impl Session<'_> {
             _ if self.budget.get() == 0 => Close::new(close::TOO_LARGE, "too large"),
             Error::Protocol(_) | Error::Utf8(_) => Close::new(close::PROTOCOL, "no WebSocket"),
             _ => Close::new(close::NORMAL, ""),
+        }
+    }
+}
+
+/// The answer to one who is not let in, with the codes and reasons that OpenClaw's clients know.
+fn refused(refusal: Refusal, gate: &Gate, has_device: bool) -> Fault {
+    let (missing, mismatch) = if gate.wants_password() {
+        (detail::PASSWORD_MISSING, detail::PASSWORD_MISMATCH)
+    } else {
+        (detail::TOKEN_MISSING, detail::TOKEN_MISMATCH)
+    };
+    let details = |code: &str, reason: String, next: &str| {
+        json!({ "code": code, "authReason": reason, "canRetryWithDeviceToken": false,
+            "recommendedNextStep": next })
+    };
+    match refusal {
+        Refusal::Locked(left) => {
+            let text = "unauthorized: too many failed authentication attempts (retry later)";
+            let details = details(detail::RATE_LIMITED, "rate_limited".into(), "wait_then_retry");
+            let (retryable, retry_after_ms) = (Some(true), Some(super::millis(left)));
+            Fault { retryable, retry_after_ms, ..Fault::invalid(text).with(details) }
+        }
+        Refusal::Mismatch => {
+            let details = details(mismatch, format!("{gate}_mismatch"), "update_auth_credentials");
+            let cure = format!("use this gateway's gateway.auth.{gate}");
+            Fault::invalid(format!("unauthorized: gateway {gate} mismatch ({cure})")).with(details)
+        }
+        Refusal::Missing if has_device => {
+            let details = details(missing, format!("{gate}_missing"), "update_auth_configuration");
+            let text =
+                format!("unauthorized: gateway {gate} missing (provide gateway auth {gate})");
+            Fault::invalid(text).with(details)
+        }
+        Refusal::Missing => {
+            let place = if gate.wants_password() {
+                "it is gateway.auth.password of the configuration"
+            } else {
+                "it is in gateway.token in the state directory"
+            };
+            let details = json!({ "code": detail::IDENTITY_REQUIRED });
+            Fault::new(code::NOT_PAIRED, format!("a {gate} is needed: {place}")).with(details)
         }
     }
 }

@@ -313,3 +313,118 @@ fn a_client_that_asks_and_never_reads_is_bounded_and_others_are_served() {
     let after = gateway.run.memory_kib("VmRSS");
     assert!(after < before + 24 * 1024, "from {before} KiB to {after} KiB");
 }
+
+/// A gateway whose `gateway.auth` says this, and the same with another `gateway.bind`.
+fn guarded(sandbox: &Sandbox, gateway: &str) -> Gateway {
+    Gateway::configured(&sandbox.api, &format!("{{gateway: {{{gateway}}}}}"))
+}
+
+#[test]
+fn whoever_guesses_is_locked_out_on_every_way_in_by_the_port_and_never_by_the_socket() {
+    let sandbox = Sandbox::start();
+    let rules = "auth: {rateLimit: {maxAttempts: 4, windowMs: 60000, lockoutMs: 60000}}";
+    let gateway = guarded(&sandbox, rules);
+    let token = gateway.token();
+    let guess = |guess: &str| {
+        let bearer = format!("Bearer {guess}");
+        gateway.get("/api/status", &[("Authorization", &bearer)])
+    };
+    // What shows nothing is no guess, and what is right takes back what was wrong before.
+    for _ in 0..6 {
+        assert_eq!(gateway.get("/api/status", &[]).status, 401);
+    }
+    for _ in 0..3 {
+        assert_eq!(guess("wrong").status, 401);
+    }
+    assert_eq!(guess(&token).status, 200);
+    for _ in 0..2 {
+        assert_eq!(guess("hunter2").status, 401);
+        let error = Client::open(port(&gateway)).connect(&json!({"auth": {"token": "hunter2"}}));
+        assert_eq!(error["error"]["details"]["code"], "AUTH_TOKEN_MISMATCH");
+    }
+    // From here on the right one does not help either.
+    let refused = guess(&token);
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    let after = refused.head.split("retry-after: ").nth(1).and_then(|rest| rest.lines().next());
+    assert!((1..=61).contains(&after.unwrap().parse::<u32>().unwrap()), "{}", refused.head);
+    let mut client = Client::open(port(&gateway));
+    let error = client.connect(&json!({"auth": {"token": token}}))["error"].clone();
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("INVALID_REQUEST"), &json!(true)));
+    assert_eq!(error["details"]["code"], "AUTH_RATE_LIMITED");
+    assert_eq!(error["details"]["recommendedNextStep"], "wait_then_retry");
+    assert!((1..=60_000).contains(&error["retryAfterMs"].as_u64().unwrap()), "{error}");
+    assert_eq!(client.closed().0, 1008);
+    // What is open to everybody stays open, and whoever has the host has the gateway.
+    assert_eq!(gateway.get("/healthz", &[]).status, 200);
+    let mut ours = Client::open(socket(&gateway));
+    assert_eq!(ours.connect(&json!({}))["payload"]["type"], "hello-ok");
+    assert_eq!(gateway.cli(&["health"]).code(), 0);
+    let log = gateway.run.output();
+    assert_eq!(log.matches("wrong token too often").count(), 1, "{log}");
+    assert!(!log.contains("hunter2") && !log.contains(&token), "{log}");
+}
+
+#[test]
+fn a_password_opens_where_it_is_asked_for_and_the_token_does_not() {
+    let sandbox = Sandbox::start();
+    let gateway = guarded(&sandbox, "auth: {mode: 'password', password: 'open sesame'}");
+    let hello = Client::open(port(&gateway)).connect(&json!({"auth": {"password": "open sesame"}}));
+    assert_eq!(hello["payload"]["snapshot"]["authMode"], "password", "{hello}");
+    // Clients that know only of tokens may send it as one.
+    let hello = Client::open(port(&gateway)).connect(&json!({"auth": {"token": "open sesame"}}));
+    assert_eq!(hello["ok"], true);
+    for (auth, detail) in [
+        (json!({"auth": {"password": "wrong"}}), "AUTH_PASSWORD_MISMATCH"),
+        (json!({"device": {"id": "x"}}), "AUTH_PASSWORD_MISSING"),
+        (json!({}), "DEVICE_IDENTITY_REQUIRED"),
+    ] {
+        let mut client = Client::open(port(&gateway));
+        let error = client.connect(&auth)["error"].clone();
+        assert_eq!(error["details"]["code"], detail, "{error}");
+        assert_eq!(client.closed().0, 1008);
+    }
+    let bearer = [("Authorization", "Bearer open sesame")];
+    assert_eq!(gateway.get("/api/status", &bearer).status, 200);
+    assert_eq!(gateway.get("/api/status", &[("Authorization", "Bearer no")]).status, 401);
+    let port = gateway.port.to_string();
+    assert_eq!(gateway.cli(&["health", "--port", &port]).code(), 0, "by the port, not the socket");
+    assert!(!gateway.run.output().contains("open sesame"));
+}
+
+#[test]
+fn without_authentication_the_port_is_for_this_host_only_or_not_at_all() {
+    let sandbox = Sandbox::start();
+    let open = guarded(&sandbox, "auth: {mode: 'none'}");
+    assert_eq!(Client::open(port(&open)).connect(&json!({}))["payload"]["type"], "hello-ok");
+    assert_eq!(open.get("/api/status", &[]).status, 200);
+    for (name, value) in [("Origin", "https://evil.example"), ("Host", "evil.example")] {
+        assert_eq!(open.get("/api/status", &[(name, value)]).status, 403);
+    }
+    for (text, cure) in [
+        ("bind: 'lan', auth: {mode: 'none'}", "gateway.bind"),
+        ("auth: {mode: 'password'}", "gateway.auth.password"),
+    ] {
+        let dir = crate::harness::Dir::new();
+        let file = dir.file("b.json5", &format!("{{gateway: {{{text}}}}}"));
+        let mut run =
+            crate::harness::Plan::new(&dir, &sandbox.api).env("BARNACLE_CONFIG", &file).run();
+        assert_eq!(run.code(), 78, "{text}: {}", run.output());
+        assert!(run.output().contains(cure), "{text}: {}", run.output());
+    }
+}
+
+#[test]
+fn on_a_network_a_page_may_ask_the_gateway_that_it_came_from_and_no_other() {
+    let sandbox = Sandbox::start();
+    let gateway = guarded(&sandbox, "bind: 'lan'");
+    let bearer = format!("Bearer {}", gateway.token());
+    for (host, origin, status) in [
+        ("pi.lan:18789", "http://pi.lan:18789", 200),
+        ("pi.lan:18789", "http://pi.lan:8080", 403),
+        ("pi.lan:18789", "https://evil.example", 403),
+        ("pi.lan:18789", "null", 403),
+    ] {
+        let headers = [("Authorization", bearer.as_str()), ("Host", host), ("Origin", origin)];
+        assert_eq!(gateway.get("/api/status", &headers).status, status, "{host} {origin}");
+    }
+}

@@ -8,7 +8,7 @@ use super::env::{Env, UNSET};
 use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
-use super::{Config, Gateway, LogFile, Mistake, Weight, accounts, agents};
+use super::{Config, LogFile, Mistake, accounts, agents, gateway};
 use crate::base::{Secret, limits, spell};
 
 /// What an account's token is in place of a written one, or where it was looked for.
@@ -61,33 +61,12 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
     let bindings = agents::bindings(read, &agents, &accounts);
     Config {
         accounts,
-        gateway: gateway(read, sources),
+        gateway: gateway::gateway(read, sources),
         agents,
         bindings,
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),
         ca_file: read.text("net.caFile").map(|path| sources.home(&path)),
-    }
-}
-
-fn gateway(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Gateway {
-    const TOKEN: &str = "gateway.auth.token";
-    let env = sources.env;
-    // That is the only mode there is, so reading it is all: another one is a mistake.
-    let _ = read.word("gateway.auth.mode");
-    let port = read.whole("gateway.port").and_then(|port| u16::try_from(port).ok());
-    let port_of = |name: &str| env.get(name)?.trim().parse().ok();
-    let ports = [port_of("BARNACLE_GATEWAY_PORT"), port, port_of("OPENCLAW_GATEWAY_PORT")];
-    let token_of_env = || env.get("OPENCLAW_GATEWAY_TOKEN").map(str::to_owned);
-    let written = read.own(TOKEN, secret).and_then(|written| {
-        let text = secret_text(&written, sources);
-        text.map_err(|why| read.note(Weight::Warning, TOKEN, &why, "write the token itself")).ok()
-    });
-    let token = written.or_else(token_of_env);
-    Gateway {
-        port: first(ports).unwrap_or(limits::CONTROL_PORT),
-        lan: read.word("gateway.bind") == Some("lan"),
-        token: token.map(|token| Secret::new(&token)).filter(|token| !token.is_empty()),
     }
 }
 

@@ -41,7 +41,12 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("OPENCLAW_CONFIG_PATH", "a configuration file, if barnacle has none of its own"),
     ("OPENCLAW_STATE_DIR", "openclaw.json in it is the last configuration file tried"),
     ("OPENCLAW_GATEWAY_PORT", "the control port, if the file has none"),
-    ("OPENCLAW_GATEWAY_TOKEN", "the control port's token, if the file has none"),
+    ("BARNACLE_GATEWAY_TOKEN", "the control port's token, if the file has none"),
+    ("BARNACLE_GATEWAY_TOKEN_FILE", "a file that holds it; or the credential gateway-token"),
+    ("OPENCLAW_GATEWAY_TOKEN", "the same as BARNACLE_GATEWAY_TOKEN"),
+    ("BARNACLE_GATEWAY_PASSWORD", "the control port's password, if the file has none"),
+    ("BARNACLE_GATEWAY_PASSWORD_FILE", "a file that holds it; or the credential gateway-password"),
+    ("OPENCLAW_GATEWAY_PASSWORD", "the same as BARNACLE_GATEWAY_PASSWORD"),
 ];
 
 /// Which of several gateways of one user is meant.

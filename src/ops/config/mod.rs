@@ -16,6 +16,7 @@ pub(crate) mod edit;
 mod env;
 mod files;
 mod findings;
+mod gateway;
 mod hide;
 mod import;
 mod index;
@@ -47,6 +48,7 @@ pub(crate) use files::{
     Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
     openclaws_file, parse, read_text, remember_good, usual_files,
 };
+pub(crate) use gateway::{Gateway, Mode};
 pub(crate) use hide::{blot, without_secrets};
 pub(crate) use import::{Imported, import, names_in_env_file};
 pub(crate) use init::{MULTI, SINGLE};
@@ -83,6 +85,7 @@ impl Config {
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let mut all = Vec::new();
         all.extend(self.gateway.token.clone());
+        all.extend(self.gateway.password.clone());
         for account in &self.accounts {
             all.extend(account.token.clone());
             all.extend(account.proxy.iter().flat_map(Proxy::secrets));
@@ -274,17 +277,6 @@ pub(crate) struct Reconnect {
     pub(crate) strikes_max: u32,
     /// Offline for longer than this, the session is not resumed.
     pub(crate) session_ttl: Option<Duration>,
-}
-
-/// The control port.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Gateway {
-    /// TCP port; 0 lets the kernel choose.
-    pub(crate) port: u16,
-    /// Whether other hosts may connect (`bind: "lan"`), or this one only.
-    pub(crate) lan: bool,
-    /// The token that the port asks for; `None`: the generated one.
-    pub(crate) token: Option<Secret>,
 }
 
 /// Who answers, and within what time.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::keys::{Key, Kind, Unit, key, later, like, moot};
+use crate::base::limits;
 
 const DM_POLICIES: Kind = Kind::Word(&["open", "allowlist", "pairing", "disabled"]);
 const GROUP_POLICIES: Kind = Kind::Word(&["open", "allowlist", "disabled"]);
@@ -16,6 +17,8 @@ const KEEPALIVE: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), HOUR);
 /// No delay may be so short that a lost server is hammered, or so long that nobody returns.
 const DELAY_MS: Kind = Kind::Span(Unit::Millis, Duration::from_millis(100), HOUR);
 const DELAY_S: Kind = Kind::Span(Unit::Seconds, Duration::from_millis(100), HOUR);
+/// A while, but no longer than anybody waits.
+const SPAN_MS: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), DAY);
 const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
@@ -329,10 +332,23 @@ pub(crate) const KEYS: &[Key] = &[
     // The control port.
     key("gateway.port", Kind::Whole(0, 65_535), "18789", "the control port; 0: any that is free"),
     key("gateway.bind", Kind::Word(&["loopback", "lan"]), "loopback", "who may connect to it"),
-    key("gateway.auth.mode", Kind::Word(&["token"]), "token", "how callers prove themselves"),
+    key(
+        "gateway.auth.mode",
+        Kind::Word(&["token", "password", "none"]),
+        "token, or password if only that is set",
+        "how callers prove themselves; none on loopback only",
+    ),
     key("gateway.auth.token", Kind::Secret, "generated", "the token they show"),
-    later("gateway.auth.password"),
-    later("gateway.auth.rateLimit"),
+    key("gateway.auth.password", Kind::Secret, "none", "the password they show"),
+    key(
+        "gateway.auth.rateLimit.maxAttempts",
+        Kind::Whole(1, limits::AUTH_ATTEMPTS_MAX),
+        "10",
+        "wrong credentials from one address that lock it out",
+    ),
+    key("gateway.auth.rateLimit.windowMs", SPAN_MS, "60000", "the time in which they count"),
+    key("gateway.auth.rateLimit.lockoutMs", SPAN_MS, "300000", "how long a lockout lasts"),
+    moot("gateway.auth.rateLimit.exemptLoopback", "the Unix socket is never locked out"),
     moot("gateway.auth.allowTailscale", "callers show the token"),
     moot("gateway.reload", "SIGHUP and `config set` apply what has changed, and only that"),
     moot("gateway.mode", "the gateway runs where it is started"),

@@ -123,6 +123,14 @@ pub mod code {
 pub mod detail {
     /// Another token.
     pub const TOKEN_MISMATCH: &str = "AUTH_TOKEN_MISMATCH";
+    /// No token, from a client that shows another proof.
+    pub const TOKEN_MISSING: &str = "AUTH_TOKEN_MISSING";
+    /// Another password.
+    pub const PASSWORD_MISMATCH: &str = "AUTH_PASSWORD_MISMATCH";
+    /// No password, from a client that shows another proof.
+    pub const PASSWORD_MISSING: &str = "AUTH_PASSWORD_MISSING";
+    /// Too many wrong ones.
+    pub const RATE_LIMITED: &str = "AUTH_RATE_LIMITED";
     /// Neither token nor anything else.
     pub const IDENTITY_REQUIRED: &str = "DEVICE_IDENTITY_REQUIRED";
     /// No version in common.
@@ -148,7 +156,7 @@ pub mod close {
 }
 
 /// The first request of each connection, `connect`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connect {
     /// The oldest version that the client speaks.
@@ -163,6 +171,9 @@ pub struct Connect {
     /// What lets it in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// The proof of an identity of its own, which is not asked for here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Value>,
     /// What it wants to be; an operator if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -202,7 +213,7 @@ pub struct Auth {
     /// The control port's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The same, by another name.
+    /// The password, where that is asked for; either may stand in the other's place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }

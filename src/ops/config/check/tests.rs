@@ -1,6 +1,6 @@
 use super::super::keys::{self, Kind, Stand};
 use super::super::raw;
-use super::super::{Agent, AgentKind, Binding, Discord, Intents, Reconnect, Weight};
+use super::super::{Agent, AgentKind, Binding, Discord, Intents, Mode, Reconnect, Weight};
 use super::*;
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
 use crate::core::outbox::{self, ReplyTo};
@@ -38,7 +38,9 @@ fn mistake(text: &str) -> String {
 #[test]
 fn nothing_written_means_the_documented_defaults() {
     let config = clean("{}");
-    assert_eq!(config.gateway, Gateway { port: 18_789, lan: false, token: None });
+    let gateway = &config.gateway;
+    assert_eq!((gateway.port, gateway.lan, gateway.mode), (18_789, false, Mode::Token));
+    assert_eq!((&gateway.token, &gateway.password), (&None, &None));
     assert_eq!(config.accounts[0].access, Access::default());
     assert_eq!(config.accounts[0].intents, Intents::Bits(intents::Intents::DEFAULT.0));
     assert!(config.accounts[0].enabled && config.accounts[0].compress);
