@@ -2,6 +2,7 @@
 
 mod channels;
 mod dashboard;
+mod config;
 pub(super) mod health;
 mod process;
 mod talk;
@@ -27,6 +28,9 @@ impl Desk for Clerk {
         if let Some(verb) = call.method.strip_prefix("pairing.") {
             return stories::pairing(&self.house, verb, &call.params);
         }
+        if call.method.starts_with("config.") {
+            return config::answer(&self.house, &call);
+        }
         let house = &self.house;
         match call.method.as_str() {
             "channels.status" => return channels::status(house, &call.params),
@@ -46,7 +50,6 @@ impl Desk for Clerk {
             "last-heartbeat" => Ok(Value::Null),
             "channels.history" => channels::history(house, &call.params),
             "dashboard.login" => dashboard::login(house),
-            "config.reload" => process::reload(house),
             "gateway.restart.request" => process::restart(house, &call.params),
             "gateway.stop" => Ok(process::stop(house)),
             method => Err(unknown(method)),

@@ -152,7 +152,9 @@ fn few(seed: u64, bug: Option<Bug>) -> Result<(), String> {
     let (mut subject, mut oracle) = (Subject::new(bug), Oracle::default());
     let mut now = Instant(0);
     for step in 0..400 {
-        now = now + Duration::from_secs(rng.below(40));
+        // Bursts of guesses, and now and then a pause.
+        let pause = if rng.below(12) == 0 { rng.below(100) } else { rng.below(3) };
+        now = now + Duration::from_secs(pause);
         let address = address(&mut rng);
         let expected = oracle.locked(now, address);
         let locked = subject.locked(now, address);
@@ -162,7 +164,7 @@ fn few(seed: u64, bug: Option<Bug>) -> Result<(), String> {
         if locked.is_some() {
             continue;
         }
-        if rng.below(8) == 0 {
+        if rng.below(6) == 0 {
             subject.passed(address);
             oracle.failures.remove(&Oracle::name(address));
         } else {

@@ -9,7 +9,7 @@ use super::raw::{self, Name, Node};
 use crate::base::{limits, spell};
 
 /// What stands in place of a secret.
-const BLOT: &str = "***";
+pub(super) const BLOT: &str = "***";
 /// Parts of names behind which secrets are kept; such keys may be anybody's.
 const WORDS: [&str; 8] = [
     "token",

@@ -29,6 +29,7 @@ mod read;
 mod scan;
 mod schema;
 mod table;
+mod wire;
 mod write;
 
 use std::fmt;
@@ -53,10 +54,11 @@ pub(crate) use hide::{blot, without_secrets};
 pub(crate) use import::{Imported, import, names_in_env_file};
 pub(crate) use init::{MULTI, SINGLE};
 pub(crate) use keys::find as find_key;
-pub(crate) use keys::{KEYS, Stand};
+pub(crate) use keys::{KEYS, Key, Kind, Stand};
 pub(crate) use path::Step;
 pub(crate) use raw::{Node, parse as parse_tree};
 pub(crate) use schema::schema;
+pub(crate) use wire::{Wish, changed_paths, rewrite};
 pub(crate) use write::write;
 
 /// Everything that can be configured, in plain words.
