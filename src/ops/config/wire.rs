@@ -118,6 +118,13 @@ fn differences(at: &mut Vec<Step<'static>>, old: &Node<'_>, new: &Node<'_>, edit
                 at.pop();
             }
         }
+        (Node::List(old), Node::List(new)) if old.len() == new.len() => {
+            for (place, (old, new)) in old.iter().zip(new).enumerate() {
+                at.push(Step::Index(place));
+                differences(at, old, new, edits);
+                at.pop();
+            }
+        }
         (old, new) if old == new => {}
         (_, new) => edits.push((at.clone(), Some(new.clone().owned()))),
     }
@@ -231,7 +238,8 @@ fn restored(
                     if !has_blot(&entry) {
                         return Ok(entry);
                     }
-                    match old.get(place).filter(|_| shown.get(place) == Some(&ours(entry))) {
+                    let shown = shown.get(place).map(Node::json);
+                    match old.get(place).filter(|_| shown == Some(ours(entry).json())) {
                         Some(old) => Ok(old.clone()),
                         None => Err(refused()),
                     }

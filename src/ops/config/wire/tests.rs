@@ -82,7 +82,8 @@ fn programs_and_files_are_never_named_over_the_wire() {
         "{logging: {file: '/home/me/.bashrc'}}",
         "{net: {caFile: '/tmp/mine.pem'}}",
     ] {
-        let why = patch(refused).expect_err(refused);
+        let replaced = ["agents.defaults.command".to_owned(), "agents.defaults.Command".to_owned()];
+        let why = rewrite(FILE, Wish::Patch(refused, &replaced)).expect_err(refused);
         assert!(why.contains("never over the wire"), "{refused}: {why}");
     }
     // The whole file again, with another argument to the program.
