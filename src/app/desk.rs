@@ -1,8 +1,8 @@
 //! Who answers the methods of the control protocol.
 
 mod channels;
-mod dashboard;
 mod config;
+mod dashboard;
 pub(super) mod health;
 mod process;
 mod talk;
