@@ -79,8 +79,8 @@ fn programs_and_files_are_never_named_over_the_wire() {
         "{channels: {discord: {tokenFile: '/etc/shadow'}}}",
         "{channels: {discord: {token_file: '/etc/shadow'}}}",
         "{channels: {discord: {token: {source: 'file', id: '/etc/shadow'}}}}",
-        "{logging: {file: '/home/me/.bashrc'}}",
-        "{net: {caFile: '/tmp/mine.pem'}}",
+        "{logging: {file: '/etc/profile.d/x.sh'}}",
+        "{net: {caFile: '/srv/mine.pem'}}",
     ] {
         let replaced = ["agents.defaults.command".to_owned(), "agents.defaults.Command".to_owned()];
         let why = rewrite(FILE, Wish::Patch(refused, &replaced)).expect_err(refused);
