@@ -197,6 +197,18 @@ pub const LLM_TEXT_BYTES_MAX: usize = AGENT_OUTPUT_BYTES_MAX;
 pub const LLM_CALLS_MAX: usize = 32;
 /// The arguments of one call: a long text to be written somewhere, and some more.
 pub const LLM_CALL_BYTES_MAX: usize = 256 * 1024;
+/// How long a model rests after its first failure: about as long as people wait without a word.
+pub const LLM_REST_FIRST: Duration = Duration::from_secs(2);
+/// By how much each further rest is longer.
+pub const LLM_REST_GROWTH: u32 = 3;
+/// The longest rest: an outage of a provider is over at some time, and somebody waits.
+pub const LLM_REST_MAX: Duration = Duration::from_secs(60);
+/// How long a model rests that a person has to do something about first.
+pub const LLM_REST_OF_REFUSAL: Duration = Duration::from_secs(300);
+/// How long a provider may want to be left alone.
+pub const LLM_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Chats whose spending is counted by itself.
+pub const BUDGET_CHATS_MAX: usize = 1024;
 /// Chats that are remembered to have begun another conversation; the one that did so longest ago
 /// is forgotten.
 pub const SESSIONS_MAX: usize = 4096;

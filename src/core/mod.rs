@@ -3,12 +3,14 @@
 pub mod access;
 pub mod answer;
 pub mod backlog;
+pub mod budget;
 pub mod chat;
 pub mod command;
 pub mod dedup;
 pub mod health;
 pub mod inflight;
 pub mod journal;
+pub mod models;
 pub mod outbox;
 pub mod output;
 pub mod pairing;
