@@ -17,6 +17,7 @@ pub(crate) mod settings;
 mod staff;
 mod stage;
 mod stories;
+mod webchat;
 
 use std::io::IsTerminal as _;
 

@@ -10,10 +10,13 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
 use super::sessions::Sessions;
+use super::store::{Said, Store};
 use super::{Member, Staff};
 use crate::base::text::Plain;
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
+use crate::core::session::Key;
+use crate::core::transcript::{self, Header, Line, Role};
 use crate::core::turn::{Fault, Room, Told, Turns};
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
@@ -29,10 +32,14 @@ pub struct Desk(Rc<Inner>);
 struct Inner {
     staff: RefCell<Rc<Staff>>,
     sessions: RefCell<Sessions>,
+    /// Where what is asked and answered is kept.
+    store: Option<Store>,
     turns: RefCell<Turns<Waiting>>,
     running: RefCell<BTreeMap<Room, Running>>,
     spawner: Spawner,
     listeners: Cell<u64>,
+    /// Told, without a word, when a turn is over.
+    over: (Sender<()>, Receiver<()>),
     /// Agents that messages were meant for and that are not there.
     strangers: RefCell<BTreeSet<Box<str>>>,
 }
@@ -60,6 +67,8 @@ struct Ticket {
     /// While somebody holds it, the listener's turns are not over; a word through it says that the
     /// listener is deaf.
     alive: Sender<()>,
+    /// Whether whoever asks keeps the transcript.
+    keeps: bool,
 }
 
 /// Who is told.
@@ -67,8 +76,8 @@ struct Ticket {
 enum Ear {
     /// A channel, of all that happens.
     Channel(Sender<Told>),
-    /// Somebody who waits for this one answer.
-    Asker(Sender<Result<Answer, Fault>>),
+    /// Somebody who waits for this one answer, and may want to know when its turn begins.
+    Asker { answer: Sender<Result<Answer, Fault>>, begun: Option<Sender<()>> },
 }
 
 /// What an order to stop has ended.
@@ -84,13 +93,26 @@ impl Desk {
     /// A desk at which `staff` answers.
     #[must_use]
     pub fn new(spawner: &Spawner, staff: Staff, sessions: Sessions) -> Desk {
+        Desk::keeping(spawner, staff, sessions, None)
+    }
+
+    /// The same; what is asked and answered goes to `store`.
+    #[must_use]
+    pub fn keeping(
+        spawner: &Spawner,
+        staff: Staff,
+        sessions: Sessions,
+        store: Option<Store>,
+    ) -> Desk {
         Desk(Rc::new(Inner {
             staff: RefCell::new(Rc::new(staff)),
             sessions: RefCell::new(sessions),
+            store,
             turns: RefCell::default(),
             running: RefCell::default(),
             spawner: spawner.clone(),
             listeners: Cell::new(0),
+            over: bounded(1),
             strangers: RefCell::default(),
         }))
     }
@@ -107,7 +129,8 @@ impl Desk {
     pub async fn serve(&self, requests: Receiver<Request>, told: Sender<Told>) {
         let (alive, signs) = bounded(1);
         let listener = Listener::new(self);
-        let ticket = Ticket { listener: listener.number, ear: Ear::Channel(told.clone()), alive };
+        let ear = Ear::Channel(told.clone());
+        let ticket = Ticket { listener: listener.number, ear, alive, keeps: false };
         loop {
             let next = async { Some(requests.recv().await.ok()) };
             let deaf = async {
@@ -138,10 +161,28 @@ impl Desk {
     /// # Errors
     /// Why there is no answer.
     pub async fn ask(&self, request: Request) -> Result<Answer, Fault> {
+        self.asked(request, None, false).await
+    }
+
+    /// The same for one who is told by `begun` when the turn begins, and who keeps the transcript.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn follow(&self, request: Request, begun: Sender<()>) -> Result<Answer, Fault> {
+        self.asked(request, Some(begun), true).await
+    }
+
+    async fn asked(
+        &self,
+        request: Request,
+        begun: Option<Sender<()>>,
+        keeps: bool,
+    ) -> Result<Answer, Fault> {
         let (alive, _signs) = bounded(1);
         let (answer, answered) = bounded(1);
         let listener = Listener::new(self);
-        let ticket = Ticket { listener: listener.number, ear: Ear::Asker(answer), alive };
+        let ear = Ear::Asker { answer, begun };
+        let ticket = Ticket { listener: listener.number, ear, alive, keeps };
         self.0.take(request, ticket).map_err(|()| Fault::Busy)?;
         answered.recv().await.unwrap_or(Err(Fault::Stopped))
     }
@@ -159,6 +200,7 @@ impl Desk {
         }
         orphans.extend(stopped.waiting.into_iter().map(|w| (w.request.id, w.ticket)));
         self.0.pump();
+        let _ = self.0.over.0.try_send(());
         for (id, ticket) in orphans {
             ticket.tell(chat, id, Err(Fault::Stopped)).await;
         }
@@ -179,10 +221,23 @@ impl Desk {
         number
     }
 
+    /// The conversation that a chat of an account is in.
+    #[must_use]
+    pub fn conversation(&self, room: &Room) -> u32 {
+        self.0.sessions.borrow().of(room)
+    }
+
     /// How many turns are running.
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.turns.borrow().running()
+    }
+
+    /// Waits until none is.
+    pub async fn idle(&self) {
+        while self.running() > 0 {
+            let _ = self.0.over.1.recv().await;
+        }
     }
 }
 
@@ -212,6 +267,7 @@ impl Drop for Listener<'_> {
             inner.turns.borrow_mut().finished(&room);
         }
         inner.pump();
+        let _ = inner.over.0.try_send(());
     }
 }
 
@@ -259,6 +315,27 @@ impl Inner {
         }
         self.turns.borrow_mut().finished(room);
         self.pump();
+        let _ = self.over.0.try_send(());
+    }
+
+    /// Keeps what was asked and answered; of what the agent did not say anything to, only that it
+    /// was asked.
+    fn record(&self, request: &Request, answer: &Result<Answer, Fault>) {
+        let Some(store) = &self.store else { return };
+        let room = Room { account: request.account.clone(), chat: request.chat };
+        let name = if request.guild.is_none() { &*request.author_name } else { "" };
+        let header = Header::new(Key::of(request), &room, name);
+        let Request { at, session, text, .. } = request;
+        let asked = Line::new(*at, Role::User, *session, text);
+        store.append(Said { header: header.clone(), line: asked });
+        let (role, words) = match answer {
+            Ok(answer) => (Role::Assistant, transcript::words(answer)),
+            Err(fault) => (Role::Failed, fault.to_string()),
+        };
+        if !words.is_empty() {
+            let line = Line::new(clock::wall(), role, *session, &words);
+            store.append(Said { header, line });
+        }
     }
 }
 
@@ -266,12 +343,18 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
     let (chat, id) = (request.chat, request.id);
     let is_heard = match &ticket.ear {
         Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
-        Ear::Asker(_) => true,
+        Ear::Asker { begun, .. } => {
+            begun.iter().for_each(|begun| _ = begun.try_send(()));
+            true
+        }
     };
     if is_heard {
         let answer = member.agent.answer(&request, clock::now() + member.deadline).await;
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
+        }
+        if let Some(desk) = desk.upgrade().filter(|_| !ticket.keeps) {
+            desk.record(&request, &answer);
         }
         ticket.tell(chat, id, answer).await;
     } else {
@@ -293,7 +376,7 @@ impl Ticket {
                 };
                 told.send(Told::Answered { chat, id, answer, fault }).await.is_ok()
             }
-            Ear::Asker(asker) => asker.send(answer).await.is_ok(),
+            Ear::Asker { answer: asker, .. } => asker.send(answer).await.is_ok(),
         };
         if !is_heard {
             let _ = self.alive.try_send(());

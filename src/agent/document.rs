@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::core::chat::Request;
+use crate::core::turn::Room;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,7 +52,7 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         reply_to: request.reply_to.map(|id| id.to_string()),
         account,
         agent: &request.agent,
-        session: format!("{}-{account}-{}-{}", chat.channel, chat.id, request.session),
+        session: Room { account: account.clone(), chat: *chat }.session_id(request.session),
         late: request.late,
         attempt: request.attempt,
         at: request.at.to_string(),

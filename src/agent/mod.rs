@@ -6,6 +6,7 @@ pub mod echo;
 pub mod exec;
 pub mod http;
 pub mod sessions;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -13,6 +13,7 @@ use crate::agent::Desk;
 use crate::agent::desk::Ended as Halted;
 use crate::base::{Secret, limits};
 use crate::channels::discord::{Account, Cells, Clerk, Directory, Settings, Setup, Trail, stem};
+use crate::core::chat::ChannelKind;
 use crate::core::command::Command;
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
@@ -184,16 +185,9 @@ fn clerk(desk: &Desk, account: &str) -> Clerk {
 pub(super) fn settings(plan: &Plan) -> Settings {
     let discord = &plan.discord;
     let agents = plan.agents.iter().map(String::as_str);
-    let bindings = plan.bindings.iter().map(|binding| route::Binding {
-        agent: binding.agent.as_str().into(),
-        account: binding.account.as_deref().map(Into::into),
-        peer: binding.peer,
-        guild: binding.guild,
-        roles: binding.roles.clone(),
-    });
     Settings {
         access: discord.access.clone(),
-        routes: Routes::new(agents, bindings),
+        routes: routes(ChannelKind::Discord, agents, &plan.bindings),
         dedup: discord.dedup,
         outbox: discord.outbox,
         reply_to: discord.reply_to,
@@ -201,6 +195,29 @@ pub(super) fn settings(plan: &Plan) -> Settings {
         catch_up: discord.catch_up,
         slash_commands: discord.slash_commands,
     }
+}
+
+/// Which agent answers in our own chat.
+pub(super) fn webchat_routes(config: &Config) -> Routes {
+    let agents = config.agents.iter().map(|agent| agent.id.as_str());
+    routes(ChannelKind::WebChat, agents, &config.bindings)
+}
+
+/// Which of `agents` answers where, as far as `channel` is concerned.
+pub(super) fn routes<'a>(
+    channel: ChannelKind,
+    agents: impl IntoIterator<Item = &'a str>,
+    bindings: &[Binding],
+) -> Routes {
+    let is_meant = |binding: &&Binding| binding.channel.is_none_or(|of| of == channel);
+    let bindings = bindings.iter().filter(is_meant).map(|binding| route::Binding {
+        agent: binding.agent.as_str().into(),
+        account: binding.account.as_deref().map(Into::into),
+        peer: binding.peer,
+        guild: binding.guild,
+        roles: binding.roles.clone(),
+    });
+    Routes::new(agents, bindings)
 }
 
 fn locked(refused: lock::Refused) -> Refused {

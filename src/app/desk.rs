@@ -1,10 +1,12 @@
 //! Who answers the methods of the control protocol.
 
 mod channels;
+mod chat;
 mod config;
 mod dashboard;
 pub(super) mod health;
 mod process;
+mod sessions;
 mod talk;
 
 use std::rc::Rc;
@@ -32,12 +34,19 @@ impl Desk for Clerk {
             return config::answer(&self.house, &call);
         }
         let house = &self.house;
+        if let Some(verb) = call.method.strip_prefix("chat.") {
+            return chat::chat(house, verb, &call.params);
+        }
+        if let Some(verb) = call.method.strip_prefix("sessions.") {
+            return sessions::sessions(house, verb, &call.params);
+        }
         match call.method.as_str() {
             "channels.status" => return channels::status(house, &call.params),
             "channels.start" => return channels::command(house, Verb::Start, &call.params),
             "channels.stop" => return channels::command(house, Verb::Stop, &call.params),
             "channels.restart" => return channels::command(house, Verb::Restart, &call.params),
-            "agent" => return talk::agent(house, &call),
+            "agent" => return chat::agent(house, call),
+            "agent.wait" => return chat::wait(house, &call.params),
             "send" => return talk::send(house, &call.params),
             _ => {}
         }
@@ -46,6 +55,7 @@ impl Desk for Clerk {
             "status" => Ok(self.house.facts().status),
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
             "system-presence" => Ok(house.hub.presence()),
+            "agents.list" => Ok(sessions::agents(house)),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
             "channels.history" => channels::history(house, &call.params),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
+use smol::future::zip;
 
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use super::staff::Workplace;
-use crate::agent::{Desk, sessions::Sessions};
+use crate::agent::{Desk, sessions::Sessions, store::Store};
 use crate::base::{Instant, limits};
 use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
@@ -28,6 +29,7 @@ pub(super) struct Fleet {
     spawner: Spawner,
     dirs: Dirs,
     desk: Desk,
+    store: Store,
     workplace: Workplace,
     agents: Vec<config::Agent>,
     /// Told, without a word, when an account's state has changed, or when one has gone.
@@ -117,11 +119,14 @@ impl Fleet {
         let slots = Plan::all(config).into_iter().map(|plan| Slot::new(plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
         let workplace = Workplace::new(spawner, &dirs, env);
-        let desk = Desk::new(spawner, workplace.staff(config), Sessions::open(&dirs.state));
+        let (store, sessions) = (Store::open(spawner, &dirs.state), Sessions::open(&dirs.state));
+        let staff = workplace.staff(config);
+        let desk = Desk::keeping(spawner, staff, sessions, Some(store.clone()));
         Fleet {
             spawner: spawner.clone(),
             dirs,
             desk,
+            store,
             workplace,
             agents: config.agents.clone(),
             changed,
@@ -409,10 +414,17 @@ impl Fleet {
                 tasks.push(task);
             }
         }
+        let (desk, store) = (self.desk.clone(), self.store.clone());
         async move {
-            for task in tasks {
-                task.await;
-            }
+            let accounts = async {
+                for task in tasks {
+                    task.await;
+                }
+            };
+            // What was asked through no account is answered, too.
+            let idle = clock::timeout(clock::now() + limits::DRAIN, desk.idle());
+            zip(accounts, idle).await;
+            store.close().await;
         }
     }
 
@@ -433,6 +445,11 @@ impl Fleet {
     /// Where messages are answered.
     pub(super) fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// What was asked and answered.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// What there is to see of every account.

@@ -14,6 +14,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::account;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
+use super::webchat::WebChat;
 use crate::base::Instant;
 use crate::control::{Facts, Hub, Reception};
 use crate::core::health::Report;
@@ -73,6 +74,8 @@ pub(super) struct House {
     pub(super) hub: Rc<Hub>,
     /// Lets browsers in.
     pub(super) reception: Rc<Reception>,
+    /// Our own chat.
+    pub(super) webchat: Rc<WebChat>,
     spawner: Spawner,
     /// The states that were last told.
     told: RefCell<BTreeMap<String, &'static str>>,
@@ -88,6 +91,8 @@ impl House {
         let changed = bounded(1);
         let dirs = source.dirs.clone();
         let fleet = Fleet::new(spawner, dirs, &source.env, &standing.config, changed.0.clone());
+        let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
+        let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
         Rc::new(House {
             source,
             lines,
@@ -97,8 +102,9 @@ impl House {
             changed,
             standing: RefCell::new(standing),
             fleet: RefCell::new(fleet),
-            hub: Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes())),
+            hub,
             reception: Rc::default(),
+            webchat,
             spawner: spawner.clone(),
             told: RefCell::default(),
         })

@@ -6,6 +6,7 @@ use super::house::House;
 use crate::channels::discord::View;
 use crate::control::{Answer, at_once, unknown};
 use crate::core::pairing::Wrong;
+use crate::core::session::OWN_ACCOUNT;
 use crate::core::why::{self, Params};
 use crate::proto::control::Fault;
 use crate::rt::clock;
@@ -20,9 +21,22 @@ pub(super) fn why(house: &House, params: Value) -> Result<Value, Fault> {
     };
     let query = params.query().map_err(|error| invalid(&error))?;
     let (mut stories, mut drops) = (Vec::new(), Vec::new());
-    for (_, view) in views(house, params.account.as_deref())? {
-        stories.extend(view.why(query));
-        drops.extend(view.drops());
+    let account = params.account.as_deref();
+    let own = &house.webchat.doors;
+    let is_ours = account.is_none_or(|account| account == OWN_ACCOUNT);
+    if is_ours {
+        stories.extend(own.why(query));
+        drops.extend(own.drops());
+    }
+    match views(house, account) {
+        Ok(views) => {
+            for (_, view) in views {
+                stories.extend(view.why(query));
+                drops.extend(view.drops());
+            }
+        }
+        Err(fault) if stories.is_empty() => return Err(fault),
+        Err(_) => {}
     }
     let reply = why::reply(query, clock::wall(), stories, drops);
     serde_json::to_value(reply).map_err(|error| invalid(&error))

@@ -216,6 +216,48 @@ pub const SESSIONS_MAX: usize = 4096;
 pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
 /// A session's key; OpenClaw's are as long at most.
 pub const SESSION_KEY_BYTES_MAX: usize = 512;
+/// What is kept of one line of a transcript; who said more is better read in a file.
+pub const TRANSCRIPT_TEXT_BYTES_MAX: usize = 32 * 1024;
+/// What a run is called, or a request's idempotency key, which is the same.
+pub const TRANSCRIPT_RUN_BYTES_MAX: usize = 256;
+/// What people call a session.
+pub const TRANSCRIPT_NAME_BYTES_MAX: usize = 64;
+/// A record of the transcripts: a line with all that goes with it, or a session's key and name in
+/// JSON.
+pub const TRANSCRIPT_RECORD_BYTES_MAX: u32 = 40 * 1024;
+/// Sessions that are remembered; the one that has been silent longest is forgotten.
+pub const TRANSCRIPT_SESSIONS_MAX: usize = 1024;
+/// What of one session stays when the transcripts are made short, as long as all have room.
+pub const TRANSCRIPT_SESSION_BYTES: u64 = 256 * 1024;
+/// The length at which the transcripts are made short, to half of it; and the end of all, which
+/// is only reached while that fails.
+pub const TRANSCRIPTS_SHORT_BYTES: u64 = 16 * 1024 * 1024;
+/// See [`TRANSCRIPTS_SHORT_BYTES`].
+pub const TRANSCRIPTS_BYTES_MAX: u64 = 2 * TRANSCRIPTS_SHORT_BYTES;
+/// What was said reaches the disk this long after the first of a group. A conversation costs an SD
+/// card a write in this time.
+pub const TRANSCRIPT_SYNC: Duration = Duration::from_secs(5);
+/// Lines, and questions about them, that wait for the one who keeps the transcripts.
+pub const TRANSCRIPT_ORDERS_MAX: usize = 128;
+/// Runs without an end that are remembered over a restart.
+pub const TRANSCRIPT_OPEN_MAX: usize = 128;
+/// Runs that have ended and are still known by their name, over a restart too.
+pub const TRANSCRIPT_RUNS_DONE_MAX: usize = 256;
+/// Runs under way that clients of the control port have asked for.
+pub const RUNS_LIVE_MAX: usize = 64;
+/// Runs that are over and are told of to who asks again …
+pub const RUNS_DONE_MAX: usize = 256;
+/// … with what they answered, in so many bytes.
+pub const RUNS_DONE_BYTES_MAX: usize = 512 * 1024;
+/// The JSON of one answer to `chat.history` or `sessions.list`: below what lets a client go that
+/// reads slowly.
+pub const CHAT_HISTORY_BYTES_MAX: usize = 256 * 1024;
+/// Lines of one answer to `chat.history`, if nobody says how many, and at most.
+pub const CHAT_HISTORY_LINES: usize = 200;
+/// See [`CHAT_HISTORY_LINES`].
+pub const CHAT_HISTORY_LINES_MAX: usize = 1000;
+/// Sessions of one answer, if nobody says how many, and at most.
+pub const SESSIONS_LISTED: usize = 100;
 /// Parts of replies that wait in one chat (`max_queue_size`).
 pub const OUTBOX_PER_CHAT_MAX: usize = 50;
 /// Parts of replies that wait in all chats together, of up to 8 KB each.
@@ -626,5 +668,8 @@ const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());
 const _: () = assert!(KILL_GRACE.as_secs() * 2 < DRAIN.as_secs());
 const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
 // Some places are left for those who only ask by HTTP.
+const _: () = assert!(CHAT_HISTORY_BYTES_MAX < CONTROL_BUFFER_BYTES);
+const _: () = assert!(RUNS_LIVE_MAX <= TRANSCRIPT_OPEN_MAX);
+const _: () = assert!(TRANSCRIPT_TEXT_BYTES_MAX + 1024 < TRANSCRIPT_RECORD_BYTES_MAX as usize);
 const _: () = assert!(CONTROL_CLIENTS_MAX + CONTROL_STRANGERS_MAX < SERVER_CONNECTIONS_MAX);
 const _: () = assert!(YIELD_AFTER.as_micros() < TIER_SHARE.as_micros());

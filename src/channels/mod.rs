@@ -2,6 +2,7 @@
 //! drives them all.
 
 pub(crate) mod discord;
+pub(crate) mod webchat;
 
 use smol::future::FutureExt as _;
 

@@ -46,13 +46,31 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("send", WRITE),
     ("agent", WRITE),
     ("dashboard.login", ADMIN),
+    ("agent.wait", WRITE),
+    ("agents.list", READ),
+    ("chat.send", WRITE),
+    ("chat.history", READ),
+    ("chat.abort", WRITE),
+    ("sessions.list", READ),
+    ("sessions.preview", READ),
+    ("sessions.reset", ADMIN),
+    ("sessions.delete", ADMIN),
     ("gateway.restart.request", ADMIN),
     ("gateway.stop", ADMIN),
 ];
 
 /// The events that are told.
-pub(crate) const EVENTS: &[&str] =
-    &["connect.challenge", "tick", "health", "presence", "shutdown", "agent", "channel"];
+pub(crate) const EVENTS: &[&str] = &[
+    "connect.challenge",
+    "tick",
+    "health",
+    "presence",
+    "shutdown",
+    "agent",
+    "channel",
+    "chat",
+    "sessions.changed",
+];
 
 /// One request, on its way to whoever answers it.
 pub(crate) struct Call {

@@ -21,6 +21,15 @@ pub struct Room {
     pub chat: ChatId,
 }
 
+impl Room {
+    /// What its conversation of this number is called: the same text for as long as it is the same.
+    #[must_use]
+    pub fn session_id(&self, conversation: u32) -> String {
+        let Room { account, chat } = self;
+        format!("{}-{account}-{}-{conversation}", chat.channel, chat.id)
+    }
+}
+
 /// The messages that wait for an agent.
 #[derive(Debug)]
 pub struct Turns<T> {

@@ -87,6 +87,22 @@ pub struct Short {
     end: u64,
 }
 
+/// Reads single records of a log, also while it grows.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    file: Arc<File>,
+    bounds: Bounds,
+}
+
+/// Where the first record of a log stands.
+pub const LOG_START: u64 = MAGIC_BYTES;
+
+/// How far behind the place of `record` the next one stands.
+#[must_use]
+pub fn length_of(record: &[u8]) -> u64 {
+    (HEADER_BYTES + record.len()) as u64
+}
+
 /// What a log begins with: its kind and version.
 const LOG_MAGIC: &[u8; 8] = b"bncllog1";
 /// What a cell begins with.
@@ -212,6 +228,49 @@ impl Log {
         }
     }
 
+    /// The same for a log that is too long to be held in memory: each record that `stays` goes into
+    /// the short one, at the place that is told, and with what is changed in it.
+    pub fn sieve<S: Send + 'static>(
+        &mut self,
+        mut sieve: S,
+        stays: fn(&mut S, u64, &mut [u8]) -> bool,
+    ) -> impl Future<Output = Result<(Short, S), StoreError>> + use<S> {
+        self.held.get_or_insert_default();
+        let (old, path, bounds) = (self.file.clone(), self.path.clone(), self.bounds);
+        let work = move || {
+            let mut end = MAGIC_BYTES;
+            let file = replace_by(&path, Durability::Disk, |new| {
+                let (mut new, mut written) = (io::BufWriter::new(new), Ok(()));
+                new.write_all(LOG_MAGIC)?;
+                (&*old).seek(SeekFrom::Start(0))?;
+                read_records(&old, bounds, |record| {
+                    let mut record = record.to_vec();
+                    if written.is_ok() && stays(&mut sieve, end, &mut record) {
+                        let size = u32::try_from(record.len()).unwrap_or(u32::MAX);
+                        written = new
+                            .write_all(header(size, &record).as_flattened())
+                            .and_then(|()| new.write_all(&record));
+                        end += length_of(&record);
+                    }
+                })?;
+                written.and_then(|()| new.flush())
+            })?;
+            Ok((Short { file, end }, sieve))
+        };
+        async move {
+            match blocking::run(work).await {
+                Ok(short) => short,
+                Err(full) => Err(StoreError::Io(io::Error::other(full))),
+            }
+        }
+    }
+
+    /// What reads single records of it.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { file: self.file.clone(), bounds: self.bounds }
+    }
+
     /// Goes on with what [`shorten`](Log::shorten) gave, or with the old file if it failed, and
     /// appends what waited.
     ///
@@ -237,6 +296,22 @@ impl Log {
         self.file = Arc::new(file);
         self.end = MAGIC_BYTES + records.len() as u64;
         Ok(())
+    }
+}
+
+impl Reader {
+    /// The record at `place`, if a whole one stands there. It blocks until the disk gives it.
+    #[must_use]
+    pub fn at(&self, place: u64) -> Option<Vec<u8>> {
+        let mut header = [[0; 4]; 2];
+        self.file.read_exact_at(header.as_flattened_mut(), place).ok()?;
+        let [size, crc] = header.map(u32::from_le_bytes);
+        if size > self.bounds.record_bytes_max {
+            return None;
+        }
+        let mut record = vec![0; size as usize];
+        self.file.read_exact_at(&mut record, place + HEADER_BYTES as u64).ok()?;
+        (checksum(size, &record) == crc).then_some(record)
     }
 }
 
@@ -396,14 +471,21 @@ fn unseal(bytes: &[u8]) -> Option<&[u8]> {
 /// Puts a file with these parts in the place of `path`: whoever looks, and whenever the power goes,
 /// sees the old one or the new one whole.
 fn replace(path: &Path, parts: &[&[u8]], durability: Durability) -> io::Result<File> {
+    replace_by(path, durability, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+}
+
+/// The same with a file that `fill` fills.
+fn replace_by(
+    path: &Path,
+    durability: Durability,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<File> {
     let beside = beside(path, "tmp");
     let write = || {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&beside)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
+        fill(&mut file)?;
         if durability == Durability::Disk {
             file.sync_all()?;
         }
@@ -545,6 +627,32 @@ pub(crate) mod tests {
         shorten(&mut log, vec![b"kept".to_vec()], b"two").unwrap();
         log.append(b"new").unwrap();
         assert_eq!(open(&dir).1, [&b"kept"[..], b"two", b"new"]);
+        assert_eq!(log.bytes(), std::fs::metadata(dir.path().join("log")).unwrap().len());
+    }
+
+    #[test]
+    fn a_sieve_keeps_what_stays_and_records_are_read_by_their_places() {
+        let dir = Scratch::new();
+        written(&dir, &[b"one".to_vec(), b"two".to_vec(), b"six".to_vec()]);
+        let (mut log, ..) = open(&dir);
+        let stays = |places: &mut Vec<u64>, place: u64, record: &mut [u8]| {
+            record[0] = record[0].to_ascii_uppercase();
+            let stays = record != b"Two";
+            places.extend(stays.then_some(place));
+            stays
+        };
+        let short = log.sieve(Vec::new(), stays);
+        log.append(b"meanwhile").unwrap();
+        let (short, places) = smol::block_on(short).unwrap();
+        log.take_over(Ok(short)).unwrap();
+        assert_eq!(open(&dir).1, [&b"One"[..], b"Six", b"meanwhile"]);
+        let read: Vec<_> = places.iter().map(|&place| log.reader().at(place)).collect();
+        assert_eq!(read, [Some(b"One".to_vec()), Some(b"Six".to_vec())]);
+        let next = places[1] + length_of(b"Six");
+        assert_eq!(log.reader().at(next), Some(b"meanwhile".to_vec()));
+        for nowhere in [0, LOG_START + 1, log.bytes(), u64::MAX - 4] {
+            assert_eq!(log.reader().at(nowhere), None);
+        }
         assert_eq!(log.bytes(), std::fs::metadata(dir.path().join("log")).unwrap().len());
     }
 

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod agents;
+mod chat;
 mod cli;
 mod commands;
 mod config;

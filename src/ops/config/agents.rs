@@ -8,6 +8,7 @@ use super::raw::Node;
 use super::read::Reader;
 use super::{Agent, AgentKind, Binding, Discord, Weight};
 use crate::base::{Secret, limits, spell};
+use crate::core::chat::ChannelKind;
 
 const ENTRIES: &str = "agents.entries";
 const ENTRY: &str = "agents.entries.*";
@@ -219,9 +220,12 @@ fn binding(
     const ROLES: &str = "bindings.#.match.roles";
     let agent = read.text("bindings.#.agentId");
     let channel = read.text("bindings.#.match.channel");
-    if channel.as_deref().is_some_and(|name| !spell::same(name, "discord") && name != "*") {
-        return Ok(None);
-    }
+    let channel = channel.filter(|name| name != "*");
+    let kind = |name: &String| ChannelKind::ALL.into_iter().find(|k| spell::same(name, k.name()));
+    let channel = match channel.as_ref().map(kind) {
+        Some(None) => return Ok(None),
+        other => other.flatten(),
+    };
     let account = read.text("bindings.#.match.accountId");
     let _ = read.word("bindings.#.match.peer.kind");
     let (peer, guild) = (read.own(PEER, id), read.own(GUILD, id));
@@ -259,9 +263,12 @@ fn binding(
             None => return Err(left_out("there is no account of that name")),
         },
     };
-    let account = account.filter(|_| accounts.len() > 1);
+    // Our own chat has no accounts.
+    let has_accounts = channel != Some(ChannelKind::WebChat) && accounts.len() > 1;
+    let account = account.filter(|_| has_accounts);
     Ok(Some(Binding {
         agent: (*known).to_owned(),
+        channel,
         account,
         peer,
         guild,

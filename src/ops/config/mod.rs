@@ -40,6 +40,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
+use crate::core::chat::ChannelKind;
 use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
@@ -188,6 +189,8 @@ pub(crate) struct LogFile {
 pub(crate) struct Binding {
     /// `agentId`.
     pub(crate) agent: String,
+    /// `match.channel`.
+    pub(crate) channel: Option<ChannelKind>,
     /// `match.accountId`.
     pub(crate) account: Option<String>,
     /// `match.peer.id`: a chat, or in direct messages the person.

@@ -1,0 +1,446 @@
+//! Keeps what was asked and answered, by one task that owns the log: what it is told and asked
+//! happens in the order in which it was said, and so whoever reads finds what they wrote.
+//!
+//! Writing costs an append, and a write to the card every few seconds in which somebody spoke.
+//! Whatever is wrong with the disk costs lines of the transcript, said once, and never a message.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
+
+use crate::base::Wall;
+use crate::base::limits;
+use crate::core::session::Key;
+use crate::core::transcript::{Header, Index, Line, Open, Record, Session, Sieve};
+use crate::rt::executor::{Spawner, Tier};
+use crate::rt::store::{Bounds, Found, LOG_START, Log, Reader, Short, StoreError, length_of};
+use crate::rt::{blocking, clock};
+
+/// The file in the state directory.
+const FILE: &str = "transcripts";
+
+const BOUNDS: Bounds = Bounds {
+    record_bytes_max: limits::TRANSCRIPT_RECORD_BYTES_MAX,
+    file_bytes_max: limits::TRANSCRIPTS_BYTES_MAX,
+};
+
+/// The transcripts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    orders: Sender<Order>,
+    /// Whether the last line found no room.
+    is_losing: Rc<Cell<bool>>,
+}
+
+/// One thing said, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// The session, as it is written down if it is new.
+    pub header: Header,
+    /// What was said.
+    pub line: Line,
+}
+
+/// What a session is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// What was written down of it.
+    pub header: Header,
+    /// When something was last said in it.
+    pub updated: Wall,
+    /// The conversation that this was of.
+    pub conversation: u32,
+}
+
+/// The end of a session.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tail {
+    /// The lines, the oldest first.
+    pub lines: Vec<Line>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
+/// How much of a session is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Most {
+    /// Of this conversation only.
+    pub conversation: u32,
+    /// So many lines.
+    pub lines: usize,
+    /// Of so many bytes, and one line in any case.
+    pub bytes: usize,
+}
+
+/// A run that the end of an earlier process cut short.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// Its session.
+    pub header: Header,
+    /// Its question.
+    pub line: Line,
+    /// How often its turn was begun once more already.
+    pub again: u8,
+}
+
+#[derive(Debug)]
+enum Order {
+    Append(Said, Option<Sender<bool>>),
+    Again(Key, Box<str>),
+    Tail(Key, Most, Sender<Tail>),
+    Find(Key, Sender<Option<Summary>>),
+    List(Sender<Vec<Summary>>),
+    Left(Sender<Vec<Left>>),
+    IsDone(Box<str>, Sender<bool>),
+    Forget(Key, Sender<bool>),
+    Close(Sender<()>),
+}
+
+impl Store {
+    /// Keeps them in `state`. Reading what is there begins at once, on another thread.
+    #[must_use]
+    pub fn open(spawner: &Spawner, state: &Path) -> Store {
+        let (orders, asked) = bounded(limits::TRANSCRIPT_ORDERS_MAX);
+        let state = state.to_owned();
+        let work = async move {
+            match Keeper::open(state).await {
+                Some(keeper) => keeper.run(asked).await,
+                // Whoever asks is told at once that there is nothing.
+                None => while asked.recv().await.is_ok() {},
+            }
+        };
+        spawner.spawn(Tier::Work, "transcripts", work).detach();
+        Store { orders, is_losing: Rc::default() }
+    }
+
+    /// Takes in a line, without waiting. What finds no room is lost, and that is said.
+    pub fn append(&self, said: Said) {
+        let is_lost = self.orders.try_send(Order::Append(said, None)).is_err();
+        if is_lost && !self.is_losing.replace(is_lost) {
+            log::warn!(
+                target: "agent",
+                "what is said comes faster than the disk takes it: lines of transcripts are lost"
+            );
+        }
+        self.is_losing.set(is_lost);
+    }
+
+    /// Takes in a line, and waits until the end of this process cannot lose it. False if that
+    /// failed.
+    pub async fn keep(&self, said: Said) -> bool {
+        self.ask(|answer| Order::Append(said, Some(answer))).await.unwrap_or(false)
+    }
+
+    /// Writes down that the turn of `run` is begun once more.
+    pub async fn again(&self, key: Key, run: Box<str>) {
+        let _ = self.orders.send(Order::Again(key, run)).await;
+    }
+
+    /// The end of the session `key`.
+    pub async fn tail(&self, key: Key, most: Most) -> Tail {
+        self.ask(|answer| Order::Tail(key, most, answer)).await.unwrap_or_default()
+    }
+
+    /// The session `key`, if something was ever said in it.
+    pub async fn find(&self, key: Key) -> Option<Summary> {
+        self.ask(|answer| Order::Find(key, answer)).await.flatten()
+    }
+
+    /// All sessions, the one that spoke last first.
+    pub async fn list(&self) -> Vec<Summary> {
+        self.ask(Order::List).await.unwrap_or_default()
+    }
+
+    /// The runs that have no end.
+    pub async fn left(&self) -> Vec<Left> {
+        self.ask(Order::Left).await.unwrap_or_default()
+    }
+
+    /// Whether a run of this name has ended, as far as is remembered.
+    pub async fn is_done(&self, run: &str) -> bool {
+        self.ask(|answer| Order::IsDone(run.into(), answer)).await.unwrap_or(false)
+    }
+
+    /// Forgets a session, and rewrites the file without its words. False if there is none.
+    pub async fn forget(&self, key: Key) -> bool {
+        self.ask(|answer| Order::Forget(key, answer)).await.unwrap_or(false)
+    }
+
+    /// Waits until all is on the disk that was said so far.
+    pub async fn close(&self) {
+        self.ask(Order::Close).await.unwrap_or_default();
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+        let (answer, answered) = bounded(1);
+        self.orders.send(order(answer)).await.ok()?;
+        answered.recv().await.ok()
+    }
+}
+
+/// What owns the log.
+struct Keeper {
+    log: Log,
+    index: Index,
+    is_dirty: bool,
+    /// At which length it is made short.
+    long: u64,
+    is_failing: bool,
+}
+
+impl Keeper {
+    async fn open(state: PathBuf) -> Option<Keeper> {
+        let open = move || {
+            let (mut index, mut place) = (Index::default(), LOG_START);
+            let opened = Log::open(&state, FILE, BOUNDS, |record| {
+                index.take(place, record);
+                place += length_of(record);
+            });
+            opened.map(|(log, found)| (log, found, index))
+        };
+        let opened = match blocking::run(open).await {
+            Ok(opened) => opened,
+            Err(full) => Err(StoreError::Io(std::io::Error::other(full))),
+        };
+        match opened {
+            Ok((log, found, index)) => {
+                tell_found(&found, index.strange);
+                let long = limits::TRANSCRIPTS_SHORT_BYTES;
+                Some(Keeper { log, index, is_dirty: false, long, is_failing: false })
+            }
+            Err(error) => {
+                log::warn!(
+                    target: "agent",
+                    "transcripts cannot be kept ({error}): what is said is answered all the same"
+                );
+                None
+            }
+        }
+    }
+
+    async fn run(mut self, orders: Receiver<Order>) {
+        let mut sync_due = None;
+        loop {
+            if self.is_dirty {
+                sync_due.get_or_insert_with(|| clock::now() + limits::TRANSCRIPT_SYNC);
+            }
+            let order = async { Some(orders.recv().await) };
+            let due = async {
+                match sync_due {
+                    Some(due) => clock::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+                None
+            };
+            match or(order, due).await {
+                Some(Ok(order)) => self.obey(order).await,
+                Some(Err(_)) => break,
+                None => {}
+            }
+            if sync_due.is_some_and(|due| due <= clock::now()) {
+                self.sync().await;
+                sync_due = None;
+            }
+            if self.log.bytes() >= self.long {
+                self.shorten().await;
+            }
+        }
+        self.sync().await;
+    }
+
+    /// Whoever asked may have left.
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Append(said, answer) => {
+                let kept = self.append(said);
+                if let Some(answer) = answer {
+                    let _ = answer.try_send(kept);
+                }
+            }
+            Order::Again(key, run) => {
+                if let Some((number, _)) = self.index.find(&key) {
+                    self.write(&Record::Again(number, run));
+                }
+            }
+            Order::Tail(key, most, answer) => {
+                let _ = answer.try_send(self.tail(&key, most).await);
+            }
+            Order::Find(key, answer) => {
+                let found = self.index.find(&key).map(|(_, session)| summary(session));
+                let _ = answer.try_send(found);
+            }
+            Order::List(answer) => {
+                let all = self.index.sessions().into_iter().map(summary).collect();
+                let _ = answer.try_send(all);
+            }
+            Order::Left(answer) => {
+                let _ = answer.try_send(self.left());
+            }
+            Order::IsDone(run, answer) => {
+                let _ = answer.try_send(self.index.is_done(&run));
+            }
+            Order::Forget(key, answer) => {
+                let _ = answer.try_send(self.forget(&key).await);
+            }
+            Order::Close(answer) => {
+                self.sync().await;
+                let _ = answer.try_send(());
+            }
+        }
+    }
+
+    fn append(&mut self, said: Said) -> bool {
+        let Said { header, line } = said;
+        let known = self.index.find(&header.key).map(|(number, _)| number);
+        let number = match known {
+            Some(number) => number,
+            None => {
+                let number = self.index.next_number();
+                if !self.write(&Record::Session(number, header)) {
+                    return false;
+                }
+                number
+            }
+        };
+        let before = self.index.get(number).map_or(0, |session| session.last);
+        self.write(&Record::Line(number, before, line))
+    }
+
+    fn write(&mut self, record: &Record) -> bool {
+        let (bytes, place) = (record.encode(), self.log.bytes());
+        let written = self.log.append(&bytes);
+        let is_written = written.is_ok();
+        if is_written {
+            self.index.take(place, &bytes);
+            self.is_dirty = true;
+        }
+        self.tell(written);
+        is_written
+    }
+
+    async fn tail(&self, key: &Key, most: Most) -> Tail {
+        let Some((number, session)) = self.index.find(key) else { return Tail::default() };
+        let (last, reader) = (session.last, self.log.reader());
+        let read = move || read_back(&reader, number, last, most);
+        // With too much waiting for the disk it is read here and now: it is seldom.
+        let reader = self.log.reader();
+        blocking::run(read).await.unwrap_or_else(|_| read_back(&reader, number, last, most))
+    }
+
+    fn left(&self) -> Vec<Left> {
+        let reader = self.log.reader();
+        let left = |(_, open): (&str, Open)| {
+            let header = self.index.get(open.number)?.header.clone();
+            match Record::decode(&reader.at(open.place)?)? {
+                Record::Line(_, _, line) => Some((open.place, header, line, open.again)),
+                _ => None,
+            }
+        };
+        let mut all: Vec<_> = self.index.open().filter_map(left).collect();
+        // As they were asked.
+        all.sort_by_key(|(place, ..)| *place);
+        all.into_iter().map(|(_, header, line, again)| Left { header, line, again }).collect()
+    }
+
+    async fn forget(&mut self, key: &Key) -> bool {
+        let Some((number, _)) = self.index.find(key) else { return false };
+        self.write(&Record::Forgotten(number));
+        self.shorten().await;
+        true
+    }
+
+    async fn sync(&mut self) {
+        if std::mem::take(&mut self.is_dirty) {
+            let synced = self.log.sync().await;
+            self.tell(synced);
+        }
+    }
+
+    async fn shorten(&mut self) {
+        let sieve = self.index.sieve(limits::TRANSCRIPTS_SHORT_BYTES / 2);
+        let sieved = self.log.sieve(sieve, Sieve::stays).await;
+        let outcome = match sieved {
+            Ok((short, sieve)) => {
+                self.index = sieve.index();
+                self.log.take_over(Ok(short))
+            }
+            Err(error) => self.log.take_over(Err::<Short, _>(error)),
+        };
+        // If it cannot be made short now, it is tried again at twice the length.
+        self.long = limits::TRANSCRIPTS_SHORT_BYTES.max(self.log.bytes().saturating_mul(2));
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: Result<(), StoreError>) {
+        let was_failing = std::mem::replace(&mut self.is_failing, outcome.is_err());
+        match outcome {
+            Err(error) if !was_failing => log::warn!(
+                target: "agent",
+                "transcripts cannot be written ({error}): lines of them are lost, and no message is"
+            ),
+            Ok(()) if was_failing => {
+                log::info!(target: "agent", "transcripts are written again");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn summary(session: &Session) -> Summary {
+    let Session { header, updated, conversation, .. } = session;
+    Summary { header: header.clone(), updated: *updated, conversation: *conversation }
+}
+
+/// The lines of session `number` that end at `last`.
+fn read_back(reader: &Reader, number: u32, last: u64, most: Most) -> Tail {
+    let (mut lines, mut bytes, mut place) = (Vec::new(), 0, last);
+    let mut has_more = false;
+    while place != 0 {
+        let record = reader.at(place).and_then(|record| Record::decode(&record));
+        // Whatever else stands there, it is none of ours.
+        let Some(Record::Line(of, before, line)) = record else { break };
+        if of != number || before >= place || line.conversation != most.conversation {
+            break;
+        }
+        bytes += line.text.len();
+        if lines.len() >= most.lines || (bytes > most.bytes && !lines.is_empty()) {
+            has_more = true;
+            break;
+        }
+        lines.push(line);
+        place = before;
+    }
+    lines.reverse();
+    Tail { lines, has_more }
+}
+
+fn tell_found(found: &Found, strange: u64) {
+    if let Some(file) = &found.quarantined {
+        log::warn!(
+            target: "agent",
+            "the transcripts were damaged; what was read of them is used, all of them were put \
+             aside as {}",
+            file.display()
+        );
+    }
+    if found.torn_bytes > 0 {
+        log::info!(
+            target: "agent",
+            "the transcripts ended in the middle of a record ({} bytes): the power was cut, or the \
+             disk was full",
+            found.torn_bytes
+        );
+    }
+    if strange > 0 {
+        log::warn!(
+            target: "agent",
+            "{strange} records of the transcripts are of another version, and passed over"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
