@@ -207,6 +207,8 @@ pub const LLM_REST_MAX: Duration = Duration::from_secs(60);
 pub const LLM_REST_OF_REFUSAL: Duration = Duration::from_secs(300);
 /// How long a provider may want to be left alone.
 pub const LLM_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Messages that may join a turn that is under way; more wait for one of their own.
+pub const LLM_JOINED_MAX: usize = 8;
 /// Chats whose spending is counted by itself.
 pub const BUDGET_CHATS_MAX: usize = 1024;
 /// Chats that are remembered to have begun another conversation; the one that did so longest ago

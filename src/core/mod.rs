@@ -7,6 +7,7 @@ pub mod budget;
 pub mod chat;
 pub mod command;
 pub mod dedup;
+pub mod dialogue;
 pub mod health;
 pub mod inflight;
 pub mod journal;
