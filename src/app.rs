@@ -20,6 +20,7 @@ mod stories;
 mod webchat;
 
 use std::io::IsTerminal as _;
+use std::os::fd::OwnedFd;
 
 use rustix::process::DumpableBehavior;
 
@@ -30,9 +31,10 @@ use crate::ops::options;
 use crate::ops::state;
 use crate::rt::executor;
 use crate::rt::log::{self as logging, Form, Lines};
+use crate::rt::net::kept::{self, Kept};
 use crate::rt::process;
 
-use self::engine::Engine;
+use self::engine::{Engine, Left};
 use self::house::{Ending, Source, Standing};
 
 pub(crate) use self::demo::demo;
@@ -46,6 +48,8 @@ pub(crate) use self::sandbox::sandbox;
 /// # Errors
 /// The few things that a restart, or a person, must mend: see [`Exit`].
 pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failure> {
+    // Before any file is opened: it takes descriptors by their numbers.
+    let kept = Kept::take(|name| env.get(name));
     let dirs = Dirs::of(env).ok_or_else(|| {
         let text = "there is no place for state: neither HOME nor a state directory is set";
         Failure::new(Exit::State, text, "set BARNACLE_STATE_DIR")
@@ -73,13 +77,14 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
     };
     let Loaded { config, file, mistakes, .. } = loaded;
     let standing = Standing { config, file, mistakes, broken, later: Vec::new() };
-    let ending = executor::run(|spawner| async move {
-        Engine::new(&spawner, source, standing, lines)?.run().await
+    let left = executor::run(|spawner| async move {
+        Engine::new(&spawner, source, standing, lines, kept)?.run().await
     });
     process::end_all();
     log::logger().flush();
-    match ending? {
-        Ending::Restart { .. } if !env.is_managed() => Err(begin_again()),
+    let Left { ending, sockets } = left?;
+    match ending {
+        Ending::Restart { .. } if !env.is_managed() => Err(begin_again(&sockets)),
         // The service manager starts us again.
         Ending::Restart { .. } | Ending::Stop => Ok(()),
     }
@@ -105,9 +110,9 @@ fn guard_children(dirs: &Dirs) {
     }
 }
 
-/// Puts a fresh image of the program in our place: the same process id, the same arguments, and
-/// all sockets and files closed. It returns only if that failed.
-fn begin_again() -> Failure {
+/// Puts a fresh image of the program in our place: the same process id, the same arguments, these
+/// sockets, and all other sockets and files closed. It returns only if that failed.
+fn begin_again(sockets: &[OwnedFd]) -> Failure {
     let program = std::env::current_exe().map(|path| {
         // What stands at our path now is what is to run, be it newer than we are.
         let name = path.to_string_lossy();
@@ -116,6 +121,9 @@ fn begin_again() -> Failure {
     let error = match program {
         Ok(program) => {
             let mut command = std::process::Command::new(program);
+            if let Err(error) = kept::hand_on(&mut command, sockets) {
+                log::warn!(target: "gateway", "the ports will be closed for a moment: {error}");
+            }
             std::os::unix::process::CommandExt::exec(command.args(config::arguments()))
         }
         Err(error) => error,

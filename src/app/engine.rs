@@ -1,9 +1,10 @@
 //! The running program: the control port, the accounts with their agents, and what is to be done
 //! when something happens to them.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use smol::future::or;
+use smol::future::{or, zip};
 
 use super::fleet::Verb;
 use super::house::{Ending, House, Source, Standing};
@@ -14,6 +15,7 @@ use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::Spawner;
 use crate::rt::log::Lines;
+use crate::rt::net::kept::Kept;
 use crate::rt::notify::Notifier;
 use crate::rt::signal::{Signal, Signals};
 
@@ -23,8 +25,17 @@ pub(super) struct Engine {
     house: Rc<House>,
     notifier: Notifier,
     signals: Signals,
+    /// Listening sockets that an earlier process has left.
+    kept: Kept,
     /// When systemd wants to hear from us, if it watches.
     watchdog_due: Option<Instant>,
+}
+
+/// How it ended, and what is left for the next process.
+pub(super) struct Left {
+    pub(super) ending: Ending,
+    /// The sockets that listen still.
+    pub(super) sockets: Vec<OwnedFd>,
 }
 
 /// What happened.
@@ -42,6 +53,7 @@ impl Engine {
         source: Source,
         standing: Standing,
         lines: Lines,
+        kept: Kept,
     ) -> Result<Engine, Failure> {
         let internal = |error: std::io::Error| {
             Failure::new(Exit::Software, format!("signals cannot be listened for: {error}"), "")
@@ -54,6 +66,7 @@ impl Engine {
             house: House::new(spawner, source, standing, lines),
             notifier,
             signals: Signals::listen().map_err(internal)?,
+            kept,
             watchdog_due: None,
         };
         engine.schedule_watchdog();
@@ -61,9 +74,10 @@ impl Engine {
     }
 
     /// Runs until a signal, or somebody at the control port, ends it.
-    pub(super) async fn run(mut self) -> Result<Ending, Failure> {
+    pub(super) async fn run(mut self) -> Result<Left, Failure> {
         // The ports come first: READY means that they listen, and never that a channel is up.
-        let ports = Ports::open(&self.spawner, &self.house).await?;
+        let kept = std::mem::take(&mut self.kept);
+        let ports = Ports::open(&self.spawner, &self.house, kept, &self.notifier)?;
         self.house.fleet.borrow_mut().start_all();
         self.look_for_others()?;
         self.notifier.ready();
@@ -84,8 +98,8 @@ impl Engine {
                 Event::Due => self.due(),
             }
         };
-        self.drain(ports, ending).await;
-        Ok(ending)
+        let sockets = self.drain(ports, ending).await;
+        Ok(Left { ending, sockets })
     }
 
     /// Fails if other processes run every account.
@@ -141,9 +155,16 @@ impl Engine {
         drop(self.house.fleet.borrow_mut().command(Verb::Restart, None));
     }
 
+    /// Whether nobody will listen after us. A service manager that ends us by a signal may start
+    /// us again, and closes by itself what it keeps if it does not.
+    fn is_for_good(&self, ending: Ending) -> bool {
+        let is_asked = self.house.ending.get().is_some();
+        ending == Ending::Stop && (is_asked || !self.house.source.env.is_managed())
+    }
+
     /// No more accepts, the connection left so that the next process can RESUME it, what is being
     /// answered answered, and all of it in bounded time. A second signal ends it at once.
-    async fn drain(mut self, ports: Ports, ending: Ending) {
+    async fn drain(mut self, ports: Ports, ending: Ending) -> Vec<OwnedFd> {
         let word = if ending == Ending::Stop { "stopping" } else { "restarting" };
         log::info!(target: "gateway", "{word}: finishing what is being answered");
         self.notifier.stopping();
@@ -152,20 +173,28 @@ impl Engine {
         let is_fresh = ending == Ending::Restart { fresh: true };
         let ask = if is_fresh { Ask::Stop } else { Ask::Leave };
         let gone = self.house.fleet.borrow_mut().close(ask);
-        let orderly = async {
-            gone.await;
-            ports.close().await;
+        let is_for_good = self.is_for_good(ending);
+        let notifier = &self.notifier;
+        let closed = async {
+            if is_for_good {
+                ports.close(notifier).await;
+                return Vec::new();
+            }
+            ports.leave().await
         };
+        let orderly = async { zip(gone, closed).await.1 };
+        let signals = &mut self.signals;
         let impatient = async {
             loop {
-                if matches!(self.signals.next().await, Signal::Term | Signal::Int) {
+                if matches!(signals.next().await, Signal::Term | Signal::Int) {
                     log::warn!(target: "gateway", "asked again: ending at once");
-                    return;
+                    return Vec::new();
                 }
             }
         };
-        or(orderly, impatient).await;
+        let sockets = or(orderly, impatient).await;
         log::info!(target: "gateway", "stopped");
+        sockets
     }
 }
 

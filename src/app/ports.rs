@@ -1,38 +1,57 @@
 //! Where the gateway is asked: the control port, and the Unix socket beside it.
 
+use std::io;
+use std::net::ToSocketAddrs as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 
+use smol::future::zip;
 use smol::net::TcpListener;
 
 use super::desk::{Clerk, health};
 use super::house::House;
-use crate::base::Secret;
+use crate::base::{Secret, limits};
 use crate::control::{Control, Gate, Lock, Rules};
 use crate::ops::config::{Gateway, Mode};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::state;
 use crate::rt::executor::Spawner;
-use crate::rt::net::server::{self, Door, Limits, Server};
+use crate::rt::net::kept::Kept;
+use crate::rt::net::server::{self, Door, Limits, Rest, Server};
 use crate::rt::net::unix;
+use crate::rt::notify::Notifier;
 
 /// Readable and writable for us and our group.
 const SOCKET_MODE: u32 = 0o660;
 
+/// Where both may be kept for the next process.
+const NAMES: [&str; 2] = ["control-port", "control-socket"];
+
 /// Both, open.
 pub(super) struct Ports {
     servers: Vec<Server>,
+    doors: Vec<Door>,
     house: Rc<House>,
-    _name: Option<unix::Name>,
+    name: Option<unix::Name>,
 }
 
 impl Ports {
     /// Opens both. Without the port we do not run; without the socket we do.
-    pub(super) async fn open(spawner: &Spawner, house: &Rc<House>) -> Result<Ports, Failure> {
+    ///
+    /// Sockets that an earlier process has left are taken over, with the clients that wait in them;
+    /// and the service manager keeps them for the next one.
+    pub(super) fn open(
+        spawner: &Spawner,
+        house: &Rc<House>,
+        mut kept: Kept,
+        notifier: &Notifier,
+    ) -> Result<Ports, Failure> {
         let gateway = house.config().gateway.clone();
         let lock = lock(house, &gateway)?;
         let host = if gateway.lan { "0.0.0.0" } else { "127.0.0.1" };
         let port = house.source.port.unwrap_or(gateway.port);
-        let listener = TcpListener::bind((host, port)).await.map_err(|error| {
+        let listener = listen(host, port, &mut kept).map_err(|error| {
             Failure::new(
                 Exit::Unavailable,
                 format!("the control port {host}:{port} cannot be used: {error}"),
@@ -60,10 +79,18 @@ impl Ports {
             spawner: spawner.clone(),
         });
         health::beat(house);
-        let (socket, name) = socket(house).unzip();
-        let doors = [Some(Door::Tcp(listener)), socket].into_iter().flatten();
-        let servers = doors.map(|door| serve(door, spawner, control.clone())).collect();
-        Ok(Ports { servers, house: house.clone(), _name: name })
+        let (socket, name) = socket(house, &mut kept).unzip();
+        let doors: Vec<Door> = [Some(Door::Tcp(listener)), socket].into_iter().flatten().collect();
+        for (name, door) in NAMES.iter().zip(&doors) {
+            // Another socket may be kept there, of another address.
+            notifier.forget(name);
+            if let Ok(socket) = door.socket() {
+                notifier.keep(name, socket.as_fd());
+            }
+        }
+        let servers = doors.iter().map(|door| serve(door.clone(), spawner, control.clone()));
+        let servers = servers.collect();
+        Ok(Ports { servers, doors, house: house.clone(), name })
     }
 
     /// Tells everybody who is connected that we go.
@@ -71,11 +98,22 @@ impl Ports {
         self.house.hub.shut_down();
     }
 
-    /// Accepts no more, and lets answers finish in bounded time.
-    pub(super) async fn close(self) {
-        for server in self.servers {
-            server.stop().await;
+    /// Accepts no more, and lets answers finish in bounded time. Both are left open for the next
+    /// process; whoever connects meanwhile waits for it.
+    pub(super) async fn leave(self) -> Vec<OwnedFd> {
+        let sockets = self.doors.iter().filter_map(|door| door.socket().ok()).collect();
+        stop(self.servers, Rest::Leave).await;
+        if let Some(name) = self.name {
+            name.leave();
         }
+        sockets
+    }
+
+    /// Accepts no more, lets answers finish in bounded time, and closes both.
+    pub(super) async fn close(self, notifier: &Notifier) {
+        NAMES.iter().for_each(|name| notifier.forget(name));
+        drop(self.doors);
+        stop(self.servers, Rest::Serve).await;
     }
 }
 
@@ -102,9 +140,34 @@ fn rules(gateway: &Gateway) -> Rules {
     Rules { attempts, window, lockout }
 }
 
-fn socket(house: &House) -> Option<(Door, unix::Name)> {
+/// Both at the same time.
+async fn stop(servers: Vec<Server>, rest: Rest) {
+    let mut all: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async {});
+    for server in servers {
+        all = Box::pin(async move {
+            zip(all, server.stop(rest)).await;
+        });
+    }
+    all.await;
+}
+
+fn listen(host: &str, port: u16, kept: &mut Kept) -> io::Result<TcpListener> {
+    let address = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
+    let listener = match kept.tcp(address) {
+        Some(listener) => listener,
+        None => std::net::TcpListener::bind(address)?,
+    };
+    rustix::net::listen(&listener, limits::LISTEN_BACKLOG)?;
+    TcpListener::try_from(listener)
+}
+
+fn socket(house: &House, kept: &mut Kept) -> Option<(Door, unix::Name)> {
     let path = state::control_socket(&house.source.env, &house.source.dirs);
-    match unix::bind(&path, SOCKET_MODE) {
+    let opened = match kept.unix(&path) {
+        Some(listener) => unix::adopt(&path, listener),
+        None => unix::bind(&path, SOCKET_MODE),
+    };
+    match opened {
         Ok((listener, name)) => {
             log::debug!(target: "gateway", "listening on {}", path.display());
             Some((Door::Unix(listener), name))

@@ -390,6 +390,13 @@ pub const SERVER_IDLE: Duration = Duration::from_secs(30);
 pub const SERVER_BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a stopping server waits for answers that are under way.
 pub const SERVER_GRACE: Duration = Duration::from_secs(1);
+/// Connections that wait in a listening socket: those of a restart's few seconds, however many
+/// scripts ask meanwhile. The kernel has its own bound (`net.core.somaxconn`).
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Listening sockets that are taken over from an earlier process; there are two.
+pub const KEPT_SOCKETS_MAX: usize = 8;
+/// How long one that is turned away by a stop has to take that in.
+pub const TURN_AWAY: Duration = Duration::from_millis(250);
 /// After an accept that failed, most often for want of descriptors, wait so long.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,12 +1,15 @@
 //! Words to the service manager (`sd_notify(3)`): ready, stopping, status, still turning.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
 use sd_notify::NotifyState;
+
+use super::net::kept;
 
 /// The way to the service manager, if there is one.
 #[derive(Debug)]
@@ -53,6 +56,20 @@ impl Notifier {
     /// The loop turned.
     pub fn watchdog(&self) {
         self.say(&NotifyState::Watchdog);
+    }
+
+    /// Has `socket` kept, by this name, until the service is stopped: over restarts and crashes.
+    pub fn keep(&self, name: &str, socket: BorrowedFd<'_>) {
+        if let Some(manager) = &self.socket {
+            let word = format!("FDSTORE=1\nFDNAME={name}");
+            // Where it is not kept, clients meet a closed door for a moment, and try again.
+            let _ = kept::send(manager, word.as_bytes(), &[socket]);
+        }
+    }
+
+    /// Has nothing kept any more by this name.
+    pub fn forget(&self, name: &str) {
+        self.say(&NotifyState::Custom(&format!("FDSTOREREMOVE=1\nFDNAME={name}")));
     }
 
     fn say(&self, word: &NotifyState<'_>) {

@@ -2,6 +2,7 @@
 
 pub mod dns;
 pub mod http;
+pub mod kept;
 pub mod proxy;
 pub mod server;
 pub mod tcp;

@@ -4,8 +4,12 @@
 //! much or does not read is ended by a deadline, and the number of connections is bounded: at the
 //! bound, the one that has waited longest for its client makes room for a new one, so that a crowd
 //! of silent clients cannot keep out one that has something to say; if all are at work, new ones
-//! wait. A stop lets requests that are being answered finish, and no longer than
-//! [`Limits::grace`].
+//! wait.
+//!
+//! A stop lets requests that are being answered finish, and no longer than [`Limits::grace`]; who
+//! has not asked by then is told 503. No connection that was accepted is dropped without a word;
+//! those that were not stay in the listening socket, for whoever listens there next, unless nobody
+//! will.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,6 +18,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +59,19 @@ pub enum Door {
     Tls(TcpListener, TlsAcceptor),
     /// A Unix socket.
     Unix(UnixListener),
+}
+
+impl Door {
+    /// The listening socket, once more.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        match self {
+            Door::Tcp(listener) | Door::Tls(listener, _) => listener.as_fd().try_clone_to_owned(),
+            Door::Unix(listener) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for Door {
@@ -201,9 +219,20 @@ impl Response {
     }
 }
 
+/// What becomes of the connections that were made and not yet accepted when a server stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// They are accepted, and end like those that were: nobody listens there next.
+    Serve,
+    /// They wait for whoever listens there next.
+    Leave,
+}
+
 /// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Server {
+    /// What [`Server::stop`] wants.
+    rest: Rc<Cell<Rest>>,
     /// Closing it asks every task to end.
     stop: Sender<Infallible>,
     /// Ends when the last task has.
@@ -213,7 +242,8 @@ pub struct Server {
 impl Server {
     /// Accepts no more, lets answers finish within [`Limits::grace`], and returns when the last
     /// connection is closed.
-    pub async fn stop(self) {
+    pub async fn stop(self, rest: Rest) {
+        self.rest.set(rest);
         self.stop.close();
         let _ = self.ended.recv().await;
     }
@@ -227,6 +257,7 @@ struct Shared<H> {
     places: Arc<Semaphore>,
     waiting: Rc<Waiting>,
     spawner: Spawner,
+    rest: Rc<Cell<Rest>>,
 }
 
 /// The connections that wait for their clients, the longest first.
@@ -242,13 +273,17 @@ struct Turn {
     number: u64,
     evict: Sender<Infallible>,
     evicted: Receiver<Infallible>,
+    /// Whether a request was answered, be it in part.
+    answered: Cell<bool>,
 }
 
 impl Waiting {
     fn turn(self: &Rc<Waiting>) -> Turn {
         let (evict, evicted) = bounded(1);
         self.count.set(self.count.get() + 1);
-        let turn = Turn { waiting: self.clone(), number: self.count.get(), evict, evicted };
+        let number = self.count.get();
+        let answered = Cell::new(false);
+        let turn = Turn { waiting: self.clone(), number, evict, evicted, answered };
         turn.wait();
         turn
     }
@@ -295,6 +330,7 @@ where
     let (stop, stopped) = bounded(1);
     let (running, ended) = bounded(1);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let rest = Rc::new(Cell::new(Rest::Serve));
     let shared = Shared {
         handler,
         limits,
@@ -302,9 +338,10 @@ where
         places,
         waiting: Rc::default(),
         spawner: spawner.clone(),
+        rest: rest.clone(),
     };
     spawner.spawn(Tier::Wire, "server", accept_all(door, Rc::new(shared), running)).detach();
-    Server { stop, ended }
+    Server { rest, stop, ended }
 }
 
 /// What a connection holds while it lives: its place, and the sign that a task still runs.
@@ -318,29 +355,50 @@ where
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
-    let stopped = async {
-        let _ = shared.stop.recv().await;
-    };
-    let accepting = async {
-        loop {
-            match accept(&door).await {
-                Ok((stream, peer)) => {
-                    let place = if let Some(place) = shared.places.try_acquire_arc() {
-                        place
-                    } else {
-                        shared.waiting.evict();
-                        shared.places.acquire_arc().await
-                    };
-                    let held = Held { _place: place, _running: running.clone() };
-                    let task = connection(shared.clone(), stream, peer, held);
-                    shared.spawner.spawn(Tier::Wire, "server", task).detach();
-                }
-                // Out of descriptors, or a client that left already: neither ends a server.
-                Err(_) => clock::sleep(limits::ACCEPT_PAUSE).await,
-            }
+    loop {
+        let stopped = async {
+            let _ = shared.stop.recv().await;
+            None
+        };
+        match smol::future::or(stopped, async { Some(accept(&door).await) }).await {
+            Some(Ok(accepted)) => take_in(&shared, accepted, &running).await,
+            // Out of descriptors, or a client that left already: neither ends a server.
+            Some(Err(_)) => clock::sleep(limits::ACCEPT_PAUSE).await,
+            None => break,
         }
+    }
+    // As many as can wait there, and no more: they may keep coming.
+    for _ in 0..limits::LISTEN_BACKLOG {
+        if shared.rest.get() == Rest::Leave {
+            break;
+        }
+        match smol::future::poll_once(accept(&door)).await {
+            Some(Ok(accepted)) => take_in(&shared, accepted, &running).await,
+            Some(Err(_)) => {}
+            None => break,
+        }
+    }
+}
+
+/// Serves one more. It waits for a place even during a stop: then each connection gives up its own
+/// soon.
+async fn take_in<H, F>(
+    shared: &Rc<Shared<H>>,
+    (stream, peer): (Raw, Peer),
+    running: &Sender<Infallible>,
+) where
+    H: Fn(Request) -> F + 'static,
+    F: Future<Output = Response> + 'static,
+{
+    let place = if let Some(place) = shared.places.try_acquire_arc() {
+        place
+    } else {
+        shared.waiting.evict();
+        shared.places.acquire_arc().await
     };
-    smol::future::or(stopped, accepting).await;
+    let held = Held { _place: place, _running: running.clone() };
+    let task = connection(shared.clone(), stream, peer, held);
+    shared.spawner.spawn(Tier::Wire, "server", task).detach();
 }
 
 /// A connection as it came in; its TLS handshake, if any, is still to do.
@@ -411,21 +469,31 @@ where
     let mut stopped = pin!(shared.stop.recv());
     let mut evicted = pin!(turn.evicted());
     let mut grace = None;
-    let served = poll_fn(|cx| {
+    let end = poll_fn(|cx| {
         if grace.is_none() && stopped.as_mut().poll(cx).is_ready() {
+            // A request that has come by now is one that is answered.
+            if let Poll::Ready(result) = http.poll_without_shutdown(cx) {
+                return Poll::Ready(if result.is_ok() { End::Served } else { End::Cut });
+            }
             Pin::new(&mut http).graceful_shutdown();
             grace = Some(smol::Timer::after(shared.limits.grace));
         }
-        let is_over = grace.as_mut().is_some_and(|grace| Pin::new(grace).poll(cx).is_ready());
-        if is_over || evicted.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(false);
+        if grace.as_mut().is_some_and(|grace| Pin::new(grace).poll(cx).is_ready()) {
+            return Poll::Ready(End::Late);
         }
-        http.poll_without_shutdown(cx).map(|result| result.is_ok())
-    });
-    if !served.await {
-        return;
-    }
+        if evicted.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(End::Cut);
+        }
+        let served = http.poll_without_shutdown(cx);
+        served.map(|result| if result.is_ok() { End::Served } else { End::Cut })
+    })
+    .await;
     let mut io = http.into_parts().io.into_inner();
+    match end {
+        End::Served => {}
+        End::Late if !turn.answered.get() => return turn_away(io).await,
+        End::Late | End::Cut => return,
+    }
     let upgrade = upgrade.borrow_mut().take();
     match upgrade {
         Some(upgrade) => {
@@ -436,6 +504,31 @@ where
         None => drop(io.close().await),
     }
     drop(held);
+}
+
+/// How serving a connection by HTTP ended.
+enum End {
+    /// By itself, or by an upgrade.
+    Served,
+    /// By an error, or to make room.
+    Cut,
+    /// The server stops, and its patience is over.
+    Late,
+}
+
+/// What one is told who has connected, and has not been answered when the server stops.
+const AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Tells the client to come again, and waits a moment for it to take that in: a connection that is
+/// dropped with something unread takes back what was written.
+async fn turn_away(mut io: Stream) {
+    let told = async {
+        io.write_all(AWAY).await?;
+        io.close().await?;
+        smol::io::copy(io, smol::io::sink()).await
+    };
+    let _ = clock::timeout(clock::now() + limits::TURN_AWAY, told).await;
 }
 
 /// The answer was to be none.
@@ -482,6 +575,7 @@ where
         headers: head.headers,
     })
     .await;
+    turn.answered.set(true);
     *upgrade.borrow_mut() = response.upgrade.take();
     if upgrade.borrow().is_none() {
         turn.wait();
@@ -731,7 +825,7 @@ mod tests {
             let mut busy = dial(address).await;
             write(&mut busy, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
             gate.seen.recv().await.unwrap();
-            smol::future::zip(server.stop(), async { gate.go.close() }).await;
+            smol::future::zip(server.stop(Rest::Serve), async { gate.go.close() }).await;
             assert!(read_to(&mut busy, "").await.ends_with("at last"));
             assert_eq!(read_to(&mut idle, "").await, "");
             assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
@@ -746,9 +840,40 @@ mod tests {
             write(&mut busy, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
             let Gate { seen, go: _shut } = gate;
             seen.recv().await.unwrap();
-            server.stop().await;
-            assert_eq!(read_to(&mut busy, "").await, "");
+            let mut silent = dial(address).await;
+            let mut half = dial(address).await;
+            write(&mut half, "GET / HT").await;
+            server.stop(Rest::Serve).await;
+            for waiting in [&mut busy, &mut silent, &mut half] {
+                assert!(read_to(waiting, "").await.starts_with("HTTP/1.1 503 "));
+            }
         });
+    }
+
+    #[test]
+    fn what_waits_in_the_socket_at_a_stop_is_left_or_served_as_is_meant() {
+        for rest in [Rest::Serve, Rest::Leave] {
+            run(move |spawner| async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let door = Door::Tcp(listener);
+                let next = std::net::TcpListener::from(door.socket().unwrap());
+                let server = serve(door, &spawner, Limits::default(), |_| async {
+                    Response::text(200, "served")
+                });
+                // The server has not had its turn yet: nothing is accepted.
+                let mut early = std::net::TcpStream::connect(address).unwrap();
+                io::Write::write_all(&mut early, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+                server.stop(rest).await;
+                let is_left = next.accept().is_ok();
+                assert_eq!(is_left, rest == Rest::Leave);
+                if rest == Rest::Serve {
+                    let mut answer = String::new();
+                    io::Read::read_to_string(&mut early, &mut answer).unwrap();
+                    assert!(answer.ends_with("served"), "{answer}");
+                }
+            });
+        }
     }
 
     #[test]

@@ -8,16 +8,39 @@ use std::path::{Path, PathBuf};
 
 use smol::net::unix::UnixListener;
 
+use crate::base::limits::LISTEN_BACKLOG;
+
 /// The file of a bound socket; gone when this is dropped.
 #[derive(Debug)]
 pub struct Name {
-    path: PathBuf,
+    path: Option<PathBuf>,
+}
+
+impl Name {
+    /// The file stays, for the process that listens there next.
+    pub fn leave(mut self) {
+        self.path = None;
+    }
 }
 
 impl Drop for Name {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
     }
+}
+
+/// Listens at `path` by a socket that an earlier process bound there.
+///
+/// # Errors
+/// It cannot be used.
+pub fn adopt(
+    path: &Path,
+    listener: std::os::unix::net::UnixListener,
+) -> io::Result<(UnixListener, Name)> {
+    let listener = UnixListener::try_from(listener)?;
+    Ok((listener, Name { path: Some(path.to_owned()) }))
 }
 
 /// Listens at `path`, whose file gets `mode`.
@@ -36,7 +59,8 @@ pub fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, Name)> {
         fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    let name = Name { path: path.to_owned() };
+    let name = Name { path: Some(path.to_owned()) };
+    rustix::net::listen(&listener, LISTEN_BACKLOG)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok((listener, name))
 }
