@@ -162,8 +162,9 @@ impl Engine {
         ending == Ending::Stop && (is_asked || !self.house.source.env.is_managed())
     }
 
-    /// No more accepts, the connection left so that the next process can RESUME it, what is being
-    /// answered answered, and all of it in bounded time. A second signal ends it at once.
+    /// The connection left so that the next process can RESUME it, clients left to wait for it,
+    /// what is being answered answered, and all of it in bounded time. A second signal ends it at
+    /// once.
     async fn drain(mut self, ports: Ports, ending: Ending) -> Vec<OwnedFd> {
         let word = if ending == Ending::Stop { "stopping" } else { "restarting" };
         log::info!(target: "gateway", "{word}: finishing what is being answered");
@@ -175,14 +176,15 @@ impl Engine {
         let gone = self.house.fleet.borrow_mut().close(ask);
         let is_for_good = self.is_for_good(ending);
         let notifier = &self.notifier;
-        let closed = async {
+        let orderly = async {
             if is_for_good {
+                // Nobody else will answer: until the last moment probes are told that we drain.
+                gone.await;
                 ports.close(notifier).await;
                 return Vec::new();
             }
-            ports.leave().await
+            zip(gone, ports.leave()).await.1
         };
-        let orderly = async { zip(gone, closed).await.1 };
         let signals = &mut self.signals;
         let impatient = async {
             loop {

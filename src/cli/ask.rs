@@ -101,7 +101,7 @@ fn follow(client: &Client, wanted: &Wanted, out: &mut Printer) -> Result<(), Fai
                 }
             }
             Err(Trouble::Final(failure)) => return Err(failure),
-            Err(Trouble::Away(_)) => {
+            Err(Trouble::Away(_) | Trouble::Lost(_)) => {
                 remark("the gateway is away; waiting for it");
                 connection = back(client)?;
                 let news = &connection.hello.server;
@@ -125,11 +125,11 @@ fn back(client: &Client) -> Result<Connection, Failure> {
         match client.try_connect(clock::now() + client.timeout) {
             Ok(connection) => return Ok(connection),
             Err(Trouble::Final(failure)) => return Err(failure),
-            Err(Trouble::Away(failure)) if clock::now() >= end => {
+            Err(Trouble::Away(failure) | Trouble::Lost(failure)) if clock::now() >= end => {
                 let text = "the gateway has stopped, and its log with it";
                 return Err(Failure { text: text.into(), ..failure });
             }
-            Err(Trouble::Away(_)) => Spinner::pause(Duration::from_millis(100)),
+            Err(Trouble::Away(_) | Trouble::Lost(_)) => Spinner::pause(Duration::from_millis(100)),
         }
     }
 }

@@ -8,13 +8,15 @@ use std::cell::OnceCell;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::client::client_with_config;
 use async_tungstenite::tungstenite::handshake::HandshakeError;
 use async_tungstenite::tungstenite::protocol::{WebSocket, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error, Message};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::{Value, json};
 
 use super::Call;
@@ -59,8 +61,10 @@ pub(crate) enum Effect {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The gateway may be restarting: a further try may help.
+    /// The gateway may be restarting: a further try may help, and nothing was done yet.
     Away(Failure),
+    /// The same, but the request was sent: whether something was done is not known.
+    Lost(Failure),
     /// It will not help.
     Final(Failure),
 }
@@ -68,8 +72,16 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// The failure, to be told.
     pub(crate) fn failure(self) -> Failure {
-        let (Trouble::Away(failure) | Trouble::Final(failure)) = self;
+        let (Trouble::Away(failure) | Trouble::Lost(failure) | Trouble::Final(failure)) = self;
         failure
+    }
+
+    /// The same after the request was sent.
+    fn sent(self) -> Trouble {
+        match self {
+            Trouble::Away(failure) => Trouble::Lost(failure),
+            trouble => trouble,
+        }
     }
 }
 
@@ -154,7 +166,7 @@ impl Client {
         self.retry(deadline, |client| {
             let mut connection = client.try_connect(deadline)?;
             connection.call(method, params, deadline).map_err(|trouble| match trouble {
-                Trouble::Away(failure) if effect == Effect::Twice => Trouble::Final(Failure {
+                Trouble::Lost(failure) if effect == Effect::Twice => Trouble::Final(Failure {
                     cure: "whether it was done is not known: look before you ask again".into(),
                     ..failure
                 }),
@@ -182,7 +194,7 @@ impl Client {
             let failure = match attempt(self) {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Final(failure)) => return Err(failure),
-                Err(Trouble::Away(failure)) => failure,
+                Err(Trouble::Away(failure) | Trouble::Lost(failure)) => failure,
             };
             match waits.next().filter(|&wait| clock::now() + wait < deadline) {
                 Some(wait) => Spinner::pause(wait),
@@ -253,7 +265,7 @@ impl Client {
 
     fn dial(&self, place: &Place, deadline: Instant) -> Result<Wire, Trouble> {
         let wire = match place {
-            Place::Unix(path) => UnixStream::connect(path).map(Wire::Unix),
+            Place::Unix(path) => dial_unix(path, deadline).map(Wire::Unix),
             Place::Tcp(address) => dial_tcp(address, deadline).map(Wire::Tcp),
         };
         let prepared = wire.and_then(|wire| wire.look_often().map(|()| wire));
@@ -383,6 +395,20 @@ fn place_of(url: &str) -> Result<Place, Failure> {
             Err(Failure::new(Exit::Usage, "--url does not take that", cure))
         }
     }
+}
+
+/// Waits no longer than that for a gateway whose queue is full.
+fn dial_unix(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let patience = deadline.since(clock::now()).max(LOOK);
+    set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(UnixStream::from(socket))
 }
 
 fn dial_tcp(address: &str, deadline: Instant) -> io::Result<TcpStream> {
@@ -543,9 +569,11 @@ impl Connection {
         let id = self.count.to_string();
         let request = Request { id: id.clone(), method: method.into(), params: params.clone() };
         let text = write(&Frame::Req(request));
-        self.socket.send(Message::text(text)).map_err(|error| self.lost(&error))?;
+        let sent = |trouble: Trouble| if is_connecting { trouble } else { trouble.sent() };
+        self.socket.send(Message::text(text)).map_err(|error| sent(self.lost(&error)))?;
         loop {
-            let Frame::Res(response) = self.frame(deadline, is_connecting)? else { continue };
+            let frame = self.frame(deadline, is_connecting).map_err(sent)?;
+            let Frame::Res(response) = frame else { continue };
             if response.id != id {
                 continue;
             }

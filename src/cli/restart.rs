@@ -8,6 +8,7 @@ use super::Call;
 use super::client::{Client, Effect, Trouble};
 use super::parse::usage;
 use super::print::Spinner;
+use crate::base::Instant;
 use crate::ops::exit::{Exit, Failure};
 use crate::proto::control::Server;
 use crate::rt::clock;
@@ -71,45 +72,90 @@ fn is_alive(pid: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
+/// What came of asking for a restart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// It is ours.
+    Ours,
+    /// One was under way already.
+    Joined,
+    /// The gateway went before it had answered: one or the other.
+    Either,
+}
+
+/// The gateway after a restart.
+struct Back {
+    server: Server,
+    /// From the question to the first hello.
+    took: Duration,
+    /// And until every channel was up.
+    ready: Duration,
+}
+
 /// `barnacle gateway restart`.
+///
+/// It is done when a gateway with another boot id answers and is ready; nothing else is success.
 pub(crate) fn restart(call: &mut Call<'_>) -> Result<(), Failure> {
     let client = Client::new(call)?;
     let wait = call.parsed.span("wait")?.unwrap_or(WAIT);
     let reason = call.parsed.text("reason").unwrap_or_else(|| "gateway.restart.safe".into());
-    let params = json!({ "reason": reason, "fresh": call.parsed.has("fresh") });
+    let fresh = call.parsed.has("fresh");
+    let params = json!({ "reason": reason, "fresh": fresh });
     let mut connection = client.connect()?;
     let old = connection.hello.server.clone();
     let begun = clock::now();
     let deadline = begun + wait;
-    let asked = connection.call("gateway.restart.request", &params, deadline);
-    let answer = match asked {
-        Ok(answer) => answer,
-        // It may have gone before its answer was through: whether it is back says the rest.
-        Err(Trouble::Away(_)) => Value::Null,
+    let asked = match connection.call("gateway.restart.request", &params, deadline) {
+        Ok(answer) if answer["ok"] == false => {
+            let why = answer["preflight"]["summary"].as_str().or(answer["status"].as_str());
+            let text = format!("the gateway does not restart: {}", why.unwrap_or("?"));
+            return Err(Failure::new(Exit::Refused, text, ""));
+        }
+        Ok(_) => Asked::Ours,
+        Err(Trouble::Away(_)) if fresh => {
+            let text = "the gateway restarts already, and keeps its session";
+            return Err(Failure::new(Exit::Refused, text, "ask again when it is back"));
+        }
+        Err(Trouble::Away(_)) => Asked::Joined,
+        Err(Trouble::Lost(_)) => Asked::Either,
         Err(Trouble::Final(failure)) => return Err(failure),
     };
-    if answer["ok"] == false {
-        let why = answer["preflight"]["summary"].as_str().or(answer["status"].as_str());
-        let text = format!("the gateway does not restart: {}", why.unwrap_or("?"));
-        return Err(Failure::new(Exit::Refused, text, ""));
-    }
     drop(connection);
+    let back = wait_for_another(&client, &old, begun, wait)?;
+    if fresh && asked == Asked::Either {
+        let text = format!(
+            "the gateway is back as process {}, but it may have kept its session",
+            back.server.pid
+        );
+        let cure = "see `barnacle channels history`, or ask again";
+        return Err(Failure::new(Exit::Unavailable, text, cure));
+    }
+    told(call, &old, &back, asked == Asked::Joined)
+}
+
+/// Waits until a gateway other than `old` answers, and says that it is ready.
+fn wait_for_another(
+    client: &Client,
+    old: &Server,
+    begun: Instant,
+    wait: Duration,
+) -> Result<Back, Failure> {
+    let deadline = begun + wait;
     let mut back: Option<(Server, Duration)> = None;
     let mut failing = Value::Null;
     while clock::now() < deadline {
-        if let Ok(mut connection) = client.try_connect(deadline) {
+        if let Ok(mut connection) = client.try_connect(deadline)
+            && connection.hello.server.boot_id != old.boot_id
+        {
             let server = connection.hello.server.clone();
-            if server.boot_id != old.boot_id {
-                let (_, took) = back.get_or_insert((server.clone(), clock::now().since(begun)));
-                let took = *took;
-                let health = connection.call("health", &json!({}), deadline);
-                if let Ok(health) = health {
-                    if health["ready"] == true {
-                        let ready = clock::now().since(begun);
-                        return told(call, &old, &server, took, ready);
-                    }
-                    failing = health["failing"].clone();
+            let took = clock::now().since(begun);
+            let (_, took) = back.get_or_insert((server.clone(), took));
+            let took = *took;
+            if let Ok(health) = connection.call("health", &json!({}), deadline) {
+                if health["ready"] == true {
+                    return Ok(Back { server, took, ready: clock::now().since(begun) });
                 }
+                failing = health["failing"].clone();
             }
         }
         Spinner::pause(LOOK);
@@ -130,24 +176,21 @@ pub(crate) fn restart(call: &mut Call<'_>) -> Result<(), Failure> {
     Err(Failure::new(Exit::Unavailable, text, "see `barnacle status` and the gateway's log"))
 }
 
-fn told(
-    call: &mut Call<'_>,
-    old: &Server,
-    new: &Server,
-    took: Duration,
-    ready: Duration,
-) -> Result<(), Failure> {
+fn told(call: &mut Call<'_>, old: &Server, back: &Back, joined: bool) -> Result<(), Failure> {
     let named = |server: &Server| json!({ "pid": server.pid, "bootId": server.boot_id });
+    let Back { server: new, took, ready } = back;
     let answer = json!({
         "ok": true,
+        "joined": joined,
         "old": named(old),
         "new": named(new),
         "seconds": took.as_secs_f64(),
         "readySeconds": ready.as_secs_f64(),
     });
     call.answer(&answer, |_, _| {
+        let word = if joined { "restarted, as was asked before" } else { "restarted" };
         format!(
-            "restarted: process {} -> {}, boot {} -> {}; back after {:.1} s, ready after {:.1} s",
+            "{word}: process {} -> {}, boot {} -> {}; back after {:.1} s, ready after {:.1} s",
             old.pid,
             new.pid,
             old.boot_id,

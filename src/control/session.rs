@@ -4,7 +4,7 @@
 //! those of [`Out`]: a client that does not read is asked no more and told no more, and one that
 //! takes nothing at all is let go.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -49,8 +49,11 @@ pub(crate) async fn serve(control: Rc<Control>, stream: Stream, door: Door) {
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let (mut sender, mut receiver) = socket.split();
     let seat = control.hub.enter();
-    let session = Session { control, door, seat: &seat, budget };
+    let session = Session { control, door, seat: &seat, budget, running: RefCell::default() };
     let why = or(seat.out.ended(), session.run(&mut sender, &mut receiver)).await;
+    if why.code == close::RESTART {
+        session.finish().await;
+    }
     let _ = clock::timeout(
         clock::now() + limits::CLOSE_WAIT,
         part(&seat.out, &why, &mut sender, &mut receiver),
@@ -82,9 +85,22 @@ struct Session<'a> {
     door: Door,
     seat: &'a Seat,
     budget: Rc<Cell<usize>>,
+    /// The requests that are being answered.
+    running: RefCell<Vec<Task<()>>>,
 }
 
 impl Session<'_> {
+    /// Gives the requests that were taken on the time to be answered.
+    async fn finish(&self) {
+        let running = self.running.take();
+        let finished = async {
+            for task in running {
+                task.await;
+            }
+        };
+        let _ = clock::timeout(clock::now() + limits::SERVER_GRACE, finished).await;
+    }
+
     async fn run(
         &self,
         sender: &mut WebSocketSender<Metered>,
@@ -246,7 +262,7 @@ impl Session<'_> {
 
     /// Takes requests on until the client leaves.
     async fn read(&self, receiver: &mut WebSocketReceiver<Metered>, caller: &Rc<Caller>) -> Close {
-        let mut running: Vec<Task<()>> = Vec::new();
+        let running = &self.running;
         let mut pace = self.control.spawner.pace();
         loop {
             let text = match receiver.next().await {
@@ -257,14 +273,17 @@ impl Session<'_> {
             };
             // What a client is owed is bounded: it is asked for more only when it has taken that.
             loop {
-                running.retain(|task| !task.is_finished());
-                if running.len() < limits::CONTROL_CALLS_MAX && !self.seat.out.is_full() {
+                running.borrow_mut().retain(|task| !task.is_finished());
+                if running.borrow().len() < limits::CONTROL_CALLS_MAX && !self.seat.out.is_full() {
                     break;
                 }
                 self.seat.out.room().await;
             }
             match read(&text) {
-                Ok(Frame::Req(request)) => running.extend(self.take_on(request, caller)),
+                Ok(Frame::Req(request)) => {
+                    let task = self.take_on(request, caller);
+                    running.borrow_mut().extend(task);
+                }
                 Err(Garbled::NotJson) => {}
                 Err(Garbled::NotFrame(why)) => self.refuse_frame(&why),
                 Ok(_) => self.refuse_frame("only requests are for us"),

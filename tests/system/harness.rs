@@ -126,6 +126,11 @@ impl Run {
     /// Runs a command whose standard error goes where it says.
     pub(crate) fn spawn(mut command: Command, name: String) -> Run {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Run::watch(command, name)
+    }
+
+    /// Runs a command with all its descriptors as they are.
+    pub(crate) fn watch(mut command: Command, name: String) -> Run {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let lines = Lines::default();
         let out = child.stdout.take().map(|pipe| collect(pipe, Pipe::Out, &lines));
@@ -672,7 +677,8 @@ impl Gateway {
     }
 }
 
-fn port(run: &Run) -> u16 {
+/// The port that it says it listens on.
+pub(crate) fn port(run: &Run) -> u16 {
     let line = run.line("listening on http://");
     line.rsplit(':').next().unwrap().trim().parse().unwrap()
 }

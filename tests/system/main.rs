@@ -22,6 +22,7 @@ mod doctor;
 mod doors;
 mod faces;
 mod faults;
+mod gap;
 mod harness;
 mod health;
 mod logfile;

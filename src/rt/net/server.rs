@@ -273,7 +273,8 @@ struct Turn {
     number: u64,
     evict: Sender<Infallible>,
     evicted: Receiver<Infallible>,
-    /// Whether a request was answered, be it in part.
+    /// Whether a request has come, and whether one was answered, be it in part.
+    asked: Cell<bool>,
     answered: Cell<bool>,
 }
 
@@ -282,8 +283,9 @@ impl Waiting {
         let (evict, evicted) = bounded(1);
         self.count.set(self.count.get() + 1);
         let number = self.count.get();
-        let answered = Cell::new(false);
-        let turn = Turn { waiting: self.clone(), number, evict, evicted, answered };
+        let waiting = self.clone();
+        let (asked, answered) = Default::default();
+        let turn = Turn { waiting, number, evict, evicted, asked, answered };
         turn.wait();
         turn
     }
@@ -435,27 +437,30 @@ async fn accept(door: &Door) -> io::Result<(Raw, Peer)> {
     Ok((raw, Peer { address: Some(address), uid: None }))
 }
 
+/// The connection after its TLS handshake, if one is to do and succeeds.
+async fn ready(raw: Raw, turn: &Turn, patience: Duration) -> Option<Stream> {
+    let handshake = match raw {
+        Raw::Ready(stream) => return Some(stream),
+        Raw::Tls(handshake) => handshake,
+    };
+    let evicted = async {
+        turn.evicted().await;
+        None
+    };
+    match smol::future::or(clock::timeout(clock::now() + patience, *handshake), evicted).await {
+        Some(Ok(stream)) => Some(Box::new(stream)),
+        // A failed handshake has told the client why by itself.
+        Some(Err(_)) | None => None,
+    }
+}
+
 async fn connection<H, F>(shared: Rc<Shared<H>>, raw: Raw, peer: Peer, held: Held)
 where
     H: Fn(Request) -> F + 'static,
     F: Future<Output = Response> + 'static,
 {
     let turn = Rc::new(shared.waiting.turn());
-    let io = match raw {
-        Raw::Ready(stream) => stream,
-        Raw::Tls(handshake) => {
-            let deadline = clock::now() + shared.limits.idle;
-            let evicted = async {
-                turn.evicted().await;
-                None
-            };
-            match smol::future::or(clock::timeout(deadline, *handshake), evicted).await {
-                Some(Ok(stream)) => Box::new(stream) as Stream,
-                // A failed handshake has told the client why by itself.
-                Some(Err(_)) | None => return,
-            }
-        }
-    };
+    let Some(io) = ready(raw, &turn, shared.limits.idle).await else { return };
     let upgrade = Rc::new(RefCell::new(None));
     let service = service_fn(|request| {
         let (shared, turn, upgrade) = (shared.clone(), turn.clone(), upgrade.clone());
@@ -468,24 +473,27 @@ where
         .serve_connection(FuturesIo::new(io), service);
     let mut stopped = pin!(shared.stop.recv());
     let mut evicted = pin!(turn.evicted());
-    let mut grace = None;
+    let (mut grace, mut is_told) = (None, false);
     let end = poll_fn(|cx| {
         if grace.is_none() && stopped.as_mut().poll(cx).is_ready() {
-            // A request that has come by now is one that is answered.
+            grace = Some(smol::Timer::after(shared.limits.grace));
+        }
+        loop {
+            // First of all: a request that has come by now is one that is answered.
             if let Poll::Ready(result) = http.poll_without_shutdown(cx) {
                 return Poll::Ready(if result.is_ok() { End::Served } else { End::Cut });
             }
+            // Hyper would close a connection on which nothing has come yet without a word.
+            if is_told || grace.is_none() || !turn.asked.get() {
+                break;
+            }
             Pin::new(&mut http).graceful_shutdown();
-            grace = Some(smol::Timer::after(shared.limits.grace));
+            is_told = true;
         }
         if grace.as_mut().is_some_and(|grace| Pin::new(grace).poll(cx).is_ready()) {
             return Poll::Ready(End::Late);
         }
-        if evicted.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(End::Cut);
-        }
-        let served = http.poll_without_shutdown(cx);
-        served.map(|result| if result.is_ok() { End::Served } else { End::Cut })
+        evicted.as_mut().poll(cx).map(|()| End::Cut)
     })
     .await;
     let mut io = http.into_parts().io.into_inner();
@@ -554,6 +562,7 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Response>,
 {
+    turn.asked.set(true);
     let (head, body) = request.into_parts();
     let deadline = clock::now() + shared.limits.body;
     let body = Limited::new(body, shared.limits.body_bytes).collect();
@@ -844,8 +853,10 @@ mod tests {
             let mut half = dial(address).await;
             write(&mut half, "GET / HT").await;
             server.stop(Rest::Serve).await;
-            for waiting in [&mut busy, &mut silent, &mut half] {
-                assert!(read_to(waiting, "").await.starts_with("HTTP/1.1 503 "));
+            for (name, waiting) in [("busy", busy), ("silent", silent), ("half", half)] {
+                let mut waiting = waiting;
+                let answer = read_to(&mut waiting, "").await;
+                assert!(answer.starts_with("HTTP/1.1 503 "), "{name}: {answer}");
             }
         });
     }
