@@ -33,6 +33,16 @@ enum Play {
     Swallow,
     /// Answers `connect` with this refusal.
     Refuse(&'static str, &'static str),
+    /// Greets, and answers the next request that it cannot be done now.
+    Later,
+    /// Hangs up before the handshake is done.
+    HangUp,
+    /// Answers the handshake with this status.
+    Http(u16),
+    /// Says nothing until the client gives up.
+    Silence,
+    /// Does the handshake, and does not say the challenge.
+    NoChallenge,
 }
 
 /// Plays these, one a connection; gives back every request that was asked.
@@ -42,7 +52,23 @@ fn gateway(plays: Vec<Play>) -> (u16, JoinHandle<Vec<Request>>) {
     let thread = std::thread::spawn(move || {
         let mut asked = Vec::new();
         for play in plays {
-            let (stream, _) = listener.accept().expect("a caller");
+            let (mut stream, _) = listener.accept().expect("a caller");
+            eprintln!("{play:?}");
+            match play {
+                Play::HangUp => continue,
+                Play::Http(status) => {
+                    let mut head = [0; 1024];
+                    let _ = stream.read(&mut head).expect("a handshake");
+                    let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).expect("written");
+                    continue;
+                }
+                Play::Silence => {
+                    while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
+                    continue;
+                }
+                _ => {}
+            }
             let mut socket = tungstenite::accept(stream).expect("a handshake");
             serve(&mut socket, play, &mut asked);
             // Until the other side is done.
@@ -85,8 +111,13 @@ fn serve(socket: &mut WebSocket<TcpStream>, play: Play, asked: &mut Vec<Request>
         "scopes": []}, "server": {"version": "1", "connId": "1", "bootId": "b", "pid": 7}});
     say(socket, Frame::Res(Response::done(&connect.id, hello)));
     let request = next(socket);
-    if let Play::Swallow = play {
-        return close(socket, 1012);
+    match play {
+        Play::Swallow => return close(socket, 1012),
+        Play::Later => {
+            let fault = Fault::later("on the way down", 500);
+            return say(socket, Frame::Res(Response::refused(&request.id, fault)));
+        }
+        _ => {}
     }
     // An event and the answer to somebody else come in between.
     let tick = Event { event: "tick".into(), payload: None, seq: Some(1), state: None };
@@ -111,11 +142,43 @@ fn an_answer_is_asked_for_with_the_token_and_the_last_of_two_counts() {
 
 #[test]
 fn a_gateway_that_restarts_is_asked_again() {
-    for play in [Play::Close(1000), Play::Close(1012), Play::Close(1013), Play::Swallow] {
+    let closes = [Play::Close(1000), Play::Close(1012), Play::Close(1013), Play::Swallow];
+    for play in closes.into_iter().chain([Play::Later, Play::HangUp, Play::Http(503)]) {
         let (port, asked) = gateway(vec![play, play, Play::Serve]);
         let answer = client(port, 10_000).ask("echo", &json!(5), Effect::Same);
         assert_eq!(answer, Ok(json!(5)), "{play:?}");
         assert!(asked.join().expect("served").last().is_some_and(|last| last.method == "echo"));
+    }
+}
+
+#[test]
+fn a_gateway_that_says_nothing_is_asked_again() {
+    for play in [Play::Silence, Play::NoChallenge] {
+        let (port, asked) = gateway(vec![play, Play::Serve]);
+        let answer = client(port, 60_000).ask("echo", &json!(5), Effect::Same);
+        assert_eq!(answer, Ok(json!(5)), "{play:?}");
+        assert_eq!(asked.join().expect("served").len(), 2);
+    }
+}
+
+#[test]
+fn one_that_is_not_there_is_asked_again() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    let begun = clock::now();
+    let refused = client(port, 60_000).ask("echo", &json!(5), Effect::Same).expect_err("nobody");
+    assert_eq!(refused.exit, Exit::Unavailable);
+    assert!(clock::now().since(begun) >= RETRIES.iter().sum::<Duration>(), "after the fifth try");
+}
+
+#[test]
+fn what_has_an_effect_is_asked_again_if_nothing_was_done() {
+    for play in [Play::Close(1012), Play::Later, Play::HangUp, Play::Http(503)] {
+        let (port, asked) = gateway(vec![play, Play::Serve]);
+        let answer = client(port, 10_000).ask("send", &json!(5), Effect::Twice);
+        assert_eq!(answer, Ok(json!(5)), "{play:?}");
+        asked.join().expect("served");
     }
 }
 
@@ -162,6 +225,7 @@ fn what_is_no_gateway_is_called_so() {
         let port = listener.local_addr().expect("bound").port();
         let thread = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a caller");
+            eprintln!("{play:?}");
             let mut head = [0; 64];
             let _ = stream.read(&mut head);
             let _ = stream.write_all(answer.as_bytes());
