@@ -849,7 +849,7 @@ mod tests {
             write(&mut busy, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
             let Gate { seen, go: _shut } = gate;
             seen.recv().await.unwrap();
-            let mut silent = dial(address).await;
+            let silent = dial(address).await;
             let mut half = dial(address).await;
             write(&mut half, "GET / HT").await;
             server.stop(Rest::Serve).await;
