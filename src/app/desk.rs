@@ -4,6 +4,7 @@ mod channels;
 mod chat;
 mod config;
 mod dashboard;
+mod diagnostics;
 pub(super) mod health;
 mod process;
 mod sessions;
@@ -47,6 +48,7 @@ impl Desk for Clerk {
             "channels.restart" => return channels::command(house, Verb::Restart, &call.params),
             "agent" => return chat::agent(house, call),
             "agent.wait" => return chat::wait(house, &call.params),
+            "channels.logout" => return channels::logout(house, &call.params),
             "send" => return talk::send(house, &call.params),
             _ => {}
         }
@@ -56,6 +58,7 @@ impl Desk for Clerk {
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
             "system-presence" => Ok(house.hub.presence()),
             "agents.list" => Ok(sessions::agents(house)),
+            "diagnostics.stability" => diagnostics::stability(house, &call.params),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
             "channels.history" => channels::history(house, &call.params),

@@ -432,6 +432,16 @@ pub const AUTH_ATTEMPTS_MAX: u64 = 100;
 pub const AUTH_WINDOW: Duration = Duration::from_secs(60);
 /// How long a peer stays locked out: guesses then cost years.
 pub const AUTH_LOCKOUT: Duration = Duration::from_secs(300);
+/// Answers to requests with a key that are remembered, as OpenClaw's gateway does it.
+pub const ANSWERS_MAX: usize = 1000;
+/// For how long: whoever has not asked again by then has given up.
+pub const ANSWERS_FOR: Duration = Duration::from_secs(300);
+/// And in how many bytes; most say little more than that something was sent.
+pub const ANSWERS_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a key; a longer one is none.
+pub const KEY_BYTES_MAX: usize = 256;
+/// Requests with a key that are under way: they go on without their client.
+pub const KEYED_CALLS_MAX: usize = 64;
 /// Between two tellings of a health that has not changed, as OpenClaw's gateway does it.
 pub const CONTROL_HEALTH_BEAT: Duration = Duration::from_secs(60);
 /// Log lines given at once, and their bytes, if nobody says how many.

@@ -73,7 +73,9 @@ fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> String {
         return "no account is configured (`barnacle channels add` adds one)".to_owned();
     }
     let mut out = table.show(printer);
-    for issue in answer["statusIssues"].as_array().into_iter().flatten().filter(|_| is_full) {
+    let channels = answer["channels"].as_object().into_iter().flatten();
+    let issues = channels.flat_map(|(_, channel)| channel["issues"].as_array());
+    for issue in issues.flatten().filter(|_| is_full) {
         let text = issue["message"].as_str().or(issue.as_str()).unwrap_or_default();
         if !text.is_empty() {
             let _ = writeln!(out, "{}", printer.shade(Some(Shade::Fair), text));
@@ -201,7 +203,7 @@ mod tests {
              "lastProofAgeMs": 2100, "lastInboundAt": 1_774_085_213_589_u64},
             {"accountId": "w\u{1b}k", "enabled": true, "state": "error", "lastError": "4014: no",
              "cure": "switch it on"},
-        ]}, "statusIssues": [{"message": "an issue"}]});
+        ]}, "channels": {"discord": {"issues": [{"message": "an issue"}]}}});
         let shown = accounts(&Printer::plain(), &answer, true);
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].starts_with("discord default"), "{shown}");

@@ -581,7 +581,7 @@ impl Connection {
                 return Err(refusal(&fault));
             }
             let payload = response.payload.unwrap_or_default();
-            if payload["status"] != "accepted" || payload["runId"].is_null() {
+            if !is_taken_on(&payload) {
                 return Ok(payload);
             }
         }
@@ -640,6 +640,12 @@ impl Connection {
             _ => Trouble::Final(failure),
         }
     }
+}
+
+/// Whether this is the first of two answers: the run has begun, or is under way already.
+fn is_taken_on(payload: &Value) -> bool {
+    let is_first = matches!(payload["status"].as_str(), Some("accepted" | "in_flight"));
+    is_first && !payload["runId"].is_null()
 }
 
 /// What a refusal means for the one who asked.

@@ -32,6 +32,8 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("channels.start", ADMIN),
     ("channels.stop", ADMIN),
     ("channels.restart", ADMIN),
+    ("channels.logout", ADMIN),
+    ("diagnostics.stability", READ),
     ("why", READ),
     ("pairing.list", PAIRING),
     ("pairing.approve", PAIRING),

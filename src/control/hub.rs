@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::answered::Answered;
 use super::desk::{ADMIN, READ, WRITE};
 use super::presence;
 use crate::base::limits;
@@ -168,6 +169,8 @@ pub(crate) struct Hub {
     count: Cell<u64>,
     is_closing: Cell<bool>,
     state: Cell<StateVersion>,
+    /// What came of requests with a key.
+    pub(super) answered: Answered,
     /// What others see of us.
     own: Value,
 }
@@ -195,6 +198,7 @@ impl Hub {
             count: Cell::new(0),
             is_closing: Cell::new(false),
             state: Cell::default(),
+            answered: Answered::default(),
             own: presence::own(&Hex(&boot).to_string()),
         }
     }

@@ -20,7 +20,8 @@ use smol::future::or;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::stream::StreamExt as _;
 
-use super::desk::{Call, EVENTS, METHODS, SCOPES, is_reading, permit};
+use super::answered::{Turn, key};
+use super::desk::{Answer, Call, EVENTS, METHODS, SCOPES, at_once, is_reading, permit};
 use super::hub::{Caller, Close, Out, Seat};
 use super::{Control, Door, Gate, Refusal, presence};
 use crate::base::limits;
@@ -313,8 +314,11 @@ impl Session<'_> {
             log::info!(target: "control", "{id} ({mode}, {connection}) asks for {method}");
         }
         let (out, first_id) = (self.seat.out.clone(), id.clone());
-        let first = Box::new(move |payload| out.answer(Response::done(&first_id, payload)));
-        let answer = self.control.desk.call(Call { method, params, first });
+        let first = move |payload| out.answer(Response::done(&first_id, payload));
+        let answer = match key(&method, &params) {
+            Some(key) => self.once(key, Call { method, params, first: Box::new(first) }),
+            None => self.control.desk.call(Call { method, params, first: Box::new(first) }),
+        };
         let out = self.seat.out.clone();
         Some(self.control.spawner.spawn(Tier::Wire, "call", async move {
             out.answer(match answer.await {
@@ -323,6 +327,23 @@ impl Session<'_> {
             });
             out.make_room();
         }))
+    }
+
+    /// The answer to a call with a key: the same to everybody who asks with it. The call goes on
+    /// when its client leaves.
+    fn once(&self, key: String, call: Call) -> Answer {
+        let story = match self.control.hub.answered.begin(clock::now(), &key) {
+            Turn::Known(story) => story,
+            Turn::Full => return at_once(Err(Fault::later("too much is under way", LATER_MS))),
+            Turn::New(story) => {
+                let answer = self.control.desk.call(call);
+                let hub = self.control.hub.clone();
+                let work = async move { hub.answered.done(clock::now(), &key, answer.await) };
+                self.control.spawner.spawn(Tier::Wire, "keyed call", work).detach();
+                story
+            }
+        };
+        Box::pin(async move { story.follow().await })
     }
 
     /// How a connection is closed whose frames cannot be read.

@@ -105,6 +105,16 @@ impl Drop for Running {
     }
 }
 
+/// Bytes of our own memory, by a field of `/proc/self/status` such as `VmRSS` or `VmHWM`; zero if
+/// the kernel does not say.
+#[must_use]
+pub fn memory(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kib = lines.next().and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1024)
+}
+
 /// Starts a program.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ mod harness;
 mod health;
 mod logfile;
 mod logs;
+mod openclaw;
 mod outbox;
 mod peers;
 mod proxy;

@@ -1,6 +1,7 @@
 //! `channels.*`: how the accounts are, what they went through, and telling them to go or come.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,10 @@ use crate::core::health::Status;
 use crate::proto::control::Fault;
 use crate::rt::clock;
 
+/// How long the services are asked whether a token is good, if nobody says how long.
+const PROBE: Duration = Duration::from_secs(10);
+/// And at most.
+const PROBE_MAX: Duration = Duration::from_secs(60);
 /// Entries of a history, if nobody says how many.
 const ENTRIES: u64 = 50;
 
@@ -28,28 +33,55 @@ pub(super) fn status(house: &Rc<House>, params: &Value) -> Answer {
         (seats, probes)
     };
     let ts = clock::wall().0;
+    let patience = params["timeoutMs"].as_u64().map_or(PROBE, Duration::from_millis).min(PROBE_MAX);
+    let deadline = clock::now() + patience;
     Box::pin(async move {
         let mut seats = seats;
         for (name, probe) in probes {
-            let told = match probe.await {
-                Ok(bot) => json!({ "ok": true, "bot": { "username": bot } }),
-                Err(text) => json!({ "ok": false, "error": text }),
+            let begun = clock::now();
+            let mut told = match clock::timeout(deadline, probe).await {
+                Some(Ok(bot)) => json!({ "ok": true, "bot": { "username": bot } }),
+                Some(Err(text)) => json!({ "ok": false, "error": text }),
+                None => json!({ "ok": false, "error": "there was no answer in time" }),
             };
+            told["elapsedMs"] = crate::control::millis(clock::now().since(begun)).into();
             if let Some(seat) = seats.iter_mut().find(|seat| seat["accountId"] == *name) {
                 seat["probe"] = told;
+                seat["lastProbeAt"] = clock::wall().0.into();
             }
         }
-        let issues: Vec<Value> = seats.iter().filter_map(issue).collect();
-        Ok(json!({
-            "ts": ts,
-            "channelOrder": ["discord"],
-            "channelLabels": { "discord": "Discord" },
-            "channelDefaultAccountId": { "discord": seats.first().map(|seat| &seat["accountId"]) },
-            "channels": { "discord": { "configured": !seats.is_empty() } },
-            "channelAccounts": { "discord": seats },
-            "statusIssues": issues,
-        }))
+        Ok(told(ts, &seats))
     })
+}
+
+/// The published form has no place for what a person should look at but in words; for programs, it
+/// stands with the channel.
+fn told(ts: u64, seats: &[Value]) -> Value {
+    let issues: Vec<Value> = seats.iter().filter_map(issue).collect();
+    let words: Vec<String> = issues
+        .iter()
+        .map(|issue| {
+            let part = |key: &str| issue[key].as_str().unwrap_or_default();
+            format!("discord {}: {}; {}", part("accountId"), part("message"), part("fix"))
+        })
+        .collect();
+    let default = seats.first().and_then(|seat| seat["accountId"].as_str());
+    let running = seats.iter().any(|seat| seat["running"] == true);
+    let mut status = json!({
+        "ts": ts,
+        "channelOrder": ["discord"],
+        "channelLabels": { "discord": "Discord" },
+        "channelDefaultAccountId": {},
+        "channels": {
+            "discord": { "configured": !seats.is_empty(), "running": running, "issues": issues },
+        },
+        "channelAccounts": { "discord": seats },
+        "warnings": words,
+    });
+    if let Some(default) = default {
+        status["channelDefaultAccountId"]["discord"] = default.into();
+    }
+    status
 }
 
 fn account(seat: &Seat<'_>, now: Instant) -> Value {
@@ -67,6 +99,7 @@ fn account(seat: &Seat<'_>, now: Instant) -> Value {
         "running": seat.view.is_some(),
         "connected": is_connected,
         "state": seat.status.name(),
+        "healthState": if is_connected { "healthy" } else { seat.status.name() },
         "lastError": error,
     });
     if let (Some(view), Some(facts)) = (&seat.view, &facts) {
@@ -123,6 +156,39 @@ pub(super) fn command(house: &Rc<House>, verb: Verb, params: &Value) -> Answer {
             })
             .collect();
         Ok(json!({ "ok": true, "accounts": accounts }))
+    })
+}
+
+/// `channels.logout`: the account leaves for good, and its session with it: the next start begins
+/// a new one.
+pub(super) fn logout(house: &Rc<House>, params: &Value) -> Answer {
+    if text_of(params, &["channel"]).is_none() {
+        return at_once(Err(Fault::invalid("invalid channels.logout params: channel is missing")));
+    }
+    let chosen = match chosen(params) {
+        Ok(chosen) => chosen,
+        Err(fault) => return at_once(Err(fault)),
+    };
+    let (name, was_running) = {
+        let fleet = house.fleet.borrow();
+        let mut seats = fleet.seats();
+        let is_meant = |seat: &Seat<'_>| chosen.as_deref().is_none_or(|name| name == seat.name);
+        match seats.find(is_meant) {
+            Some(seat) => (seat.name.to_owned(), seat.view.is_some()),
+            None => {
+                drop(seats);
+                return at_once(Err(unknown_account(house, chosen.as_deref())));
+            }
+        }
+    };
+    let done = house.fleet.borrow_mut().command(Verb::Stop, Some(&name));
+    house.nudge();
+    let house = house.clone();
+    Box::pin(async move {
+        done.map_err(|NoSuchAccount| unknown_account(&house, Some(&name)))?.await;
+        Ok(json!({
+            "channel": "discord", "accountId": name, "cleared": was_running, "loggedOut": true,
+        }))
     })
 }
 
