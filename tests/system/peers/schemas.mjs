@@ -11,7 +11,8 @@ import { createRequire } from "node:module";
 import Schema from "typebox/schema";
 
 const require = createRequire(import.meta.url);
-const file = require.resolve("@openclaw/gateway-protocol").replace(/dist.*$/, "protocol.schema.json");
+const entry = require.resolve("@openclaw/gateway-protocol");
+const file = entry.replace(/dist.*$/, "protocol.schema.json");
 const published = JSON.parse(fs.readFileSync(file, "utf8"));
 const definitions = published.definitions;
 
