@@ -17,6 +17,7 @@ pub mod output;
 pub mod pairing;
 pub mod route;
 pub mod runs;
+pub mod schedule;
 pub mod session;
 pub mod supervise;
 pub mod trace;

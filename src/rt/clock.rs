@@ -29,6 +29,20 @@ pub fn wall() -> Wall {
     Wall(0) + since.unwrap_or_default()
 }
 
+/// How long ago the host was booted, its sleep included.
+#[must_use]
+pub fn uptime() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::from_secs(u64::try_from(since.tv_sec).unwrap_or_default())
+}
+
+/// Whether systemd has set the time of day by the network since the host was booted. Another
+/// program that does so leaves no such mark.
+#[must_use]
+pub fn is_synced() -> bool {
+    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
 /// Waits until `due`; not at all if it is past, for ever if it is beyond what a timer can hold.
 pub async fn sleep_until(due: Instant) {
     match epoch().checked_add(Duration::from_nanos(due.0)) {

@@ -102,8 +102,8 @@ struct Logger {
 }
 
 /// Our own targets; what libraries say is heard from WARN up only.
-const TARGETS: [&str; 7] =
-    ["agent", "config", "control", "discord", "gateway", "health-monitor", "sandbox"];
+const TARGETS: [&str; 8] =
+    ["agent", "config", "control", "cron", "discord", "gateway", "health-monitor", "sandbox"];
 
 /// Starts logging at `level`: `error`, `warn`, `info`, `debug`, `trace`, `connection-debug` (all
 /// of the channels' heartbeats, events and attempts), or filters in `env_logger`'s form.

@@ -12,6 +12,7 @@ pub mod process;
 pub mod signal;
 pub mod store;
 pub mod tty;
+pub mod zones;
 
 use std::error::Error;
 use std::fmt;
