@@ -2,6 +2,7 @@
 //! them in order, and ends them in the opposite one.
 
 mod account;
+mod cron;
 mod demo;
 mod desk;
 mod doctor;

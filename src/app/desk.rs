@@ -3,6 +3,7 @@
 mod channels;
 mod chat;
 mod config;
+mod cron;
 mod dashboard;
 mod diagnostics;
 pub(super) mod health;
@@ -33,6 +34,9 @@ impl Desk for Clerk {
         }
         if call.method.starts_with("config.") {
             return config::answer(&self.house, &call);
+        }
+        if call.method.starts_with("cron.") {
+            return cron::answer(&self.house, call);
         }
         let house = &self.house;
         if let Some(verb) = call.method.strip_prefix("chat.") {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use smol::future::{or, zip};
 
+use super::cron;
 use super::fleet::Verb;
 use super::house::{Ending, House, Source, Standing};
 use super::ports::Ports;
@@ -80,6 +81,7 @@ impl Engine {
         let ports = Ports::open(&self.spawner, &self.house, kept, &self.notifier)?;
         self.house.fleet.borrow_mut().start_all();
         self.look_for_others()?;
+        self.house.work("cron", cron::drive(self.house.clone()));
         self.notifier.ready();
         let ending = loop {
             self.notifier.status(&self.house.line());

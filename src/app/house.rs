@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::account;
+use super::cron::Cron;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
 use super::webchat::WebChat;
@@ -76,6 +77,8 @@ pub(super) struct House {
     pub(super) reception: Rc<Reception>,
     /// Our own chat.
     pub(super) webchat: Rc<WebChat>,
+    /// The scheduled jobs.
+    pub(super) cron: Cron,
     spawner: Spawner,
     /// The states that were last told.
     told: RefCell<BTreeMap<String, &'static str>>,
@@ -90,6 +93,7 @@ impl House {
     ) -> Rc<House> {
         let changed = bounded(1);
         let dirs = source.dirs.clone();
+        let cron = Cron::open(&dirs);
         let fleet = Fleet::new(spawner, dirs, &source.env, &standing.config, changed.0.clone());
         let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
         let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
@@ -105,6 +109,7 @@ impl House {
             hub,
             reception: Rc::default(),
             webchat,
+            cron,
             spawner: spawner.clone(),
             told: RefCell::default(),
         })

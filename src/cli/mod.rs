@@ -4,6 +4,7 @@ mod ask;
 mod backup;
 mod channels;
 mod client;
+mod cron;
 mod dashboard;
 mod doctor;
 mod help;

@@ -79,6 +79,8 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("pairing", "who may write to the bot directly"),
     ("config", "the configuration file"),
     ("message", "messages to chats"),
+    ("cron", "scheduled jobs"),
+    ("automations", "the same, as OpenClaw calls them"),
     ("backup", "all that a gateway knows, in one file"),
 ];
 

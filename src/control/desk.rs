@@ -35,6 +35,15 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("channels.logout", ADMIN),
     ("diagnostics.stability", READ),
     ("why", READ),
+    ("cron.list", READ),
+    ("cron.get", READ),
+    ("cron.status", READ),
+    ("cron.runs", READ),
+    ("cron.policy", READ),
+    ("cron.add", ADMIN),
+    ("cron.update", ADMIN),
+    ("cron.remove", ADMIN),
+    ("cron.run", ADMIN),
     ("pairing.list", PAIRING),
     ("pairing.approve", PAIRING),
     ("pairing.revoke", PAIRING),
@@ -71,6 +80,7 @@ pub(crate) const EVENTS: &[&str] = &[
     "agent",
     "channel",
     "chat",
+    "cron",
     "sessions.changed",
 ];
 
