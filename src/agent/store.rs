@@ -4,7 +4,8 @@
 //! Writing costs an append, and a write to the card every few seconds in which somebody spoke.
 //! Whatever is wrong with the disk costs lines of the transcript, said once, and never a message.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use smol::future::or;
 use crate::base::Wall;
 use crate::base::limits;
 use crate::core::session::Key;
-use crate::core::transcript::{Header, Index, Line, Open, Record, Session, Sieve};
+use crate::core::transcript::{Header, Index, Line, Open, Record, Role, Session, Sieve};
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::store::{Bounds, Found, LOG_START, Log, Reader, Short, StoreError, length_of};
 use crate::rt::{blocking, clock};
@@ -33,6 +34,18 @@ pub struct Store {
     orders: Sender<Order>,
     /// Whether the last line found no room.
     is_losing: Rc<Cell<bool>>,
+    /// Told of each session in which something is said.
+    ears: Ears,
+}
+
+/// Who is told.
+#[derive(Clone, Default)]
+struct Ears(Rc<RefCell<Option<Box<dyn Fn(&Key)>>>>);
+
+impl fmt::Debug for Ears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ears")
+    }
 }
 
 /// One thing said, and where.
@@ -113,11 +126,26 @@ impl Store {
             }
         };
         spawner.spawn(Tier::Work, "transcripts", work).detach();
-        Store { orders, is_losing: Rc::default() }
+        Store { orders, is_losing: Rc::default(), ears: Ears::default() }
+    }
+
+    /// From now on `tell` is called for each session in which something is said.
+    pub fn listen(&self, tell: impl Fn(&Key) + 'static) {
+        self.ears.0.replace(Some(Box::new(tell)));
+    }
+
+    fn hear(&self, said: &Said) {
+        if let Some(tell) = &*self.ears.0.borrow() {
+            tell(&said.header.key);
+        }
     }
 
     /// Takes in a line, without waiting. What finds no room is lost, and that is said.
     pub fn append(&self, said: Said) {
+        // A question comes with its answer: one word is enough for both.
+        if said.line.role != Role::User {
+            self.hear(&said);
+        }
         let is_lost = self.orders.try_send(Order::Append(said, None)).is_err();
         if is_lost && !self.is_losing.replace(is_lost) {
             log::warn!(
@@ -131,6 +159,7 @@ impl Store {
     /// Takes in a line, and waits until the end of this process cannot lose it. False if that
     /// failed.
     pub async fn keep(&self, said: Said) -> bool {
+        self.hear(&said);
         self.ask(|answer| Order::Append(said, Some(answer))).await.unwrap_or(false)
     }
 

@@ -20,6 +20,7 @@ use super::house::House;
 use super::stories;
 use crate::base::limits;
 use crate::control::{Answer, Call, Desk, at_once, unknown};
+use crate::proto::control::Fault;
 use crate::rt::log::{Line, Lines};
 
 /// Answers by what the house knows and does.
@@ -72,6 +73,16 @@ impl Desk for Clerk {
             method => Err(unknown(method)),
         })
     }
+}
+
+/// What is done whether or not its client stays.
+fn handed_on(house: &House, work: impl Future<Output = Result<Value, Fault>> + 'static) -> Answer {
+    let (tell, told) = smol::channel::bounded(1);
+    house.work("session", async move {
+        let _ = tell.try_send(work.await);
+    });
+    let gone = || Fault::later("the gateway is on its way down", 1000);
+    Box::pin(async move { told.recv().await.unwrap_or_else(|_| Err(gone())) })
 }
 
 /// The first of `keys` that holds a text.

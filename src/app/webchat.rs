@@ -14,7 +14,7 @@ use smol::future::or;
 
 use crate::agent::Desk;
 use crate::agent::desk::Ended;
-use crate::agent::store::{Left, Said, Store};
+use crate::agent::store::{Left, Most, Said, Store};
 use crate::base::limits;
 use crate::channels::webchat::{Doors, Words};
 use crate::control::Hub;
@@ -112,6 +112,10 @@ impl WebChat {
             waiting: RefCell::default(),
             taken_up,
         });
+        let ears = hub.clone();
+        store.listen(move |key| {
+            ears.tell("sessions.changed", &tell::changed(key, "message", clock::wall()));
+        });
         let there = chat.clone();
         let work = async move {
             for left in there.store.left().await {
@@ -163,12 +167,13 @@ impl WebChat {
     /// Ready when it is written down.
     async fn take(self: &Rc<WebChat>, ask: Ask) -> Taken {
         let _ = self.taken_up.recv().await;
-        let is_known = self.runs.borrow().live(&ask.run).is_some();
-        if !is_known
-            && self.runs.borrow().done(&ask.run).is_none()
-            && self.store.is_done(&ask.run).await
-        {
-            return Taken::Before;
+        let is_known = {
+            let runs = self.runs.borrow();
+            runs.live(&ask.run).is_some() || runs.done(&ask.run).is_some()
+        };
+        if !is_known && self.store.is_done(&ask.run).await {
+            let done = self.ended_before(&ask.key, &ask.run).await;
+            return done.map_or(Taken::Before, |done| Taken::Done(Box::new(done)));
         }
         let is_order = ask.order.is_some();
         let asked = self.runs.borrow_mut().ask(&ask.run, &ask.key, is_order);
@@ -183,6 +188,23 @@ impl WebChat {
         // Closed without a word if it was stopped before.
         let _ = is_kept.recv().await;
         Taken::New
+    }
+
+    /// How a run ended that an earlier process has seen, if the transcript still tells it.
+    async fn ended_before(&self, key: &Key, run: &str) -> Option<Done> {
+        let conversation = self.desk.conversation(&self.room(key).await);
+        let (lines, bytes) = (limits::CHAT_HISTORY_LINES, limits::CHAT_HISTORY_BYTES_MAX);
+        let most = Most { conversation, lines, bytes };
+        let tail = self.store.tail(key.clone(), most).await;
+        let is_end = |line: &&Line| *line.run == *run && line.role != Role::User;
+        let line = tail.lines.into_iter().rev().find(|line| is_end(&line))?;
+        let end = match line.role {
+            Role::User => return None,
+            Role::Assistant => End::Answered(line.text),
+            Role::Failed => End::Refused(line.text),
+            Role::Stopped => End::Stopped,
+        };
+        Some(Done { key: key.clone(), end, begun: None, at: line.at })
     }
 
     fn begin(self: &Rc<WebChat>, ask: Ask, attempt: u8, kept: Sender<()>) {
@@ -221,7 +243,6 @@ impl WebChat {
         if attempt == 0 {
             let line = Line::new(clock::wall(), Role::User, conversation, &text).of_run(&run);
             self.store.keep(Said { header: letter.header, line }).await;
-            self.tell_session(&key, "message");
         }
         let _ = kept.try_send(());
         let answered = self.answer(&run, request);
@@ -321,9 +342,10 @@ impl WebChat {
             }
         }
         let events = self.runs.borrow_mut().ended(run, now, end);
-        let Some(key) = events.first().map(|event| event.key.clone()) else { return };
+        if events.is_empty() {
+            return;
+        }
         events.into_iter().for_each(|event| self.tell(Some(event)));
-        self.tell_session(&key, "message");
         let waiters = self.waiting.borrow_mut().remove(run).unwrap_or_default();
         if let Some(done) = self.runs.borrow().done(run) {
             waiters.iter().for_each(|waiter| drop(waiter.try_send(done.clone())));

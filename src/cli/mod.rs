@@ -1,5 +1,6 @@
 //! The command line: one table of commands, and what each of them asks of the rest.
 
+mod agents;
 mod ask;
 mod backup;
 mod channels;
@@ -15,6 +16,7 @@ mod parse;
 mod print;
 mod restart;
 mod say;
+mod sessions;
 mod settings;
 mod show;
 mod summary;

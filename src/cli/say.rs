@@ -62,17 +62,27 @@ fn attachment(path: &Path) -> Result<Value, Failure> {
 pub(crate) fn agent(call: &mut Call<'_>) -> Result<(), Failure> {
     let parsed = call.parsed;
     let seconds: u64 = parsed.number("timeout")?.unwrap_or(AGENT_SECONDS);
-    let params = json!({
+    let mut params = json!({
         "message": parsed.needed("message")?,
-        "agentId": parsed.text("agent"),
         "deliver": parsed.has("deliver"),
         "timeout": seconds,
         "idempotencyKey": fresh_key(),
     });
+    for (flag, key) in [
+        ("agent", "agentId"),
+        ("session-key", "sessionKey"),
+        ("session-id", "sessionId"),
+        ("reply-to", "replyTo"),
+        ("reply-account", "replyAccountId"),
+    ] {
+        if let Some(value) = parsed.text(flag) {
+            params[key] = value.into();
+        }
+    }
     let mut client = Client::patient(call)?;
     client.timeout = Duration::from_secs(seconds) + MARGIN;
-    // The agent may have begun: it is not asked a second time.
-    let answer = client.ask("agent", &params, Effect::Twice)?;
+    // It carries a key: asked a second time, it is waited for, and not begun again.
+    let answer = client.ask("agent", &params, Effect::Same)?;
     let is_done = answer["status"] == "ok";
     call.answer(&answer, |_, answer| text_of(answer))?;
     if is_done {

@@ -7,6 +7,7 @@ mod chats;
 mod config;
 mod cron;
 mod gateway;
+mod sessions;
 mod tools;
 
 use super::Run;
@@ -81,6 +82,8 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("message", "messages to chats"),
     ("cron", "scheduled jobs"),
     ("automations", "the same, as OpenClaw calls them"),
+    ("sessions", "the conversations with the agents"),
+    ("agents", "who answers"),
     ("backup", "all that a gateway knows, in one file"),
 ];
 
@@ -89,6 +92,7 @@ const GROUPED: &[&[Command]] = &[
     gateway::COMMANDS,
     channels::COMMANDS,
     chats::COMMANDS,
+    sessions::COMMANDS,
     agents::COMMANDS,
     cron::COMMANDS,
     config::COMMANDS,

@@ -283,6 +283,9 @@ fn a_turn_that_a_crash_cut_short_is_answered_once_and_not_for_ever() {
     let mut client = Client::connect(&gateway);
     let again = client.send("main", "once", "once more");
     assert_eq!(again["status"], "ok", "known over a restart");
+    let params = json!({"sessionKey": "main", "message": "once more", "idempotencyKey": "once"});
+    let answer = client.done("agent", &params);
+    assert_eq!(answer["result"]["payloads"][0]["text"], "answered at last");
     assert_eq!(client.history("main"), talk);
     let history = client.done("chat.history", &json!({"sessionKey": "other"}));
     assert!(history["inFlightRun"].is_null(), "{history}");
@@ -318,6 +321,18 @@ fn a_talk_on_discord_is_a_session_that_can_be_read_begun_anew_and_forgotten() {
     client.send(key, "run", "where else");
     assert_eq!(client.end("run").1.trim(), second.trim());
     assert_eq!(client.history(key).len(), 4);
+    // And said there, if that is wished for.
+    let deliver = json!({
+        "message": "hello", "sessionKey": key, "idempotencyKey": "told", "deliver": true,
+    });
+    let id = client.begin("agent", &deliver);
+    assert_eq!(client.answer(&id)["payload"]["status"], "accepted");
+    let told = client.answer(&id);
+    assert_eq!(told["payload"]["delivery"], json!({"ok": true, "error": null}), "{told}");
+    let is_there = |message: &&Value| message["content"] == "said hello";
+    assert_eq!(sandbox.state().messages().into_iter().filter(is_there).count(), 2);
+    let nowhere = json!({"message": "hello", "idempotencyKey": "nowhere", "deliver": true});
+    assert_eq!(client.ask("agent", &nowhere)["error"]["code"], "INVALID_REQUEST");
     let deleted = client.done("sessions.delete", &json!({"key": key}));
     assert_eq!(deleted, json!({"ok": true, "key": key, "deleted": true, "archived": []}));
     assert_eq!(client.done("sessions.list", &json!({}))["totalCount"], 0);
@@ -439,4 +454,37 @@ fn the_agent_answers_twice_and_the_second_time_for_who_asks_again() {
     await_end(&program);
     let agents = client.done("agents.list", &json!({}));
     assert_eq!((&agents["defaultId"], &agents["mainKey"]), (&json!("main"), &json!("main")));
+}
+
+#[test]
+fn conversations_and_agents_are_listed_and_begun_anew_on_the_command_line() {
+    let sandbox = Sandbox::start();
+    let gateway = with_program(&sandbox);
+    let document = |args: &[&str]| -> Value {
+        let mut run = gateway.cli(&[args, &["--json"]].concat());
+        assert_eq!(run.code(), 0, "{args:?}: {}", run.output());
+        serde_json::from_str(&run.stdout()).unwrap()
+    };
+    assert!(gateway.cli(&["sessions"]).stdout().contains("nobody has talked"));
+    let asked = |text: &str| {
+        let args = ["agent", "--message", text, "--session-key", "agent:main:ops"];
+        let mut run = gateway.cli(&args);
+        assert_eq!(run.code(), 0, "{}", run.output());
+        run.stdout().trim().to_owned()
+    };
+    let first = asked("where am I");
+    assert_eq!(asked("where now"), first, "one conversation");
+    assert!(gateway.cli(&["sessions", "list"]).stdout().contains("agent:main:ops"));
+    let list = document(&["sessions", "--active", "60"]);
+    assert_eq!((&list["totalCount"], &list["activeMinutes"]), (&json!(1), &json!(60)));
+    assert_eq!(list["sessions"][0]["sessionId"], *first);
+    assert_eq!(document(&["sessions", "reset", "agent:main:ops"])["ok"], true);
+    assert_ne!(asked("where else"), first);
+    let told = gateway.cli(&["sessions", "delete", "agent:main:ops", "nothing"]).stdout();
+    assert!(told.contains("forgotten: agent:main:ops"), "{told}");
+    assert!(told.contains("there is no session agent:main:nothing"), "{told}");
+    assert_eq!(gateway.cli(&["sessions", "delete", "agent:"]).code(), 65);
+    let agents = document(&["agents", "list", "--bindings"]);
+    assert_eq!((&agents[0]["id"], &agents[0]["kind"]), (&json!("main"), &json!("exec")));
+    assert!(gateway.cli(&["agents"]).stdout().contains("wherever no other is bound"));
 }

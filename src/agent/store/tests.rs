@@ -1,8 +1,6 @@
 //! The keeper with a real disk: cut at every byte, full, made short.
 
 use super::*;
-use crate::base::Wall;
-use crate::core::transcript::Role;
 use crate::rt::executor;
 use crate::rt::store::tests::Scratch;
 

@@ -7,16 +7,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use smol::future::or;
 
-use super::text_of;
+use super::{handed_on, talk, text_of};
 use crate::agent::store::Most;
 use crate::app::house::House;
 use crate::app::webchat::{Ask, Taken, WebChat};
 use crate::base::limits;
 use crate::base::text::{Plain, truncate};
+use crate::channels::discord::Target;
 use crate::control::{Answer, Call, at_once, unknown};
 use crate::core::command::Command;
 use crate::core::runs::{Done, End};
-use crate::core::session::{BadKey, Key};
+use crate::core::session::{BadKey, Key, Kind};
 use crate::core::transcript::{Line, Role};
 use crate::core::turn::Fault as TurnFault;
 use crate::proto::control::{Fault, code};
@@ -272,17 +273,45 @@ pub(super) fn agent(house: &Rc<House>, call: Call) -> Answer {
     }
 }
 
+/// Where the answer is to be told besides: where `replyTo` says, or in the session's own chat.
+fn delivery(params: &Value, key: &Key) -> Result<Option<(Option<String>, Target)>, Fault> {
+    if params["deliver"] != true {
+        return Ok(None);
+    }
+    let named = text_of(params, &["replyTo", "to"]);
+    let account = text_of(params, &["replyAccountId", "accountId"]).map(str::to_owned);
+    let own = match key.kind() {
+        Kind::Group { account, id, .. } => Some((account, Target::Chat(id))),
+        Kind::Direct { account, user, .. } => Some((account, Target::Person(user))),
+        Kind::Main | Kind::Cron { .. } | Kind::Other => None,
+    };
+    match (named, own) {
+        (Some(named), _) => {
+            let target = Target::parse(named).ok_or_else(|| {
+                Fault::invalid("agent: `replyTo` names no chat: write channel:ID or user:ID")
+            })?;
+            Ok(Some((account, target)))
+        }
+        (None, Some((own, target))) => Ok(Some((account.or(Some(own.to_owned())), target))),
+        (None, None) => Err(Fault::invalid(
+            "agent: `deliver` needs to know where: give `replyTo`, or the session of a chat",
+        )),
+    }
+}
+
 fn agent_run(house: &Rc<House>, call: Call) -> Result<Answer, Fault> {
     let Call { params, first, .. } = call;
     leaving(house)?;
     let (key, agent) = session(house, &params, &["sessionKey", "sessionId"])?;
+    let delivery = delivery(&params, &key)?;
     let text = message(&params, "agent")?;
     let run = run_name(&params)?.unwrap_or_else(|| format!("{:016x}", os_seed()).into());
     let patience = params["timeout"].as_u64().filter(|&s| s > 0).map(Duration::from_secs);
     let ask = Ask { key: key.clone(), agent, text, run: run.clone(), patience, order: None };
     let webchat = house.webchat.clone();
     let taking = hand_in(&webchat, ask);
-    Ok(Box::pin(async move {
+    let there = house.clone();
+    Ok(handed_on(house, async move {
         let accepted = |status: &str| {
             first(json!({
                 "runId": run, "status": status, "sessionKey": key.as_str(),
@@ -303,7 +332,15 @@ fn agent_run(house: &Rc<House>, call: Call) -> Result<Answer, Fault> {
             }
         };
         let done = done.ok_or_else(|| Fault::new(code::UNAVAILABLE, "the run is not known"))?;
-        outcome(&run, &done)
+        let mut outcome = outcome(&run, &done)?;
+        if let (Some(to), End::Answered(text)) = (delivery, done.end) {
+            let said = talk::deliver(there, to, text, run).await;
+            if let Err(why) = &said {
+                log::warn!(target: "agent", "an answer is not delivered: {}", Plain(why));
+            }
+            outcome["delivery"] = json!({ "ok": said.is_ok(), "error": said.err() });
+        }
+        Ok(outcome)
     }))
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::chat::{session, shown};
-use super::text_of;
+use super::{handed_on, text_of};
 use crate::agent::store::{Most, Summary};
 use crate::app::house::House;
 use crate::base::limits;
@@ -212,16 +212,6 @@ fn delete(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
         let deleted = webchat.forget(&key).await;
         Ok(json!({ "ok": true, "key": key.as_str(), "deleted": deleted, "archived": [] }))
     }))
-}
-
-/// What is done whether or not its client stays.
-fn handed_on(house: &House, work: impl Future<Output = Result<Value, Fault>> + 'static) -> Answer {
-    let (tell, told) = smol::channel::bounded(1);
-    house.work("session", async move {
-        let _ = tell.try_send(work.await);
-    });
-    let gone = || Fault::later("the gateway is on its way down", 1000);
-    Box::pin(async move { told.recv().await.unwrap_or_else(|_| Err(gone())) })
 }
 
 /// `sessions.preview`: the last lines of some sessions.

@@ -31,6 +31,28 @@ pub(super) fn send(house: &Rc<House>, params: &Value) -> Answer {
     }
 }
 
+/// Says `text` for whoever wished an answer to be told in a chat; a second time by the same key it
+/// is not said again. What kept it from arriving, if something did.
+pub(super) async fn deliver(
+    house: Rc<House>,
+    to: (Option<String>, Target),
+    text: Box<str>,
+    key: Box<str>,
+) -> Result<(), String> {
+    let (account, target) = to;
+    let words = answer::Answer::text(text);
+    let said = {
+        let fleet = house.fleet.borrow();
+        let running = fleet.running(account.as_deref());
+        let (_, started) = running.ok_or("no such account runs now")?;
+        started.account.speak(target, words, key)
+    };
+    match said.await? {
+        Spoken::Before | Spoken::Settled(Fate::Delivered | Fate::Silent, _) => Ok(()),
+        Spoken::Settled(Fate::Dropped(why), _) => Err(why.to_string()),
+    }
+}
+
 fn sending(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
     let account = chosen(params)?;
     let to = text_of(params, &["to", "target"]).unwrap_or_default();

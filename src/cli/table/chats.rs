@@ -82,7 +82,11 @@ pub(super) const COMMANDS: &[Command] = &[
             &[
                 valued("message", Some('m'), "TEXT", "what to ask"),
                 flag("agent", "ID", "which agent, if there are several"),
-                switch("deliver", None, "accepted for OpenClaw's sake: the answer is printed here"),
+                flag("session-key", "KEY", "in which conversation (the agent's main one)"),
+                flag("session-id", "ID", "the same, for scripts that call it so"),
+                switch("deliver", None, "also say the answer in the chat of the session"),
+                flag("reply-to", "TARGET", "where to say it instead: channel:ID or user:ID"),
+                flag("reply-account", "ID", "the account that says it"),
                 flag("timeout", "S", "how many seconds the answer may take (600)"),
             ],
             DOOR,

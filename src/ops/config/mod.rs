@@ -321,6 +321,17 @@ pub(crate) enum AgentKind {
     },
 }
 
+impl AgentKind {
+    /// The word for it (`kind`).
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            AgentKind::Echo { .. } => "echo",
+            AgentKind::Exec { .. } => "exec",
+            AgentKind::Http { .. } => "http",
+        }
+    }
+}
+
 /// How much a mistake matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Weight {
