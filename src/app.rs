@@ -18,6 +18,7 @@ pub(crate) mod settings;
 mod staff;
 mod stage;
 mod stories;
+mod uptime;
 mod webchat;
 
 use std::io::IsTerminal as _;

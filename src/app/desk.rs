@@ -10,6 +10,7 @@ pub(super) mod health;
 mod process;
 mod sessions;
 mod talk;
+mod uptime;
 
 use std::rc::Rc;
 
@@ -66,6 +67,7 @@ impl Desk for Clerk {
             "diagnostics.stability" => diagnostics::stability(house, &call.params),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),
+            "channels.uptime" => uptime::uptime(house, &call.params),
             "channels.history" => channels::history(house, &call.params),
             "dashboard.login" => dashboard::login(house),
             "gateway.restart.request" => process::restart(house, &call.params),

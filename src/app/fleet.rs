@@ -13,12 +13,14 @@ use smol::future::zip;
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use super::staff::Workplace;
+use super::uptime::Record;
 use crate::agent::{Desk, sessions::Sessions, store::Store};
-use crate::base::{Instant, limits};
+use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
 use crate::core::supervise::{self, Act, Ended, Monitor};
+use crate::core::uptime::State;
 use crate::ops::config::{self, Config, Dirs, Env};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
@@ -51,6 +53,7 @@ struct Slot {
     said: Option<(health::Status, String)>,
     monitor: Monitor,
     history: History,
+    record: Record,
     /// Who waits until it is where it was told to go.
     waiters: Vec<Sender<()>>,
 }
@@ -105,6 +108,7 @@ pub(super) struct Seat<'a> {
     /// Why it does not run.
     pub(super) why: Option<&'a str>,
     pub(super) history: &'a History,
+    pub(super) record: &'a Record,
 }
 
 impl Fleet {
@@ -116,7 +120,8 @@ impl Fleet {
         config: &Config,
         changed: Sender<()>,
     ) -> Fleet {
-        let slots = Plan::all(config).into_iter().map(|plan| Slot::new(plan, &dirs)).collect();
+        let slots = Plan::all(config).into_iter();
+        let slots = slots.map(|plan| Slot::new(spawner, plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
         let workplace = Workplace::new(spawner, &dirs, env);
         let (store, sessions) = (Store::open(spawner, &dirs.state), Sessions::open(&dirs.state));
@@ -303,7 +308,7 @@ impl Fleet {
             let is_meant = |slot: &Slot| slot.plan.discord.id == id;
             match self.slots.iter().position(is_meant) {
                 None => {
-                    self.slots.push(Slot::new(plan, &self.dirs));
+                    self.slots.push(Slot::new(&self.spawner, plan, &self.dirs));
                     self.start(self.slots.len() - 1);
                     changes.added.push(id);
                 }
@@ -366,6 +371,7 @@ impl Fleet {
                 None => {}
             }
             self.watch(at, now);
+            self.slots[at].note(now, clock::wall());
         }
         wants_files
     }
@@ -397,7 +403,8 @@ impl Fleet {
                 Body::Running(_) if slot.plan.discord.health_monitor => slot.monitor.deadline(),
                 _ => None,
             };
-            [slot.place.deadline(), watch].into_iter().flatten().min()
+            let record = Some(slot.record.deadline());
+            [slot.place.deadline(), watch, record].into_iter().flatten().min()
         };
         self.slots.iter().filter_map(of).min()
     }
@@ -409,7 +416,8 @@ impl Fleet {
         for at in 0..self.slots.len() {
             self.leave(at, ask, Then::Stay);
         }
-        for slot in self.slots.drain(..) {
+        for mut slot in self.slots.drain(..) {
+            slot.record.end(clock::now(), clock::wall());
             if let Body::Leaving { task, .. } = slot.body {
                 tasks.push(task);
             }
@@ -497,8 +505,10 @@ impl Fleet {
 pub(super) struct NoSuchAccount;
 
 impl Slot {
-    fn new(plan: Plan, dirs: &Dirs) -> Slot {
-        let history = History::open(dirs, &stem(&plan.discord.id));
+    fn new(spawner: &Spawner, plan: Plan, dirs: &Dirs) -> Slot {
+        let stem = stem(&plan.discord.id);
+        let history = History::open(dirs, &stem);
+        let record = Record::open(spawner, dirs, &stem);
         Slot {
             is_wanted: plan.discord.enabled,
             plan,
@@ -507,6 +517,7 @@ impl Slot {
             said: None,
             monitor: Monitor::default(),
             history,
+            record,
             waiters: Vec::new(),
         }
     }
@@ -522,7 +533,8 @@ impl Slot {
     }
 
     /// A connection that mends itself is left alone; one that is parked waits for another file.
-    fn look(&mut self, now: Instant, wall: crate::base::Wall) {
+    fn look(&mut self, now: Instant, wall: Wall) {
+        self.note(now, wall);
         let Body::Running(started) = &self.body else { return };
         self.history.look(started.account.view().facts(now), wall);
         match started.account.parked() {
@@ -540,6 +552,32 @@ impl Slot {
             // Parked no more: the files need not be looked at.
             None => self.place.start(),
         }
+    }
+
+    /// Notes whether it is up, and why not.
+    fn note(&mut self, now: Instant, wall: Wall) {
+        let facts = match &self.body {
+            Body::Running(started) => Some(started.account.view().facts(now)),
+            _ => None,
+        };
+        let (state, cause) = match (&self.body, &facts) {
+            (_, Some(facts)) if facts.status == health::Status::Connected => (State::Up, ""),
+            (Body::Running(_), Some(facts)) if facts.status == health::Status::Connecting => {
+                (State::Down, facts.cause.as_deref().unwrap_or("it was starting"))
+            }
+            (Body::Running(_), facts) => {
+                let cause = facts.as_ref().and_then(|facts| facts.cause.as_deref());
+                (State::Down, cause.unwrap_or("there was no proof of life"))
+            }
+            (Body::Leaving { .. }, _) if self.is_wanted => (State::Down, "it was restarted"),
+            (Body::Absent, _) if self.is_wanted => {
+                let said = self.said.as_ref().map(|(_, text)| text.as_str());
+                (State::Down, said.unwrap_or("it was starting"))
+            }
+            _ if self.plan.discord.enabled => (State::Off, "it was stopped"),
+            _ => (State::Off, "it is not enabled"),
+        };
+        self.record.look(now, wall, state, cause);
     }
 
     /// One that is switched off in the configuration is nobody's concern.
@@ -579,6 +617,7 @@ impl Slot {
             status: self.vital().status(clock::now()),
             why,
             history: &self.history,
+            record: &self.record,
         }
     }
 }

@@ -4,11 +4,13 @@
 
 mod gateway;
 mod jobs;
+mod page;
 
 use std::time::Duration;
 
 pub use gateway::*;
 pub use jobs::*;
+pub use page::*;
 
 use super::Wall;
 
@@ -450,20 +452,6 @@ pub const CONTROL_HEALTH_BEAT: Duration = Duration::from_secs(60);
 pub const CONTROL_LOG_LINES: usize = 500;
 /// See [`CONTROL_LOG_LINES`]; whatever a client asks for, no answer is longer than this.
 pub const CONTROL_LOG_BYTES_MAX: usize = 1_000_000;
-/// How long a code for the page is good: a person opens a link.
-pub const LOGIN_CODE_TTL: Duration = Duration::from_secs(120);
-/// Codes that wait to be used; a person asks for one, and perhaps for another.
-pub const LOGIN_CODES_MAX: usize = 4;
-/// Browsers that are logged in: those of a few people.
-pub const LOGIN_SESSIONS_MAX: usize = 16;
-/// A browser that was not connected for so long has to log in again.
-pub const LOGIN_SESSION_IDLE: Duration = Duration::from_secs(12 * 3600);
-/// What is kept of them over a restart: a digest and a time of each.
-pub const LOGIN_RECORD_BYTES_MAX: u32 = 8 * 1024;
-/// The body of a login: one code.
-pub const LOGIN_BODY_BYTES_MAX: usize = 1024;
-/// The page, unpacked.
-pub const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// How long clients are told that a restart takes.
 pub const RESTART_EXPECTED: Duration = Duration::from_millis(1500);
 

@@ -21,6 +21,7 @@ mod settings;
 mod show;
 mod summary;
 mod table;
+mod uptime;
 mod why;
 
 use std::process::ExitCode;

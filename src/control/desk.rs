@@ -29,6 +29,7 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("last-heartbeat", READ),
     ("channels.status", READ),
     ("channels.history", READ),
+    ("channels.uptime", READ),
     ("channels.start", ADMIN),
     ("channels.stop", ADMIN),
     ("channels.restart", ADMIN),

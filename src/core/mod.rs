@@ -24,4 +24,5 @@ pub mod trace;
 pub mod transcript;
 pub mod turn;
 pub mod twin;
+pub mod uptime;
 pub mod why;

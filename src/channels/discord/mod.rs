@@ -39,6 +39,7 @@ use self::session::{Keeper, Kept};
 use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
+use crate::base::ring::Ring;
 use crate::base::{Instant, Machine as _, Rng, Wall, limits};
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
@@ -204,11 +205,15 @@ pub(crate) struct View {
     said: Said,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
+    beats: Beats,
     rest: Rc<Cell<Counts>>,
     /// Our own user id; 0 before it is known.
     me: Rc<Cell<u64>>,
     net: Net,
 }
+
+/// The last heartbeats: when each was acknowledged, and its way there and back.
+type Beats = Rc<RefCell<Ring<(Wall, Duration), { limits::HEARTBEATS_KEPT }>>>;
 
 /// What changes when a connection comes and goes.
 pub(crate) struct Facts {
@@ -233,7 +238,7 @@ impl Account {
         let (kept, (calls, waiting)) = (setup.cells.read(), Calls::new());
         let Memory { ledger, log, desk, trail, deployed, channels, keepers } =
             remember(spawner, &setup, &kept)?;
-        let status = Rc::<RefCell<Status>>::default();
+        let (status, beats) = (Rc::<RefCell<Status>>::default(), Beats::default());
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let (net, http) = (setup.net.clone(), Client::new(&setup.net, Tier::Wire));
         let ((asks, asked), (doubt, doubts)) = (bounded(8), bounded(1));
@@ -270,6 +275,7 @@ impl Account {
             changed: setup.changed,
             due: due.clone(),
             interval: interval.clone(),
+            beats: beats.clone(),
             talk: talk.ends,
             channels,
         };
@@ -277,15 +283,14 @@ impl Account {
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
-        let view = View { status, ledger, desk, twin, said, due, interval, rest, me, net };
-        let helpers = (setup.clerk, setup.tell);
+        let view = View { status, ledger, desk, twin, said, due, interval, beats, rest, me, net };
+        let (helpers, rest_pace) = ((setup.clerk, setup.tell), spawner.pace());
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
-        let (pace, rest_pace) = (spawner.pace(), spawner.pace());
         let tasks = [
             spawner.spawn(
                 Tier::Pulse,
                 "discord gateway",
-                live(config, scout, kept.saved, port, pace),
+                live(config, scout, kept.saved, port, spawner.pace()),
             ),
             spawner.spawn(Tier::Wire, "discord rest", async move {
                 drive(&mut machine, &mut rest_port, rest_pace).await;
@@ -448,6 +453,11 @@ impl View {
     /// When a message last came in.
     pub(crate) fn last_inbound(&self) -> Option<Wall> {
         self.ledger.borrow().trace.knocks().map(|knock| knock.line.at).max()
+    }
+
+    /// The last heartbeats, the oldest first.
+    pub(crate) fn beats(&self) -> Vec<(Wall, Duration)> {
+        self.beats.borrow().iter().copied().collect()
     }
 
     /// Ends by close code, since the start.

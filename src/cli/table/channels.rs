@@ -1,7 +1,7 @@
 //! The commands of the connections to chat services.
 
 use super::{Command, DOOR, ONE, TIMEOUT, switch, valued};
-use crate::cli::channels;
+use crate::cli::{channels, uptime};
 
 /// Those of the connections.
 pub(super) const COMMANDS: &[Command] = &[
@@ -41,6 +41,16 @@ pub(super) const COMMANDS: &[Command] = &[
             TIMEOUT,
         ],
         run: channels::history,
+    },
+    Command {
+        name: "channels uptime",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "show how long each account was up, in a day and a month, and why not",
+        about: "Days are those of UTC. What was stopped on purpose, or had no gateway running, \
+                counts as neither up nor down.",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: uptime::uptime,
     },
     Command {
         name: "channels start",
