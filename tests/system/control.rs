@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use crate::harness::{Gateway, PATIENCE, Sandbox, Signal, seconds};
 
 /// Bytes either way.
-trait Wire: Read + Write {}
+pub(crate) trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
-fn port(gateway: &Gateway) -> Box<dyn Wire> {
+pub(crate) fn port(gateway: &Gateway) -> Box<dyn Wire> {
     let stream = TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     Box::new(stream)
 }
 
-fn socket(gateway: &Gateway) -> Box<dyn Wire> {
+pub(crate) fn socket(gateway: &Gateway) -> Box<dyn Wire> {
     let stream = UnixStream::connect(gateway.dir.0.join("state/barnacle.sock")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     Box::new(stream)
@@ -33,7 +33,7 @@ const DOORS: [Door; 2] = [port, socket];
 
 type Door = fn(&Gateway) -> Box<dyn Wire>;
 
-struct Client(WebSocket<Box<dyn Wire>>);
+pub(crate) struct Client(WebSocket<Box<dyn Wire>>);
 
 impl Client {
     fn open(wire: Box<dyn Wire>) -> Client {
@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// One that has been let in.
-    fn known(gateway: &Gateway, wire: Box<dyn Wire>) -> Client {
+    pub(crate) fn known(gateway: &Gateway, wire: Box<dyn Wire>) -> Client {
         let mut client = Client::open(wire);
         let answer = client.connect(&json!({"auth": {"token": gateway.token()}}));
         assert_eq!(answer["payload"]["type"], "hello-ok", "{answer}");
@@ -65,7 +65,7 @@ impl Client {
         self.ask("connect", &params)
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.say(&json!({"type": "req", "id": "7", "method": method, "params": params}));
         loop {
             let frame = self.next().unwrap();
