@@ -111,7 +111,9 @@ impl Ports {
 
     /// Accepts no more, lets answers finish in bounded time, and closes both.
     pub(super) async fn close(self, notifier: &Notifier) {
-        NAMES.iter().for_each(|name| notifier.forget(name));
+        for name in NAMES {
+            notifier.forget(name);
+        }
         drop(self.doors);
         stop(self.servers, Rest::Serve).await;
     }

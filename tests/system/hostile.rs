@@ -125,7 +125,7 @@ fn huge_frames(stream: &mut TcpStream, crowd: &Crowd) -> io::Result<()> {
 
 fn garbage(stream: &mut TcpStream, crowd: &Crowd) -> io::Result<()> {
     let noise: Vec<u8> =
-        (0..997_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..997_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     crowd.pour(stream, &noise, millis(5))
 }
 
@@ -151,7 +151,7 @@ fn greedy(stream: &mut TcpStream, crowd: &Crowd) -> io::Result<()> {
 
 fn ping_flood(stream: &mut TcpStream, crowd: &Crowd) -> io::Result<()> {
     upgrade(stream)?;
-    let ping = [&[0x89, 0x80 | 100][..], &[0; 4], &[b'p'; 100]].concat();
+    let ping = [&[0x89, 0x80 | 0x64][..], &[0; 4], &[b'p'; 100]].concat();
     crowd.pour(stream, &ping.repeat(8), millis(2))
 }
 

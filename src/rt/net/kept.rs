@@ -113,9 +113,9 @@ fn leads_to_us(address: &SocketAddrUnix) -> bool {
 /// # Errors
 /// They cannot be handed on; `command` starts a program that has none.
 pub fn hand_on(command: &mut Command, sockets: &[OwnedFd]) -> io::Result<()> {
-    FROM_MANAGER.into_iter().chain([HANDED_ON]).for_each(|name| {
+    for name in FROM_MANAGER.into_iter().chain([HANDED_ON]) {
         command.env_remove(name);
-    });
+    }
     if sockets.is_empty() {
         return Ok(());
     }
