@@ -162,7 +162,7 @@ fn what_people_type_to_look_at_a_channel_finds_what_they_look_for() {
     let at = sandbox.fault("close-1005", json!({}));
     sandbox.recovery(at, "resumed", seconds(60));
     gateway.await_channel("connected");
-    let lines: Vec<&str> = PIPELINES.lines().collect();
+    let lines: Vec<&str> = PIPELINES.split("\n\n").collect();
     let found: Vec<String> = lines
         .iter()
         .map(|line| {
