@@ -2,6 +2,7 @@
 //! them in order, and ends them in the opposite one.
 
 mod account;
+pub(crate) mod audit;
 mod cron;
 mod demo;
 mod desk;
@@ -13,6 +14,7 @@ mod history;
 mod house;
 mod invite;
 mod ports;
+pub(crate) mod roster;
 mod sandbox;
 pub(crate) mod settings;
 mod staff;
@@ -40,7 +42,7 @@ use self::engine::{Engine, Left};
 use self::house::{Ending, Source, Standing};
 
 pub(crate) use self::demo::demo;
-pub(crate) use self::doctor::{Findings, Verdict, doctor};
+pub(crate) use self::doctor::{Findings, Verdict, capabilities, doctor, resolve};
 pub(crate) use self::drill::drill;
 pub(crate) use self::invite::{invite_url, permissions};
 pub(crate) use self::sandbox::sandbox;

@@ -4,11 +4,14 @@
 //! Gathering and judging are apart: what was found is a value, and what it means is a function of
 //! it, so that every judgement can be tested without the trouble that it is about.
 
+mod abilities;
 mod fix;
 mod gather;
 mod judge;
 
 use serde_json::{Value, json};
+
+pub(crate) use abilities::{capabilities, resolve};
 
 use crate::ops::config::Env;
 use crate::ops::exit::Exit;

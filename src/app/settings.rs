@@ -21,6 +21,7 @@ pub(crate) struct Checked {
 }
 
 /// A file that was changed.
+#[derive(Debug)]
 pub(crate) struct Edited {
     /// The file.
     pub(crate) file: PathBuf,
@@ -133,7 +134,8 @@ pub(crate) fn unset(
     change(env, common, force, |text| edit::unset(text, &at))
 }
 
-fn change(
+/// Changes the file by `edit`, which gives its new text.
+pub(super) fn change(
     env: &Env,
     common: &Common,
     force: bool,
@@ -297,7 +299,8 @@ fn put(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
     config::write(file, before.as_deref(), text).map_err(unwritten)
 }
 
-fn read(env: &Env, common: &Common) -> Result<(PathBuf, String), Failure> {
+/// The file and its text.
+pub(super) fn read(env: &Env, common: &Common) -> Result<(PathBuf, String), Failure> {
     let file = config::find_file(env, common.config.as_deref()).ok_or_else(|| {
         let cure = "`barnacle config init` writes a first one; without one the defaults hold";
         Failure::new(Exit::Usage, "there is no configuration file", cure)
@@ -306,7 +309,8 @@ fn read(env: &Env, common: &Common) -> Result<(PathBuf, String), Failure> {
     Ok((file, text))
 }
 
-fn parsed<'t>(file: &Path, text: &'t str) -> Result<Node<'t>, Failure> {
+/// The text as a tree.
+pub(super) fn parsed<'t>(file: &Path, text: &'t str) -> Result<Node<'t>, Failure> {
     config::parse_tree(text).map_err(|fault| {
         unusable(&Broken { file: file.to_owned(), at: fault.at, text: fault.text })
     })

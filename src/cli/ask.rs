@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Connection, Effect, Trouble};
 use super::print::{Printer, Spinner, remark};
-use super::{Call, show, summary};
+use super::{Call, channels, show, summary};
 use crate::ops::exit::{Exit, Failure};
 use crate::rt::clock;
 
@@ -19,8 +19,26 @@ const AWAY_TIMEOUTS: u32 = 3;
 
 /// `barnacle status`.
 pub(crate) fn status(call: &mut Call<'_>) -> Result<(), Failure> {
-    let answer = Client::new(call)?.ask("status", &json!({}), Effect::Same)?;
-    call.answer(&answer, summary::lines)
+    let client = Client::new(call)?;
+    let mut answer = client.ask("status", &json!({}), Effect::Same)?;
+    if call.parsed.has("deep") {
+        let timeout = u64::try_from(client.timeout.as_millis()).unwrap_or(u64::MAX);
+        let params = json!({ "probe": true, "timeoutMs": timeout });
+        answer["probe"] = client.ask("channels.status", &params, Effect::Same)?;
+    }
+    let is_all = call.parsed.has("all") || call.parsed.has("verbose");
+    call.answer(&answer, |printer, answer| {
+        let mut lines = summary::lines(printer, answer);
+        if answer["probe"].is_object() {
+            lines.push_str("\n\n");
+            lines.push_str(&channels::accounts(printer, &answer["probe"], true));
+        }
+        if is_all {
+            lines.push_str("\n\n");
+            lines.push_str(&show::tree(printer, answer));
+        }
+        lines
+    })
 }
 
 /// `barnacle health`.
@@ -61,6 +79,35 @@ pub(crate) fn logs(call: &mut Call<'_>) -> Result<(), Failure> {
     let params = json!({ "limit": wanted.limit, "maxBytes": wanted.bytes_max });
     let answer = client.ask("logs.tail", &params, Effect::Same)?;
     wanted.print(&answer, &mut call.out)
+}
+
+/// `barnacle channels logs`.
+pub(crate) fn channel_logs(call: &mut Call<'_>) -> Result<(), Failure> {
+    const KNOWN: [&str; 1] = ["discord"];
+    let lines: usize = call.parsed.number("lines")?.unwrap_or(LOG_LINES as usize);
+    let channel = call.parsed.text("channel").filter(|channel| channel != "all");
+    // Lines of other rooms come between.
+    let params = json!({ "limit": 100_000, "maxBytes": 4_000_000 });
+    let answer = Client::new(call)?.ask("logs.tail", &params, Effect::Same)?;
+    // Of several accounts each has its name after a slash.
+    let is_wanted = |target: &str| {
+        let service = target.split('/').next().unwrap_or(target);
+        channel.as_ref().map_or_else(|| KNOWN.contains(&service), |channel| service == channel)
+    };
+    let found = answer["lines"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let found = found.map(show::LogLine::of).filter(|line| is_wanted(line.target()));
+    let mut found: Vec<show::LogLine> = found.collect();
+    found.drain(..found.len().saturating_sub(lines));
+    if call.common.json {
+        let lines: Vec<Value> = found.iter().map(show::LogLine::value).collect();
+        let channel = channel.unwrap_or_else(|| "all".to_owned());
+        return call.out.line(json!({ "channel": channel, "lines": lines }));
+    }
+    for line in found {
+        let line = line.shown(&call.out);
+        call.out.line(line)?;
+    }
+    Ok(())
 }
 
 impl Wanted {

@@ -1,5 +1,6 @@
 //! All that a gateway knows, in one file: taken, examined, put back.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<(), Failure> {
             text.push_str("; read back, and whole");
         }
         for name in &created.manifest.left_out {
-            text.push_str(&format!("\nleft out: {}", Plain(name)));
+            let _ = write!(text, "\nleft out: {}", Plain(name));
         }
         if !created.manifest.still {
             text.push_str("\nthe gateway wrote all the time: each file is whole, but they are of");

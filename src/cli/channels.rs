@@ -57,7 +57,8 @@ pub(super) fn named(call: &Call<'_>) -> Result<(Option<String>, Option<String>),
     Ok((word.or(flag), call.parsed.text("account")))
 }
 
-fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> String {
+/// Each account in a line.
+pub(super) fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> String {
     let mut table = Table::new(&["ACCOUNT", "STATE"]);
     for (channel, accounts) in answer["channelAccounts"].as_object().into_iter().flatten() {
         for account in accounts.as_array().into_iter().flatten() {

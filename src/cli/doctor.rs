@@ -15,8 +15,12 @@ const PATIENCE_MS: u64 = 3_000;
 
 /// See the table.
 pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
+    if call.parsed.has("generate-gateway-token") {
+        return generate_token(call);
+    }
     let running = ask_gateway(call)?;
-    let options = Doctor { common: call.common.clone(), fix: call.parsed.has("fix") };
+    let fix = call.parsed.has("fix") || call.parsed.has("repair");
+    let options = Doctor { common: call.common.clone(), fix };
     let examine = || app::doctor(call.env, &options, running);
     let findings = Spinner::during("examining the set-up", examine);
     if call.common.json {
@@ -30,6 +34,18 @@ pub(crate) fn doctor(call: &mut Call<'_>) -> Result<(), Failure> {
         // All that there is to say was said.
         exit => Err(Failure::new(exit, "", "")),
     }
+}
+
+/// A token for the control port, in the configuration. It is not shown.
+fn generate_token(call: &mut Call<'_>) -> Result<(), Failure> {
+    let token = crate::ops::state::fresh_token().map_err(|error| {
+        let text = format!("the system gives no randomness: {error}");
+        Failure::new(Exit::Software, text, "")
+    })?;
+    let (env, common) = (call.env, &call.common);
+    app::settings::set(env, common, "gateway.auth.mode", "\"token\"", false)?;
+    let edited = app::settings::set(env, common, "gateway.auth.token", token.expose(), false)?;
+    super::settings::tell(call, &edited)
 }
 
 /// What the gateway says of itself, or why it says nothing.

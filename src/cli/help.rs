@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::parse::second_words;
 use super::table::{Command, Flag, GLOBAL, GROUPS, command, commands, is_group, members};
 use crate::base::spell;
 use crate::ops::config::{KEYS, Stand, VARIABLES};
@@ -46,15 +47,32 @@ fn topics() -> impl Iterator<Item = &'static str> {
     names.chain(groups).chain(TOPICS.map(|(name, _)| name))
 }
 
+/// What there is, in the order of the table, a line or two for each.
 fn overview() -> String {
     let mut out = String::from(
         "barnacle keeps an AI agent reachable on Discord, day and night.\n\n\
-         Usage: barnacle COMMAND [FLAGS]\n\nCommands:\n",
+         Usage: barnacle COMMAND [FLAGS]          More: barnacle help COMMAND\n\n",
     );
-    columns(&mut out, commands().map(|command| (usage(command), command.summary)));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for command in commands() {
+        let first = command.name.split(' ').next().unwrap_or(command.name);
+        if lines.iter().any(|(name, _)| name == first) {
+            continue;
+        }
+        let group = GROUPS.iter().find(|(group, _)| *group == first);
+        let about = group.map_or(command.summary, |(_, about)| *about);
+        let members: Vec<&str> = second_words(first).filter(|word| *word != "run").collect();
+        let more =
+            if members.is_empty() { String::new() } else { format!(": {}", members.join(" ")) };
+        lines.push((first.to_owned(), format!("{about}{more}")));
+    }
+    columns(&mut out, lines.iter().map(|(name, about)| (name.clone(), about.as_str())));
+    let flags: Vec<String> =
+        GLOBAL.iter().map(|flag| spelling(flag).trim_start().to_owned()).collect();
     out.push_str("\nFlags of every command:\n");
-    columns(&mut out, GLOBAL.iter().map(|flag| (spelling(flag), flag.summary)));
-    out.push_str("\nTry it: barnacle demo\n");
+    paragraph(&mut out, "  ", &flags.join(" | "));
+    let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+    let _ = writeln!(out, "\nTopics of help: {}. Try it: barnacle demo", topics.join(", "));
     out
 }
 
@@ -184,7 +202,14 @@ mod tests {
     fn help_names_what_the_tables_hold() {
         let overview = render(None).expect("help");
         for command in commands() {
-            assert!(overview.contains(command.name));
+            assert!(
+                command.names().any(|name| {
+                    name.split(' ')
+                        .all(|word| overview.split([' ', '\n']).any(|known| known == word))
+                }),
+                "{}",
+                command.name
+            );
             let help = render(Some(command.name)).expect("help");
             for flag in command.all_flags() {
                 assert!(
@@ -195,6 +220,7 @@ mod tests {
                 );
             }
         }
+        assert!(overview.lines().count() <= 60, "it fits a screen:\n{overview}");
         let config = render(Some("config")).expect("help");
         assert!(KEYS.iter().all(|key| config.contains(key.path)));
         assert!(render(Some("exit-codes")).expect("help").contains("  78  no usable"));

@@ -1,10 +1,13 @@
 //! The command line: one table of commands, and what each of them asks of the rest.
 
+mod accounts;
 mod agents;
 mod ask;
 mod backup;
+mod care;
 mod channels;
 mod client;
+mod crew;
 mod cron;
 mod dashboard;
 mod doctor;
@@ -14,8 +17,10 @@ mod pages;
 mod pairing;
 mod parse;
 mod print;
+mod probe;
 mod restart;
 mod say;
+mod service;
 mod sessions;
 mod settings;
 mod show;

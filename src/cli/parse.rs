@@ -189,6 +189,12 @@ impl Parsed {
         self.value(long).map(|value| value.to_string_lossy().into_owned())
     }
 
+    /// All values of `long`, which may be given more than once.
+    pub(crate) fn texts(&self, long: &str) -> Vec<String> {
+        let values = self.flags.iter().filter(|(name, _)| *name == long);
+        values.map(|(_, value)| value.to_string_lossy().into_owned()).collect()
+    }
+
     /// The value of `long` as text, which must be given.
     ///
     /// # Errors
@@ -276,7 +282,7 @@ mod tests {
         assert_eq!(parsed.text("level").as_deref(), Some("warn"));
         assert_eq!(parsed.path("config"), Some(PathBuf::from("/c")));
         assert_eq!(name("channels --account work restart discord"), "channels restart");
-        assert_eq!(name("gateway --port 5 status"), "status");
+        assert_eq!(name("gateway --port 5 status"), "gateway status");
     }
 
     #[test]

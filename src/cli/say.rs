@@ -37,6 +37,12 @@ pub(crate) fn send(call: &mut Call<'_>) -> Result<(), Failure> {
         "files": files,
         "idempotencyKey": parsed.text("idempotency-key").unwrap_or_else(fresh_key),
     });
+    if parsed.has("dry-run") {
+        let shown = json!({ "dryRun": true, "channel": params["channel"], "to": params["to"],
+            "accountId": params["accountId"], "message": params["message"],
+            "files": media.iter().map(|path| json!(path)).collect::<Vec<_>>() });
+        return call.answer(&shown, super::show::tree);
+    }
     let answer = Client::new(call)?.ask("send", &params, Effect::Same)?;
     call.answer(&answer, |_, answer| match answer["messageId"].as_str() {
         Some(id) => format!("sent: {}", Plain(id)),

@@ -43,7 +43,8 @@ pub(crate) fn unset(call: &mut Call<'_>) -> Result<(), Failure> {
     tell(call, &edited)
 }
 
-fn tell(call: &mut Call<'_>, edited: &Edited) -> Result<(), Failure> {
+/// What became of the file, and what a running gateway made of it.
+pub(super) fn tell(call: &mut Call<'_>, edited: &Edited) -> Result<(), Failure> {
     let file = edited.file.display();
     let taken_up = if edited.is_changed { take_up(call) } else { None };
     if call.common.json {

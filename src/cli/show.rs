@@ -140,13 +140,25 @@ impl LogLine {
         )
     }
 
+    /// Who says it.
+    pub(crate) fn target(&self) -> &str {
+        match self {
+            LogLine::Raw(_) => "",
+            LogLine::Read { target, .. } => target,
+        }
+    }
+
     /// For programs: an object in a line.
     pub(crate) fn json(&self) -> String {
+        self.value().to_string()
+    }
+
+    /// For programs.
+    pub(crate) fn value(&self) -> Value {
         match self {
-            LogLine::Raw(line) => json!({ "text": line }).to_string(),
+            LogLine::Raw(line) => json!({ "text": line }),
             LogLine::Read { seq, at, level, target, text } => {
                 json!({ "seq": seq, "at": at, "level": level, "target": target, "text": text })
-                    .to_string()
             }
         }
     }

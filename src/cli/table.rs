@@ -83,7 +83,10 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("cron", "scheduled jobs"),
     ("automations", "the same, as OpenClaw calls them"),
     ("sessions", "the conversations with the agents"),
-    ("agents", "who answers"),
+    ("agents", "who answers, and where"),
+    ("security", "what others could get at"),
+    ("system", "who and what is connected"),
+    ("update", "how this installation is updated"),
     ("backup", "all that a gateway knows, in one file"),
 ];
 

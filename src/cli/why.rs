@@ -36,7 +36,7 @@ fn stories(answer: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Of one message the whole trail; of several a line or two each, the newest last.
-fn lines(printer: &Printer, answer: &Value, is_one: bool) -> String {
+pub(super) fn lines(printer: &Printer, answer: &Value, is_one: bool) -> String {
     let mut out = String::new();
     let mut all: Vec<&Value> = stories(answer).collect();
     all.reverse();

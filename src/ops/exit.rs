@@ -31,13 +31,22 @@ pub(crate) enum Exit {
 pub(crate) const EXITS: &[(Exit, &str)] = &[
     (Exit::Ok, "done, or stopped on request"),
     (Exit::Usage, "the command line could not be read"),
-    (Exit::Refused, "the gateway does not do what was asked"),
+    (
+        Exit::Refused,
+        "it makes no sense there: what was asked for is unknown, damaged, or not to be had",
+    ),
     (Exit::Unavailable, "the port is taken, or the gateway does not answer"),
     (Exit::Software, "a fault of barnacle's own, or a drill that failed"),
     (Exit::State, "the state directory cannot be used"),
-    (Exit::Busy, "every account is held by another process; try again later"),
+    (
+        Exit::Busy,
+        "held by another process: every account, or the state to be replaced; try again later",
+    ),
     (Exit::Denied, "the gateway does not let this command in: another token, or another user"),
-    (Exit::Config, "no usable configuration, and no last good one"),
+    (
+        Exit::Config,
+        "no usable configuration, and no last good one; or an audit found something critical",
+    ),
 ];
 
 impl Exit {

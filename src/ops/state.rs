@@ -103,7 +103,10 @@ pub(crate) fn control_socket(env: &Env, dirs: &Dirs) -> PathBuf {
 pub(crate) const CONTROL_SOCKET: &str = "barnacle.sock";
 
 /// 192 bits from the operating system, in hexadecimal.
-fn fresh_token() -> io::Result<Secret> {
+///
+/// # Errors
+/// It has none to give.
+pub(crate) fn fresh_token() -> io::Result<Secret> {
     let mut bytes = [0_u8; 24];
     let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     if read != bytes.len() {

@@ -13,11 +13,13 @@
 
 mod accounts;
 mod agents;
+mod backup;
 mod chat;
 mod cli;
 mod commands;
 mod config;
 mod control;
+mod desk;
 mod doctor;
 mod doors;
 mod faces;
@@ -39,3 +41,4 @@ mod restart;
 mod rpc;
 mod seeds;
 mod start;
+mod terminal;

@@ -277,7 +277,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
 }
 
-async fn get(http: &Client, token: &Secret, url: String) -> Asked<Value> {
+pub(super) async fn get(http: &Client, token: &Secret, url: String) -> Asked<Value> {
     let request = crate::channels::discord::authorized(Request::new(Method::GET, url), token);
     read(http.send(request).await)
 }

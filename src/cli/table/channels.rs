@@ -1,7 +1,7 @@
 //! The commands of the connections to chat services.
 
-use super::{Command, DOOR, ONE, TIMEOUT, switch, valued};
-use crate::cli::{channels, uptime};
+use super::{Command, DOOR, ONE, TIMEOUT, flag, switch, valued};
+use crate::cli::{accounts, ask, channels, uptime};
 
 /// Those of the connections.
 pub(super) const COMMANDS: &[Command] = &[
@@ -78,5 +78,102 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "Without a channel all are meant.",
         flags: &[ONE, DOOR, TIMEOUT],
         run: channels::restart,
+    },
+    Command {
+        name: "channels logs",
+        also: &[],
+        words: "",
+        summary: "show the latest log lines of one chat service",
+        about: "",
+        flags: &[
+            &[
+                flag("channel", "NAME", "only of this one; all for every one (all)"),
+                valued("lines", Some('n'), "N", "how many of the latest lines (200)"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: ask::channel_logs,
+    },
+    Command {
+        name: "channels add",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "add an account to the configuration, or give it another token",
+        about: "The file keeps its comments, and a running gateway takes the account up at once. \
+                The token is never shown. Example: `barnacle channels add --channel discord \
+                --account work --token-file /etc/barnacle/work.token`.",
+        flags: &[
+            &[
+                flag("token", "TOKEN", "the bot's token; - to type it, where no list shows it"),
+                flag("token-file", "FILE", "a file that holds it"),
+                switch("use-env", None, "it comes from the environment, where the gateway starts"),
+                flag("name", "TEXT", "what the account is called, for OpenClaw's sake"),
+            ],
+            ONE,
+        ],
+        run: accounts::add,
+    },
+    Command {
+        name: "channels remove",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "switch an account off in the configuration, or delete it there",
+        about: "The version of the file before is kept as .bak.",
+        flags: &[&[switch("delete", None, "remove its settings, and its token")], ONE],
+        run: accounts::remove,
+    },
+    Command {
+        name: "channels login",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "say how an account of a chat service is connected",
+        about: "",
+        flags: &[&[switch("verbose", None, "accepted for OpenClaw's sake")], ONE],
+        run: accounts::login,
+    },
+    Command {
+        name: "channels logout",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "end an account's session for good",
+        about: "",
+        flags: &[ONE, DOOR, TIMEOUT],
+        run: accounts::logout,
+    },
+    Command {
+        name: "channels capabilities",
+        also: &[],
+        words: "[CHANNEL]",
+        summary: "show each bot's intents and permissions",
+        about: "Asks Discord with the bot's token; a gateway need not run.",
+        flags: &[
+            &[
+                flag("target", "ID", "accepted for OpenClaw's sake"),
+                flag("timeout", "MS", "accepted for OpenClaw's sake"),
+            ],
+            ONE,
+        ],
+        run: accounts::capabilities,
+    },
+    Command {
+        name: "channels resolve",
+        also: &[],
+        words: "NAME...",
+        summary: "find the ids of channels and people by their names",
+        about: "Looks in the servers that the bot is in. Fails with 65 if one is not found. \
+                Example: `barnacle channels resolve '#general' @ann`.",
+        flags: &[&[flag("kind", "auto|user|group|channel", "what is looked for (auto)")], ONE],
+        run: accounts::resolve,
+    },
+    Command {
+        name: "channels dead-letters",
+        also: &[],
+        words: "[list|resubmit] [ID]",
+        summary: "list what was not answered or not sent, and why",
+        about: "The same as `why --dropped`. The words of what is over are not kept, so nothing \
+                can be submitted again.",
+        flags: &[&[flag("limit", "N", "how many of the latest (100)")], ONE, DOOR, TIMEOUT],
+        run: accounts::dead_letters,
     },
 ];

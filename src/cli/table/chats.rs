@@ -65,6 +65,7 @@ pub(super) const COMMANDS: &[Command] = &[
                 flag("channel", "NAME", "the chat service (discord)"),
                 flag("account", "ID", "the account to send as"),
                 flag("media", "FILE", "a file to attach"),
+                switch("dry-run", None, "only show what would be sent"),
                 flag("idempotency-key", "KEY", "a repeated send with the same key is one send"),
             ],
             DOOR,

@@ -1,7 +1,7 @@
 //! The commands of the process itself.
 
 use super::{Command, DOOR, TIMEOUT, flag, switch, valued};
-use crate::cli::{ask, dashboard, local, restart};
+use crate::cli::{ask, dashboard, local, probe, restart, service};
 
 /// Those of the process, and of what it says of itself.
 pub(super) const COMMANDS: &[Command] = &[
@@ -20,15 +20,17 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
-        also: &["gateway status"],
+        also: &[],
         words: "",
         summary: "show what the running gateway does",
         about: "Asks the gateway of this host by its socket, else by its control port with the \
-                token that it keeps in its state directory. All that is known is always shown.",
+               XX",
         flags: &[
             &[
-                switch("all", None, "accepted for OpenClaw's sake"),
-                switch("deep", None, "accepted for OpenClaw's sake"),
+                switch("all", None, "all that is known, to paste it into a report"),
+                switch("deep", None, "ask the chat services too"),
+                switch("usage", None, "accepted for OpenClaw's sake: agents keep their own"),
+                switch("verbose", Some('v'), "the same as --all"),
             ],
             DOOR,
             TIMEOUT,
@@ -42,7 +44,11 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "show how healthy each channel is, by its last proof of life",
         about: "Succeeds whenever the gateway answers: an outage of a chat service is no fault of \
                 the gateway's. How well things are is in the answer's words.",
-        flags: &[DOOR, TIMEOUT],
+        flags: &[
+            &[switch("verbose", Some('v'), "accepted for OpenClaw's sake: all is shown")],
+            DOOR,
+            TIMEOUT,
+        ],
         run: ask::health,
     },
     Command {
@@ -121,5 +127,99 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "The protocol is version 4 of OpenClaw's. The answer is printed as JSON.",
         flags: &[&[flag("params", "JSON", "the method's parameters ({})")], DOOR, TIMEOUT],
         run: restart::call,
+    },
+    Command {
+        name: "gateway status",
+        also: &[],
+        words: "",
+        summary: "show the service that keeps it running, and what it does",
+        about: "Fails with 69 if the gateway does not answer.",
+        flags: &[
+            &[
+                switch("no-probe", None, "show the service only, and ask no gateway"),
+                switch("require-rpc", None, "accepted for OpenClaw's sake: it always is"),
+                switch("deep", None, "accepted for OpenClaw's sake: the system's is looked for"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: service::status,
+    },
+    Command {
+        name: "gateway install",
+        also: &[],
+        words: "",
+        summary: "let systemd keep the gateway running, as a service of yours",
+        about: "Writes ~/.config/systemd/user/barnacle.service, and enables and starts it. It runs \
+                without a login after `loginctl enable-linger`. Tokens that only your shell knows \
+                belong into ~/.config/barnacle/barnacle.env.",
+        flags: &[&[
+            flag("port", "N", "listen on this control port, whatever is configured"),
+            switch("force", None, "replace the unit that is there, and restart"),
+        ]],
+        run: service::install,
+    },
+    Command {
+        name: "gateway uninstall",
+        also: &[],
+        words: "",
+        summary: "stop the service, and remove its unit",
+        about: "State and configuration stay.",
+        flags: &[],
+        run: service::uninstall,
+    },
+    Command {
+        name: "gateway start",
+        also: &[],
+        words: "",
+        summary: "start the service that is installed",
+        about: "Yours, else the system's.",
+        flags: &[],
+        run: service::start,
+    },
+    Command {
+        name: "gateway probe",
+        also: &[],
+        words: "",
+        summary: "see whether the gateway can be reached, and how fast it answers",
+        about: "",
+        flags: &[DOOR, TIMEOUT],
+        run: probe::probe,
+    },
+    Command {
+        name: "gateway stability",
+        also: &[],
+        words: "",
+        summary: "show what disturbed the gateway lately",
+        about: "",
+        flags: &[
+            &[
+                valued("limit", Some('n'), "N", "how many of the latest events (25)"),
+                flag("type", "NAME", "only events of this kind"),
+                flag("since-seq", "N", "only events after this number"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: probe::stability,
+    },
+    Command {
+        name: "gateway diagnostics",
+        also: &[],
+        words: "export",
+        summary: "write a report for somebody who is to help, without secrets",
+        about: "One JSON file with status, health, history, the doctor's findings, the \
+                configuration and the latest log lines. Tokens and passwords are blotted out; \
+                ids of chats are not. Example: `barnacle gateway diagnostics export`.",
+        flags: &[
+            &[
+                flag("output", "FILE", "where it goes: a new file, or a directory (here)"),
+                flag("log-lines", "N", "how many log lines (5000)"),
+                flag("log-bytes", "N", "how many bytes of them (1000000)"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: probe::diagnostics,
     },
 ];

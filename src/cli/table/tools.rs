@@ -1,7 +1,7 @@
 //! The commands that need no running gateway, and those about the program itself.
 
 use super::{Command, DOOR, TIMEOUT, flag, switch};
-use crate::cli::{backup, doctor, local, pages};
+use crate::cli::{backup, care, doctor, local, pages};
 
 /// Those that stand alone.
 pub(super) const COMMANDS: &[Command] = &[
@@ -16,8 +16,63 @@ pub(super) const COMMANDS: &[Command] = &[
                 the first such thing. --fix asks Discord to switch on privileged intents that are \
                 missing, by the limited flags that applications in few servers may set, and \
                 closes files with secrets to everybody else; it says what it did.",
-        flags: &[&[switch("fix", None, "mend what can be mended without harm")], DOOR, TIMEOUT],
+        flags: &[
+            &[
+                switch("fix", None, "mend what can be mended without harm"),
+                switch("repair", None, "the same as --fix"),
+                switch("generate-gateway-token", None, "write a new token into the configuration"),
+                switch("lint", None, "accepted for OpenClaw's sake: it only looks without --fix"),
+                switch("deep", None, "accepted for OpenClaw's sake: it always is"),
+                switch("non-interactive", None, "accepted for OpenClaw's sake: nothing is asked"),
+                switch("yes", None, "accepted for OpenClaw's sake: nothing is asked"),
+            ],
+            DOOR,
+            TIMEOUT,
+        ],
         run: doctor::doctor,
+    },
+    Command {
+        name: "security audit",
+        also: &[],
+        words: "",
+        summary: "find what others could get at, on this host or by the network",
+        about: "Looks at the modes of files with secrets, the control port's door, policies that \
+                let everybody in, the programs of agents, and tokens among the words of \
+                processes. Each finding has its cure. Fails with 78 if a critical one is left.",
+        flags: &[&[
+            switch("fix", None, "close files and directories that are open"),
+            switch("deep", None, "accepted for OpenClaw's sake: it always is"),
+        ]],
+        run: care::audit,
+    },
+    Command {
+        name: "update",
+        also: &["update status"],
+        words: "",
+        summary: "say how this installation is updated",
+        about: "By the package manager that it came with, or by hand. It asks nobody, changes \
+                nothing, and ends with 65, so that no script takes that for an update.",
+        flags: &[],
+        run: care::update,
+    },
+    Command {
+        name: "system presence",
+        also: &[],
+        words: "",
+        summary: "show who is connected to the gateway",
+        about: "",
+        flags: &[DOOR, TIMEOUT],
+        run: care::presence,
+    },
+    Command {
+        name: "system heartbeat",
+        also: &[],
+        words: "last",
+        summary: "show the last heartbeat of an agent",
+        about: "Agents of OpenClaw's have heartbeats; here jobs of `cron` take their place. \
+                Example: `barnacle system heartbeat last`.",
+        flags: &[DOOR, TIMEOUT],
+        run: care::heartbeat,
     },
     Command {
         name: "backup create",

@@ -22,9 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::limits;
 use crate::base::text::Hex;
 
-pub(crate) use place::restore;
-use place::usual_name;
-pub(crate) use snapshot::create;
+pub(crate) use place::{restore, usual_name};
+pub(crate) use snapshot::{create, write_new};
 
 /// The directory that all of it is below.
 const ROOT: &str = "barnacle-backup/";

@@ -267,13 +267,13 @@ fn sibling(dir: &Path, what: &str) -> PathBuf {
 
 /// A name beside `dir` that is not taken.
 fn free(dir: &Path) -> PathBuf {
-    let named = |end: String| {
+    let beside = |end: &str| {
         let mut name = dir.as_os_str().to_owned();
         name.push(end);
         PathBuf::from(name)
     };
-    let mut names = (2..).map(|n: u32| named(format!(".before-restore-{n}")));
-    let first = named(".before-restore".to_owned());
+    let mut names = (2..).map(|n: u32| beside(&format!(".before-restore-{n}")));
+    let first = beside(".before-restore");
     if !first.exists() {
         return first;
     }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,11 +42,11 @@ pub(crate) fn create(
 ) -> Result<Created, Failure> {
     let dirs = Dirs::of(env).ok_or_else(super::place::nowhere)?;
     let config = config::find_file(env, asked).filter(|file| file.exists());
-    let still = take(&dirs, config.as_deref()).map_err(|error| {
+    let found = take(&dirs, config.as_deref()).map_err(|error| {
         let text = format!("what the gateway keeps cannot be read: {error}");
         Failure::new(Exit::State, text, "run it as the user that the gateway runs as, or as root")
     })?;
-    if still.files.is_empty() {
+    if found.files.is_empty() {
         let text = format!(
             "there is nothing to keep: no configuration, and nothing in {}",
             dirs.state.display()
@@ -62,11 +62,11 @@ pub(crate) fn create(
         at: wall.to_string(),
         config: config.map(|file| file.display().to_string()),
         state: dirs.state.display().to_string(),
-        still: still.is_still,
+        still: found.is_still,
         files: Vec::new(),
-        left_out: still.left_out,
+        left_out: found.left_out,
     };
-    let sources = still.files.into_iter().map(|(name, opened)| Source {
+    let sources = found.files.into_iter().map(|(name, opened)| Source {
         name,
         bytes: opened.mark.bytes,
         from: io::BufReader::new(opened.file),
@@ -75,7 +75,11 @@ pub(crate) fn create(
         let text = format!("{} cannot be written: {error}", file.display());
         Failure::new(Exit::State, text, "nothing was left there")
     };
-    let written = write(&file, |out| Ok(pack(out, sources, manifest, wall.0 / 1000)?.1));
+    let written = write(&file, |out| {
+        let (mut out, manifest) = pack(out, sources, manifest, wall.0 / 1000)?;
+        out.flush()?;
+        Ok(manifest)
+    });
     let manifest = written.map_err(unwritten)?;
     if is_verified {
         verify(&file).map_err(|error| {
@@ -87,30 +91,41 @@ pub(crate) fn create(
     Ok(Created { file, bytes, manifest })
 }
 
+/// Writes a file that is not there yet, for its owner only.
+///
+/// # Errors
+/// It is there, or cannot be written; then nothing is left of it.
+pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    write(file, |mut out| {
+        out.write_all(bytes)?;
+        out.flush()
+    })
+}
+
 /// Whole or not at all, and for its owner only.
-fn write(
-    file: &Path,
-    fill: impl FnOnce(io::BufWriter<File>) -> io::Result<Manifest>,
-) -> io::Result<Manifest> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(format!(".part-{}", std::process::id()));
-    let beside = PathBuf::from(beside);
+fn write<T>(file: &Path, put: impl FnOnce(io::BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".part-{}", std::process::id()));
+    let part = PathBuf::from(name);
     let mut options = fs::OpenOptions::new();
-    let out = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+    let out = options.write(true).create_new(true).mode(0o600).open(&part)?;
     let finish = || {
         let sync = out.try_clone()?;
-        let manifest = fill(io::BufWriter::new(out))?;
+        let done = put(io::BufWriter::new(out))?;
         sync.sync_all()?;
         // A link, since a rename would replace what somebody has put there meanwhile.
-        fs::hard_link(&beside, file).or_else(|error| match error.kind() {
+        fs::hard_link(&part, file).or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Err(error),
             // Some file systems of USB sticks know no links.
-            _ => fs::rename(&beside, file),
+            _ => fs::rename(&part, file),
         })?;
-        Ok(manifest)
+        Ok(done)
     };
     let finished = finish();
-    let _ = fs::remove_file(&beside);
+    let _ = fs::remove_file(&part);
     finished
 }
 
@@ -165,14 +180,14 @@ struct Opened {
 }
 
 /// Files as they were in one instant, if they are still.
-struct Still {
+struct Found {
     files: BTreeMap<String, Opened>,
     is_still: bool,
     left_out: Vec<String>,
 }
 
 /// Opens all files at a moment when nothing is written to them.
-fn take(dirs: &Dirs, config: Option<&Path>) -> io::Result<Still> {
+fn take(dirs: &Dirs, config: Option<&Path>) -> io::Result<Found> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -184,7 +199,7 @@ fn take(dirs: &Dirs, config: Option<&Path>) -> io::Result<Still> {
             again == names && names.iter().all(|(name, path)| is_same(files.get(name), path))
         });
         if is_still || tries >= limits::BACKUP_TRIES {
-            return Ok(Still { files: files?, is_still, left_out });
+            return Ok(Found { files: files?, is_still, left_out });
         }
         clock::pause(Duration::from_millis(20));
     }
@@ -197,10 +212,10 @@ fn is_same(opened: Option<&Opened>, path: &Path) -> bool {
 
 fn open(names: &BTreeMap<String, PathBuf>) -> io::Result<BTreeMap<String, Opened>> {
     let open = |(name, path): (&String, &PathBuf)| {
-        let named =
+        let told =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = File::open(path).map_err(named)?;
-        let mark = Mark::of(&file.metadata().map_err(named)?);
+        let file = File::open(path).map_err(told)?;
+        let mark = Mark::of(&file.metadata().map_err(told)?);
         Ok((name.clone(), Opened { file, mark }))
     };
     names.iter().map(open).collect()
@@ -268,7 +283,6 @@ fn is_of_a_moment(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::ops::backup::tests::Scratch;
-    use std::io::Write as _;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A log and a cell whose contents agree at every instant: the cell says how long the log is,
@@ -295,12 +309,12 @@ mod tests {
             });
             clock::pause(Duration::from_millis(20));
             for _ in 0..30 {
-                let mut still = take(&dirs, None).unwrap();
-                assert!(still.is_still && still.files.len() == 2);
-                let log = still.files["state/log"].mark.bytes;
+                let mut seen = take(&dirs, None).unwrap();
+                assert!(seen.is_still && seen.files.len() == 2);
+                let log = seen.files["state/log"].mark.bytes;
                 let mut text = String::new();
                 io::Read::read_to_string(
-                    &mut still.files.get_mut("state/cell").unwrap().file,
+                    &mut seen.files.get_mut("state/cell").unwrap().file,
                     &mut text,
                 )
                 .unwrap();

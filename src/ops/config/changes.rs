@@ -49,7 +49,13 @@ impl Config {
                 changes.push(Change::Start(account.id.clone()));
             }
         }
+        // One that rests is started and stopped by nobody, but listed.
+        let has = |config: &Config, id: &str| config.accounts.iter().any(|one| one.id == id);
+        let has_news = |config: &Config, other: &Config| {
+            config.accounts.iter().any(|one| !one.enabled && !has(other, &one.id))
+        };
         let process = changed(&[
+            ("channels.discord.accounts", has_news(self, new) || has_news(new, self)),
             ("agents", *agents != new.agents),
             ("bindings", *bindings != new.bindings),
             ("logging.level", *log_level != new.log_level),

@@ -66,6 +66,14 @@ pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
 }
 
+/// This program's own file.
+///
+/// # Errors
+/// The system does not say.
+pub(crate) fn program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 /// The environment as it was at the start.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Env(BTreeMap<String, String>);
@@ -117,6 +125,23 @@ impl Env {
         Env(variables)
     }
 
+    /// The same environment, in which no configuration is named.
+    pub(crate) fn without_config(&self) -> Env {
+        let mut variables = self.0.clone();
+        variables.remove("BARNACLE_CONFIG");
+        Env(variables)
+    }
+
+    /// The values that are to be kept from whoever reads a report, by how they are called.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        const WORDS: [&str; 5] = ["TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL"];
+        const BYTES_MIN: usize = 6;
+        let is_secret = |name: &str| WORDS.iter().any(|word| name.contains(word));
+        let named = self.0.iter().filter(|(name, _)| is_secret(name));
+        let values = named.map(|(_, value)| value).filter(|value| value.len() >= BYTES_MIN);
+        values.map(|value| Secret::new(value)).collect()
+    }
+
     /// What our directories are called: `barnacle`, or `barnacle-PROFILE`.
     pub(crate) fn own_name(&self) -> String {
         match self.profile() {
@@ -130,8 +155,8 @@ impl Env {
         self.get(PROFILE).filter(|profile| *profile != "default" && is_profile(profile))
     }
 
-    /// Whether what is shown is to be coloured: NO_COLOR (no-color.org) before FORCE_COLOR and
-    /// CLICOLOR_FORCE (bixense.com/clicolors), which ask for it in a pipe too.
+    /// Whether what is shown is to be coloured: `NO_COLOR` (no-color.org) before
+    /// `FORCE_COLOR` and `CLICOLOR_FORCE` (bixense.com/clicolors), which ask for it in a pipe too.
     pub(crate) fn wants_colours(&self, is_terminal: bool) -> bool {
         if self.get("NO_COLOR").is_some() {
             return false;

@@ -45,7 +45,7 @@ use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
 pub(crate) use changes::Change;
-pub(crate) use env::{Env, VARIABLES, arguments, is_profile, temporary_dir};
+pub(crate) use env::{Env, VARIABLES, arguments, is_profile, program, temporary_dir};
 pub(crate) use files::{
     Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
     openclaws_file, parse, read_text, remember_good, usual_files,
@@ -57,7 +57,7 @@ pub(crate) use init::{MULTI, SINGLE};
 pub(crate) use keys::find as find_key;
 pub(crate) use keys::{KEYS, Key, Kind, Stand};
 pub(crate) use path::Step;
-pub(crate) use raw::{Node, parse as parse_tree};
+pub(crate) use raw::{Name, Node, parse as parse_tree};
 pub(crate) use schema::schema;
 pub(crate) use wire::{Wish, changed_paths, rewrite};
 pub(crate) use write::write;
