@@ -48,6 +48,8 @@ impl Desk for Clerk {
             return sessions::sessions(house, verb, &call.params);
         }
         match call.method.as_str() {
+            "health" => return health::health(house),
+            "status" => return health::status(house),
             "channels.status" => return channels::status(house, &call.params),
             "channels.start" => return channels::command(house, Verb::Start, &call.params),
             "channels.stop" => return channels::command(house, Verb::Stop, &call.params),
@@ -59,8 +61,6 @@ impl Desk for Clerk {
             _ => {}
         }
         at_once(match call.method.as_str() {
-            "health" => Ok(health::health(house)),
-            "status" => Ok(self.house.facts().status),
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
             "system-presence" => Ok(house.hub.presence()),
             "agents.list" => Ok(sessions::agents(house)),

@@ -80,6 +80,8 @@ pub(super) struct House {
     /// The scheduled jobs.
     pub(super) cron: Cron,
     spawner: Spawner,
+    /// The conversations, as they were when they were last looked at.
+    pub(super) recent: RefCell<health::Recent>,
     /// The states that were last told.
     told: RefCell<BTreeMap<String, &'static str>>,
 }
@@ -111,6 +113,7 @@ impl House {
             webchat,
             cron,
             spawner: spawner.clone(),
+            recent: RefCell::default(),
             told: RefCell::default(),
         })
     }
@@ -268,7 +271,7 @@ impl House {
             "thread": account::thread_json(&meter),
         });
         let channels = health::channels(fleet.seats());
-        let health = health::snapshot(&self.config(), &report, &channels);
+        let health = health::snapshot(&self.config(), &report, &channels, &self.recent.borrow());
         Facts { report, uptime: now.since(self.started), status, health }
     }
 

@@ -428,3 +428,87 @@ fn on_a_network_a_page_may_ask_the_gateway_that_it_came_from_and_no_other() {
         assert_eq!(gateway.get("/api/status", &headers).status, status, "{host} {origin}");
     }
 }
+
+#[test]
+fn whoever_says_nothing_is_let_go_in_order() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::start(&sandbox.api);
+    let mut silent: Vec<Client> = DOORS.iter().map(|door| Client::open(door(&gateway))).collect();
+    for client in &mut silent {
+        assert_eq!(client.closed(), (1000, String::new()));
+    }
+}
+
+#[test]
+fn a_message_with_a_key_is_sent_once_and_answered_twice() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    let channel = sandbox.state().0["channels"][0]["id"].as_str().unwrap().to_owned();
+    let to = format!("channel:{channel}");
+    let params = json!({"to": to, "message": "once", "idempotencyKey": "k1"});
+    // The first client leaves as soon as it has asked.
+    let mut hasty = Client::known(&gateway, port(&gateway));
+    hasty.say(&json!({"type": "req", "id": "1", "method": "send", "params": params}));
+    drop(hasty);
+    let mut client = Client::known(&gateway, socket(&gateway));
+    let first = client.ask("send", &params);
+    let again = client.ask("send", &params);
+    assert_eq!((&first["ok"], &first["payload"]), (&json!(true), &again["payload"]), "{first}");
+    assert!(first["payload"]["messageId"].is_string(), "{first}");
+    let other = json!({"to": to, "message": "once", "idempotencyKey": "k2"});
+    assert_ne!(client.ask("send", &other)["payload"]["messageId"], first["payload"]["messageId"]);
+    let state = sandbox.state();
+    let said = state.messages().iter().filter(|message| message["content"] == "once").count();
+    assert_eq!(said, 2, "{:#}", state.0["channels"]);
+    // What made no sense may be asked again.
+    let wrong = json!({"to": "nowhere", "message": "x", "idempotencyKey": "k3"});
+    assert_eq!(client.ask("send", &wrong)["error"]["code"], "INVALID_REQUEST");
+    let right = json!({"to": to, "message": "x", "idempotencyKey": "k3"});
+    assert_eq!(client.ask("send", &right)["ok"], true);
+}
+
+#[test]
+fn whoever_is_connected_hears_of_others_and_of_each_channel() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::connected(&sandbox);
+    let mut watcher = Client::known(&gateway, port(&gateway));
+    let mut page = Client::open(port(&gateway));
+    let seen = json!({"auth": {"token": gateway.token()}, "client": {"id": "webchat",
+        "displayName": "the page", "version": "1", "platform": "web", "mode": "webchat"}});
+    let hello = page.connect(&seen)["payload"]["snapshot"].clone();
+    assert_eq!(hello["presence"].as_array().map(Vec::len), Some(2), "{hello}");
+    let came = watcher.next().unwrap();
+    assert_eq!(
+        (&came["event"], &came["stateVersion"]["presence"]),
+        (&json!("presence"), &json!(1))
+    );
+    assert_eq!(came["payload"]["presence"][1]["host"], "the page", "{came}");
+    drop(page);
+    assert_eq!(watcher.next().unwrap()["payload"]["presence"].as_array().map(Vec::len), Some(1));
+    watcher.say(&json!({"type": "req", "id": "out", "method": "channels.logout",
+        "params": {"channel": "discord"}}));
+    let (mut answer, mut is_told) = (Value::Null, false);
+    while answer.is_null() || !is_told {
+        let frame = watcher.next().unwrap();
+        if frame["id"] == "out" {
+            answer = frame["payload"].clone();
+        } else if frame["event"] == "health" {
+            assert!(frame["stateVersion"]["health"].as_u64() >= Some(1), "{frame}");
+            let account = &frame["payload"]["channels"]["discord"]["accounts"]["default"];
+            is_told = account["connected"] == false;
+        }
+    }
+    let expected = json!({"channel": "discord", "accountId": "default", "cleared": true,
+        "loggedOut": true});
+    assert_eq!(answer, expected);
+    assert_eq!(watcher.ask("channels.start", &json!({"channel": "discord"}))["ok"], true);
+    gateway.await_channel("connected");
+    assert_eq!(sandbox.state().number("/identifies"), 2, "the session was forgotten");
+    let figures = watcher.ask("diagnostics.stability", &json!({"limit": 3}))["payload"].clone();
+    assert_eq!(figures["events"].as_array().map(Vec::len), Some(3), "{figures:#}");
+    assert!(figures["summary"]["memory"]["latest"]["rssBytes"].as_u64() > Some(1_000_000));
+    assert!(figures["summary"]["byType"]["channel.state"].as_u64() >= Some(2), "{figures:#}");
+    for odd in [json!({"limit": 0}), json!({"limit": 5000}), json!({"type": ""})] {
+        assert_eq!(watcher.ask("diagnostics.stability", &odd)["ok"], false, "{odd}");
+    }
+}

@@ -22,6 +22,7 @@ mod control;
 mod desk;
 mod doctor;
 mod doors;
+mod edited;
 mod faces;
 mod faults;
 mod gap;

@@ -176,12 +176,28 @@ fn every_command_of_openclaws_that_asks_a_gateway_is_answered_by_ours() {
             });
         }
     });
+    schedule(&openclaw);
     openclaw.says(&["gateway", "restart", "--safe"], &["safe restart requested"]);
     gateway.run.line_after(1, "listening on http://");
     gateway.await_channel("connected");
     openclaw.says(&["health"], &["Discord: healthy"]);
     assert_eq!(sandbox.state().number("/identifies"), 1, "it was resumed");
     sandbox.state().assert_clean();
+}
+
+/// A job's life.
+fn schedule(openclaw: &OpenClaw) {
+    let words = ["--every", "1h", "--message", "good morning", "--session", "isolated"];
+    let args =
+        [&["cron", "add", "--name", "morning", "--no-deliver", "--json"], &words[..]].concat();
+    let job: Value = serde_json::from_str(&openclaw.run(&args)).unwrap();
+    let id = job["id"].as_str().unwrap();
+    openclaw.says(&["cron", "list"], &[id, "morning", "every 1h"]);
+    openclaw.says(&["cron", "edit", id, "--name", "evening"], &["\"name\": \"evening\""]);
+    openclaw.says(&["cron", "run", id], &["\"ok\": true", "\"runId\""]);
+    openclaw.says(&["cron", "runs", "--id", id], &["\"entries\""]);
+    openclaw.says(&["cron", "rm", id], &["\"removed\": true"]);
+    assert!(!openclaw.run(&["cron", "list", "--all"]).contains(id));
 }
 
 #[test]

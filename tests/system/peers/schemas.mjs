@@ -23,7 +23,7 @@ const patience = 20_000;
 const OWN = new Set([
   "why", "channels.history", "channels.restart", "pairing.list", "pairing.approve",
   "pairing.revoke", "config.reload", "gateway.stop", "dashboard.login", "dashboard.uptime",
-  "channels.uptime", "cron.preview",
+  "channels.uptime", "cron.policy",
 ]);
 
 /** Events that it has not. */
@@ -54,7 +54,7 @@ const RESULTS = {
   "logs.tail": definitions.LogsTailResult,
   "config.schema": definitions.ConfigSchemaResponse,
   "config.schema.lookup": definitions.ConfigSchemaLookupResult,
-  "cron.add": definitions.CronJob,
+  "cron.add": definitions.CronAddResult,
   "cron.update": definitions.CronJob,
   "cron.list": (payload) => check(list(definitions.CronJob), payload.jobs),
   "cron.runs": (payload) => check(list(definitions.CronRunLogEntry), payload.entries),
