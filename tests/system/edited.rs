@@ -8,11 +8,18 @@ const SECRET: &str = "hunter2-hunter2";
 
 /// With a file that has comments, secrets and a program in it.
 fn gateway(sandbox: &Sandbox) -> Gateway {
-    let text = format!(
-        "{{\n  // mine\n  channels: {{discord: {{dmPolicy: 'open'}}}},\n  agents: {{entries: {{\n    \
-         main: {{kind: 'echo', env: {{KEY: '{SECRET}'}}}},\n    \
-         tool: {{command: ['/bin/cat', '-']}},\n  }}}},\n}}\n"
-    );
+    let text = [
+        "{",
+        "  // mine",
+        "  channels: {discord: {dmPolicy: 'open'}},",
+        "  agents: {entries: {",
+        "    main: {kind: 'echo', env: {KEY: 'SECRET'}},",
+        "    tool: {command: ['/bin/cat', '-']},",
+        "  }},",
+        "}",
+        "",
+    ];
+    let text = text.join("\n").replace("SECRET", SECRET);
     let gateway = Gateway::configured(&sandbox.api, &text);
     gateway.await_channel("connected");
     gateway

@@ -75,7 +75,8 @@ fn get(house: &House) -> Value {
     let issue = |mistake: &Mistake| told(house, mistake);
     let tree = broken.is_none().then(|| config::parse_tree(text).ok()).flatten();
     let shown = tree.map(|root| config::blot(&[], root.owned()).json());
-    let raw = shown.as_ref().map(|_| config::without_secrets(text));
+    // A secret that holds may stand in a comment as well.
+    let raw = shown.as_ref().map(|_| blotted(&config::without_secrets(text)));
     let warnings: Vec<Value> =
         mistakes.iter().filter(|m| m.weight == Weight::Warning).map(issue).collect();
     let notes: Vec<Value> =

@@ -204,10 +204,13 @@ fn agent(id: &str, is_default: bool, recent: &Recent) -> Value {
 pub(in crate::app) fn beat(house: &Rc<House>) {
     let beating = house.clone();
     house.work("health", async move {
+        Recent::look(&beating).await;
         loop {
-            Recent::look(&beating).await;
             clock::sleep_until(clock::now() + limits::CONTROL_HEALTH_BEAT).await;
-            beating.tell_health();
+            if beating.hub.members() > 0 {
+                Recent::look(&beating).await;
+                beating.tell_health();
+            }
         }
     });
 }
