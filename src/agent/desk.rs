@@ -77,7 +77,16 @@ enum Ear {
     /// A channel, of all that happens.
     Channel(Sender<Told>),
     /// Somebody who waits for this one answer, and may want to know when its turn begins.
-    Asker { answer: Sender<Result<Answer, Fault>>, begun: Option<Sender<()>> },
+    Asker { answer: Sender<Result<Answer, Fault>>, follower: Option<Sender<News>> },
+}
+
+/// What is told to who follows a turn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// It begins.
+    Begun,
+    /// The agent says this more.
+    Says(String),
 }
 
 /// What an order to stop has ended.
@@ -164,24 +173,25 @@ impl Desk {
         self.asked(request, None, false).await
     }
 
-    /// The same for one who is told by `begun` when the turn begins, and who keeps the transcript.
+    /// The same for one who is told how the turn goes on, and who keeps the transcript. What finds
+    /// no room is told with what comes later, or with the answer.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn follow(&self, request: Request, begun: Sender<()>) -> Result<Answer, Fault> {
-        self.asked(request, Some(begun), true).await
+    pub async fn follow(&self, request: Request, news: Sender<News>) -> Result<Answer, Fault> {
+        self.asked(request, Some(news), true).await
     }
 
     async fn asked(
         &self,
         request: Request,
-        begun: Option<Sender<()>>,
+        follower: Option<Sender<News>>,
         keeps: bool,
     ) -> Result<Answer, Fault> {
         let (alive, _signs) = bounded(1);
         let (answer, answered) = bounded(1);
         let listener = Listener::new(self);
-        let ear = Ear::Asker { answer, begun };
+        let ear = Ear::Asker { answer, follower };
         let ticket = Ticket { listener: listener.number, ear, alive, keeps };
         self.0.take(request, ticket).map_err(|()| Fault::Busy)?;
         answered.recv().await.unwrap_or(Err(Fault::Stopped))
@@ -343,13 +353,15 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
     let (chat, id) = (request.chat, request.id);
     let is_heard = match &ticket.ear {
         Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
-        Ear::Asker { begun, .. } => {
-            begun.iter().for_each(|begun| _ = begun.try_send(()));
+        Ear::Asker { follower, .. } => {
+            follower.iter().for_each(|follower| _ = follower.try_send(News::Begun));
             true
         }
     };
     if is_heard {
-        let answer = member.agent.answer(&request, clock::now() + member.deadline).await;
+        let pieces = Pieces::of(&ticket.ear);
+        let by = clock::now() + member.deadline;
+        let answer = member.agent.answer(&request, by, &|new| pieces.add(new)).await;
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
         }
@@ -363,6 +375,32 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
     }
     if let Some(desk) = desk.upgrade() {
         desk.over(&room);
+    }
+}
+
+/// What an agent says piece by piece, on its way to who follows it.
+struct Pieces<'e> {
+    follower: Option<&'e Sender<News>>,
+    /// What found no room yet.
+    held: RefCell<String>,
+}
+
+impl Pieces<'_> {
+    fn of(ear: &Ear) -> Pieces<'_> {
+        let follower = match ear {
+            Ear::Asker { follower, .. } => follower.as_ref(),
+            Ear::Channel(_) => None,
+        };
+        Pieces { follower, held: RefCell::default() }
+    }
+
+    fn add(&self, new: &str) {
+        let Some(follower) = self.follower else { return };
+        let mut held = self.held.borrow_mut();
+        held.push_str(new);
+        if follower.try_send(News::Says(held.clone())).is_ok() {
+            held.clear();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::Hears;
 use super::document;
 use super::exec::{plain_name, tell_left_out, tell_unread};
 use crate::base::limits::{AGENT_OUTPUT_BYTES_MAX, AGENT_RETRY_AFTER_MAX, TURNS_RUNNING_MAX};
@@ -47,18 +48,23 @@ impl Http {
         Http { client, url: Secret::new(url), place: Plain(&place).to_string(), headers }
     }
 
-    /// What the endpoint answers to `request` by `by`.
+    /// What the endpoint answers to `request` by `by`; of a stream `hears` is told each piece.
     ///
     /// # Errors
     /// It gave no answer. The log says more than the fault does.
-    pub async fn answer(&self, request: &Request, by: Instant) -> Result<Answer, Fault> {
-        let mut heard = Hearing::default();
+    pub async fn answer(
+        &self,
+        request: &Request,
+        by: Instant,
+        hears: Hears<'_>,
+    ) -> Result<Answer, Fault> {
+        let mut heard = Hearing::new(hears);
         let mut response = Box::pin(self.post(request, &mut heard)).await?;
         if let Some(wait) = retry_after(&response)
             && clock::now() + wait < by
         {
             clock::sleep(wait).await;
-            heard = Hearing::default();
+            heard = Hearing::new(hears);
             response = Box::pin(self.post(request, &mut heard)).await?;
         }
         if !response.status.is_success() {
@@ -84,7 +90,7 @@ impl Http {
         Ok(answer)
     }
 
-    async fn post(&self, request: &Request, heard: &mut Hearing) -> Result<Response, Fault> {
+    async fn post(&self, request: &Request, heard: &mut Hearing<'_>) -> Result<Response, Fault> {
         let mut post = http::Request::new(Method::POST, self.url.expose())
             .header("accept", ACCEPT)
             .header("idempotency-key", &document::key(request))
@@ -115,15 +121,22 @@ impl Http {
 }
 
 /// Listens to an answer as it comes, if it is a stream of events.
-#[derive(Default)]
-struct Hearing {
+struct Hearing<'a> {
     events: Option<Events>,
     stream: Stream,
     bytes: usize,
     failed: Option<Unread>,
+    hears: Hears<'a>,
+    /// How much of what was said is told.
+    told: usize,
 }
 
-impl Hearing {
+impl<'a> Hearing<'a> {
+    fn new(hears: Hears<'a>) -> Hearing<'a> {
+        let (events, stream, failed) = (None, Stream::default(), None);
+        Hearing { events, stream, bytes: 0, failed, hears, told: 0 }
+    }
+
     fn hear(&mut self, head: &http::Parts, piece: &[u8]) -> Heard {
         let is_stream = kind(&head.headers).is_some_and(|kind| {
             kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
@@ -131,7 +144,7 @@ impl Hearing {
         if !is_stream || !head.status.is_success() {
             return Heard::Keep;
         }
-        let Hearing { events, stream, bytes, failed } = self;
+        let Hearing { events, stream, bytes, failed, hears, told } = self;
         let events = events.get_or_insert_with(|| Events::new(AGENT_OUTPUT_BYTES_MAX));
         *bytes += piece.len();
         let mut each = |name: &str, data: &str| {
@@ -143,6 +156,10 @@ impl Hearing {
         if is_long && failed.is_none() {
             let why = format!("more than {AGENT_OUTPUT_BYTES_MAX} bytes");
             *failed = Some(Unread { fault: Fault::TooLong, why });
+        }
+        if let Some(new) = stream.said().get(*told..).filter(|new| !new.is_empty()) {
+            hears(new);
+            *told += new.len();
         }
         if failed.is_some() || stream.is_over() { Heard::Enough } else { Heard::Taken }
     }

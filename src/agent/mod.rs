@@ -37,14 +37,22 @@ pub enum Agent {
     Hangs,
 }
 
+/// Who hears pieces of an answer as they come, if the agent says it in pieces.
+pub type Hears<'a> = &'a dyn Fn(&str);
+
 impl Agent {
-    /// Its answer to `request`, by `by`.
-    async fn answer(&self, request: &Request, by: Instant) -> Result<Answer, Fault> {
+    /// Its answer to `request`, by `by`; `hears` is told what it says before it is done.
+    async fn answer(
+        &self,
+        request: &Request,
+        by: Instant,
+        hears: Hears<'_>,
+    ) -> Result<Answer, Fault> {
         match self {
             Agent::Echo(echo) => in_time(by, echo.answer(request)).await,
             // It does not rest before the program is gone.
             Agent::Exec(exec) => exec.answer(request, by).await,
-            Agent::Http(http) => in_time(by, http.answer(request, by)).await,
+            Agent::Http(http) => in_time(by, http.answer(request, by, hears)).await,
             #[cfg(test)]
             Agent::Hangs => in_time(by, std::future::pending()).await,
         }

@@ -237,8 +237,13 @@ impl Keeper {
         match opened {
             Ok((log, found, index)) => {
                 tell_found(&found, index.strange);
-                let long = limits::TRANSCRIPTS_SHORT_BYTES;
-                Some(Keeper { log, index, is_dirty: false, long, is_failing: false })
+                Some(Keeper {
+                    log,
+                    index,
+                    is_dirty: false,
+                    long: limits::TRANSCRIPTS_SHORT_BYTES,
+                    is_failing: false,
+                })
             }
             Err(error) => {
                 log::warn!(

@@ -13,9 +13,9 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
 use crate::agent::Desk;
-use crate::agent::desk::Ended;
+use crate::agent::desk::{Ended, News};
 use crate::agent::store::{Left, Most, Said, Store};
-use crate::base::limits;
+use crate::base::{Instant, limits};
 use crate::channels::webchat::{Doors, Words};
 use crate::control::Hub;
 use crate::core::answer::Answer;
@@ -31,6 +31,9 @@ use crate::rt::executor::{Spawner, Tier};
 
 /// What the transcript says of a run that the end of the process has cut short for good.
 const INTERRUPTED: &str = "interrupted: the gateway ended while the agent was at work on this";
+
+/// Pieces of an answer that wait to be told.
+const NEWS_MAX: usize = 16;
 
 /// See the module.
 pub(super) struct WebChat {
@@ -261,19 +264,38 @@ impl WebChat {
     }
 
     async fn answer(&self, run: &str, request: Request) -> Result<Answer, Fault> {
-        let (begin, begun) = bounded(1);
+        let (tell, told) = bounded(NEWS_MAX);
         let (chat, id) = (request.chat, request.id);
-        let asked = self.desk.follow(request, begin);
+        let asked = self.desk.follow(request, tell);
         let watch = async {
-            if begun.recv().await.is_ok() {
-                let now = clock::wall();
-                self.doors.began(now, chat, id);
-                let event = self.runs.borrow_mut().begun(run, now);
-                self.tell(event);
+            let mut said: Option<(Instant, String)> = None;
+            while let Ok(news) = told.recv().await {
+                match news {
+                    News::Begun => {
+                        let now = clock::wall();
+                        self.doors.began(now, chat, id);
+                        let event = self.runs.borrow_mut().begun(run, now);
+                        self.tell(event);
+                    }
+                    News::Says(new) => self.says(run, &new, &mut said),
+                }
             }
             std::future::pending().await
         };
         or(watch, asked).await
+    }
+
+    /// Tells what an agent says, so many pieces at once that nobody is told too often. The last of
+    /// them come with the answer.
+    fn says(&self, run: &str, new: &str, said: &mut Option<(Instant, String)>) {
+        let (due, held) = said.get_or_insert_with(|| (clock::now(), String::new()));
+        held.push_str(new);
+        if clock::now() < *due {
+            return;
+        }
+        let events = self.runs.borrow_mut().said(run, held);
+        events.into_iter().for_each(|event| self.tell(Some(event)));
+        *said = Some((clock::now() + limits::DELTA_EVERY, String::new()));
     }
 
     /// Carries out an order to ourselves; what is said to that.

@@ -255,6 +255,8 @@ pub const RUNS_LIVE_MAX: usize = 64;
 pub const RUNS_DONE_MAX: usize = 256;
 /// … with what they answered, in so many bytes.
 pub const RUNS_DONE_BYTES_MAX: usize = 512 * 1024;
+/// How often clients are told what an agent says while it speaks; OpenClaw's gateway does as often.
+pub const DELTA_EVERY: Duration = Duration::from_millis(150);
 /// The JSON of one answer to `chat.history` or `sessions.list`: below what lets a client go that
 /// reads slowly.
 pub const CHAT_HISTORY_BYTES_MAX: usize = 256 * 1024;

@@ -381,6 +381,12 @@ impl Stream {
         Ok(())
     }
 
+    /// What it said so far.
+    #[must_use]
+    pub fn said(&self) -> &str {
+        &self.said
+    }
+
     /// Whether `[DONE]` was heard.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -474,18 +474,18 @@ fn replace(path: &Path, parts: &[&[u8]], durability: Durability) -> io::Result<F
     replace_by(path, durability, |file| parts.iter().try_for_each(|part| file.write_all(part)))
 }
 
-/// The same with a file that `fill` fills.
+/// The same with a file that `write_parts` writes.
 fn replace_by(
     path: &Path,
     durability: Durability,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    write_parts: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<File> {
     let beside = beside(path, "tmp");
     let write = || {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&beside)?;
-        fill(&mut file)?;
+        write_parts(&mut file)?;
         if durability == Durability::Disk {
             file.sync_all()?;
         }

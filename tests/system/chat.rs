@@ -1,7 +1,8 @@
 //! Talking to the agents by the control protocol, as a dashboard does it: what is told while it
 //! goes on, what is kept of it, and what is left of it when something ends in the middle.
 
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use async_tungstenite::tungstenite::Message;
@@ -9,7 +10,7 @@ use async_tungstenite::tungstenite::client::client_with_config;
 use async_tungstenite::tungstenite::protocol::WebSocket;
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
+use crate::harness::{Gateway, PATIENCE, Sandbox, millis, pause, wait};
 
 /// Does what the message says.
 const PROGRAM: &str = r#"
@@ -219,7 +220,8 @@ fn what_is_aborted_ends_and_what_waits_behind_it_goes_on() {
     client.send("s", "first", "hang");
     let program = pid(&gateway);
     client.send("s", "second", "hello");
-    client.send("s", "third", "hang");
+    let third = client.send("s", "third", "hang");
+    assert_eq!(third["queuedBehind"], 2, "that it waits is said: {third}");
     assert_eq!(client.send("s", "second", "hello")["status"], "in_flight");
     let other = json!({"sessionKey": "another", "runId": "first"});
     assert_eq!(client.ask("chat.abort", &other)["ok"], false);
@@ -487,4 +489,34 @@ fn conversations_and_agents_are_listed_and_begun_anew_on_the_command_line() {
     let agents = document(&["agents", "list", "--bindings"]);
     assert_eq!((&agents[0]["id"], &agents[0]["kind"]), (&json!("main"), &json!("exec")));
     assert!(gateway.cli(&["agents"]).stdout().contains("wherever no other is bound"));
+}
+
+#[test]
+fn an_agent_that_speaks_in_pieces_is_heard_in_pieces() {
+    const PIECES: u64 = 6;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read(&mut [0; 4096]).unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        for piece in 0..PIECES {
+            stream.write_all(format!("data: {piece} \n\n").as_bytes()).unwrap();
+            pause(millis(200));
+        }
+    });
+    let sandbox = Sandbox::start();
+    let agent = json!({"kind": "http", "url": url});
+    let config = json!({"agents": {"defaults": agent}});
+    let gateway = Gateway::configured(&sandbox.api, &config.to_string());
+    let mut client = Client::connect(&gateway);
+    client.send("main", "run", "count");
+    let told = client.story("chat", "run");
+    let deltas: Vec<&str> = told.iter().filter_map(|told| told["deltaText"].as_str()).collect();
+    assert!(deltas.len() > 2, "{told:?}");
+    assert_eq!(deltas.concat().trim(), "0 1 2 3 4 5");
+    let last = told.last().unwrap();
+    assert_eq!(last["message"]["content"][0]["text"], "0 1 2 3 4 5");
+    assert_eq!(client.history("main")[1].1, "0 1 2 3 4 5", "one line of them all");
 }

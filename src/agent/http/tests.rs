@@ -44,7 +44,7 @@ fn told(answers: Vec<Vec<u8>>, deadline: Duration) -> (Result<Answer, Fault>, Ve
         let headers = vec![("Authorization".to_owned(), Secret::new("Bearer token"))];
         let http = Http::new(&net, &url, headers);
         let by = clock::now() + deadline;
-        let answer = clock::timeout(by, http.answer(&request(), by)).await;
+        let answer = clock::timeout(by, http.answer(&request(), by, &|_| ())).await;
         let seen = seen.borrow().clone();
         (answer.unwrap_or(Err(Fault::TooSlow)), seen)
     })
@@ -137,6 +137,36 @@ fn what_is_not_encrypted_leaves_no_private_network() {
         let http = Http::new(&net, "http://8.8.8.8/secret", Vec::new());
         assert_eq!(http.place, "http://8.8.8.8");
         let by = clock::now() + PATIENCE;
-        assert_eq!(http.answer(&request(), by).await, Err(Fault::Unreachable));
+        assert_eq!(http.answer(&request(), by, &|_| ()).await, Err(Fault::Unreachable));
+    });
+}
+
+#[test]
+fn of_a_stream_each_piece_is_heard_before_the_answer_is_whole() {
+    let events = b"data: one \n\ndata: {\"delta\": \"and \"}\n\ndata: two\n\ndata: [DONE]\n\n";
+    let head = "200 OK\r\nContent-Type: text/event-stream";
+    let answer = body(head, events);
+    executor::run(|spawner| async move {
+        let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
+        let url = format!("http://{}/", listener.get_ref().local_addr().unwrap());
+        let server = spawner.spawn(Tier::Wire, "server", async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 4096]).await.unwrap();
+            // In two parts, so that the pieces come one after the other.
+            let (first, rest) = answer.split_at(answer.len() - 30);
+            stream.write_all(first).await.unwrap();
+            clock::sleep(Duration::from_millis(20)).await;
+            stream.write_all(rest).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let net = Net::new(&spawner, &NetOptions::default()).unwrap();
+        let http = Http::new(&net, &url, Vec::new());
+        let heard = RefCell::new(Vec::new());
+        let hears = |new: &str| heard.borrow_mut().push(new.to_owned());
+        let answer = http.answer(&request(), clock::now() + PATIENCE, &hears).await.unwrap();
+        drop(server);
+        assert_eq!(answer.words(), "one and two");
+        assert_eq!(heard.borrow().concat(), "one and two");
+        assert!(heard.borrow().len() > 1, "{heard:?}");
     });
 }

@@ -65,9 +65,9 @@ pub(super) fn session(
     // Without any configuration there is one agent, whatever it is called.
     let known = known.or_else(|| Some(usual).filter(|id| id.eq_ignore_ascii_case(key.agent())));
     let Some(agent) = known else {
-        let names: Vec<&str> = ids().collect();
-        let named = Plain(truncate(key.agent(), SHOWN_BYTES_MAX)).to_string();
-        let text = format!("there is no agent \"{named}\"; there is: {}", names.join(", "));
+        let all: Vec<&str> = ids().collect();
+        let shown = Plain(truncate(key.agent(), SHOWN_BYTES_MAX)).to_string();
+        let text = format!("there is no agent \"{shown}\"; there is: {}", all.join(", "));
         return Err(Fault::invalid(text));
     };
     let agent = agent.into();
@@ -134,7 +134,14 @@ fn send(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
         let acked =
             |status: &str| json!({ "runId": run, "status": status, "sessionKey": key.as_str() });
         match hand_in(&webchat, ask).await {
-            Taken::New => Ok(acked("started")),
+            Taken::New => {
+                let mut acked = acked("started");
+                let before = webchat.under_way(&key).iter().position(|(name, _)| *name == run);
+                if let Some(before) = before.filter(|&before| before > 0) {
+                    acked["queuedBehind"] = before.into();
+                }
+                Ok(acked)
+            }
             Taken::InFlight => Ok(acked("in_flight")),
             Taken::Before => Ok(acked("ok")),
             Taken::Full => Err(full()),

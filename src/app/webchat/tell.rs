@@ -8,6 +8,10 @@ use crate::core::runs::{End, Event, What};
 use crate::core::session::Key;
 use crate::core::turn::Fault;
 
+/// Up to here a piece is told with all before it; then with what is new alone, so that a long
+/// answer in many pieces does not cost its square.
+const WHOLE_BYTES_MAX: usize = 8 * 1024;
+
 /// The name of the event, and what it says.
 pub(super) fn frame(event: &Event, now: Wall) -> (&'static str, Value) {
     let Event { run, key, seq, what } = event;
@@ -24,6 +28,9 @@ pub(super) fn frame(event: &Event, now: Wall) -> (&'static str, Value) {
         ("agent", payload)
     };
     match what {
+        What::Delta { new, all } if all.len() > WHOLE_BYTES_MAX => {
+            chat("delta", json!({ "deltaText": new }))
+        }
         What::Delta { new, all } => {
             chat("delta", json!({ "deltaText": new, "message": message(all, now) }))
         }
@@ -40,6 +47,9 @@ pub(super) fn frame(event: &Event, now: Wall) -> (&'static str, Value) {
             chat("error", json!({ "errorMessage": why, "errorKind": "refusal" }))
         }
         What::Began => agent("lifecycle", json!({ "phase": "start", "startedAt": now.0 })),
+        What::Says { new, all } if all.len() > WHOLE_BYTES_MAX => {
+            agent("assistant", json!({ "delta": new }))
+        }
         What::Says { new, all } => agent("assistant", json!({ "text": all, "delta": new })),
         What::Ended(End::Answered(_)) => {
             agent("lifecycle", json!({ "phase": "end", "endedAt": now.0 }))

@@ -3,6 +3,7 @@ use super::super::raw;
 use super::super::{Agent, AgentKind, Binding, Discord, Intents, Mode, Reconnect, Weight};
 use super::*;
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
+use crate::core::chat::ChannelKind;
 use crate::core::outbox::{self, ReplyTo};
 use crate::proto::discord::intents;
 use proptest::prelude::*;
@@ -572,10 +573,11 @@ fn bindings_send_no_message_further_than_they_say() {
     };
     let narrow =
         Binding { peer: Some(8), guild: Some(5), roles: vec![6, 7], ..binding("one", None) };
-    assert_eq!(
-        config.bindings,
-        [binding("two", Some("work")), binding("two", Some("default")), narrow]
-    );
+    let discord = |account| {
+        let channel = Some(ChannelKind::Discord);
+        Binding { channel, ..binding("two", Some(account)) }
+    };
+    assert_eq!(config.bindings, [discord("work"), discord("default"), narrow]);
     let mut said: Vec<String> = mistakes.iter().map(|mistake| mistake.path.clone()).collect();
     said.sort();
     said.dedup();
@@ -583,6 +585,11 @@ fn bindings_send_no_message_further_than_they_say() {
     assert_eq!(said, left_out.map(|at| format!("bindings{at}")));
     let meant = mistakes.iter().find(|mistake| mistake.path == "bindings[4]");
     assert!(meant.is_some_and(|m| m.cure.contains("\"two\"")), "{mistakes:?}");
+    // Our own chat is bound like a service, and has no accounts.
+    let own = "{agents: {list: [{id: 'main'}, {id: 'two'}]},
+        bindings: [{agentId: 'two', match: {channel: 'WebChat', accountId: 'default'}}]}";
+    let channel = Some(ChannelKind::WebChat);
+    assert_eq!(clean(own).bindings, [Binding { channel, ..binding("two", None) }]);
     // With one account, its name does not matter.
     let one = "{bindings: [{agentId: 'main', match: {}}]}";
     assert_eq!(clean(one).bindings, [binding("main", None)]);
