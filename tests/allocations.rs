@@ -1,6 +1,8 @@
 //! From the wire to the message, nothing is allocated: memory does not depend on what is said.
 #![allow(unsafe_code, reason = "only an allocator can count allocations, and its trait is unsafe")]
 
+use barnacle::core::chat::{ChannelKind, ChatId, Inbound};
+use barnacle::core::intent::{Filter, Memory};
 use barnacle::proto::discord::gateway::{Dispatch, Signal};
 use barnacle::proto::discord::model::Decoder;
 use barnacle::proto::inflate::Inflater;
@@ -112,6 +114,40 @@ fn a_large_message_costs_no_allocation_either() {
         decoder.end();
     });
     assert_eq!((decoder.seq(), decoder.fault(), allocations), (Some(1), None, 0));
+}
+
+#[test]
+fn whether_a_message_is_meant_for_us_costs_no_allocation() {
+    let (filter, mut memory) = (Filter::default(), Memory::default());
+    let texts = ["lol same", "Barney, how do I list the open ports?", "```x``` <@5> ¿y tú?", ""];
+    let mut meant = 0;
+    let allocations = allocations_of(|| {
+        for id in 0..MESSAGES {
+            let inbound = Inbound {
+                chat: ChatId { channel: ChannelKind::Discord, id: id % 700 },
+                id: id << 22,
+                seq: id,
+                guild: Some(9),
+                parent: None,
+                author: id % 7,
+                author_name: "Ann Ä",
+                roles: &[],
+                from_bot: false,
+                from_self: id % 5 == 0,
+                mentions_us: false,
+                reply_to: id.checked_sub(3).map(|id| id << 22),
+                late: false,
+                text: texts[id as usize % texts.len()],
+                text_cut: false,
+                has_more: false,
+            };
+            let is_meant = filter.judge(&memory, &inbound).is_ok();
+            memory.hear(&inbound, is_meant);
+            meant += u64::from(is_meant);
+        }
+    });
+    assert!(meant > 0 && meant < MESSAGES, "{meant}");
+    assert_eq!(allocations, 0);
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! Units come last in names. Where a rule is the service's, its source is named.
 
 mod gateway;
+mod intent;
 mod jobs;
 mod page;
 
 use std::time::Duration;
 
 pub use gateway::*;
+pub use intent::*;
 pub use jobs::*;
 pub use page::*;
 

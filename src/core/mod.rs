@@ -10,6 +10,7 @@ pub mod dedup;
 pub mod dialogue;
 pub mod health;
 pub mod inflight;
+pub mod intent;
 pub mod journal;
 pub mod models;
 pub mod outbox;

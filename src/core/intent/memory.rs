@@ -1,0 +1,326 @@
+//! What was said lately in each chat, as far as it tells for whom the next message is.
+
+use super::shape::{self, Names, Place, Shape, class};
+use super::{Cue, Features};
+use crate::base::limits::{INTENT_BIAS_MAX, INTENT_BIAS_STEP, INTENT_CHATS_MAX, INTENT_LATELY_MAX};
+use crate::base::ring::Ring;
+use crate::core::chat::{ChatId, Inbound};
+
+/// Spans in milliseconds: so long our answer is what is spoken of, if nobody else speaks …
+const FOLLOW_MS: u64 = 15 * 60_000;
+/// … so long, if a few messages lie between …
+const NEAR_MS: u64 = 10 * 60_000;
+/// … and so long people speak with one another if each follows the other.
+const CHATTER_MS: u64 = 2 * 60_000;
+/// Somebody spoke just before.
+const JUST_MS: u64 = 60_000;
+/// So many of the last messages must be for us, and half of them, that we are what a chat is for.
+const HELPDESK: usize = 3;
+/// Of how many messages back our answer is near.
+const NEAR_BACK: usize = 5;
+
+/// One message, as it is remembered: not a word of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Said {
+    id: u64,
+    author: u64,
+    /// What its author may be spoken to by; 0 if nothing is known.
+    name: u32,
+    /// Ours: to whom; 0 if that is not known.
+    to: u64,
+    ours: bool,
+    /// Not ours: whether it was for us.
+    for_us: bool,
+    /// Whether a program said it.
+    is_bot: bool,
+    /// Whether it ends as a question.
+    asks: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Chat {
+    id: ChatId,
+    /// When it was last spoken in, by the count of messages.
+    used: u64,
+    bias: i8,
+    lately: Ring<Said, INTENT_LATELY_MAX>,
+}
+
+/// What was said lately, in the chats that were spoken in last.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    chats: Vec<Chat>,
+    /// What we are called where we write.
+    own_name: Option<u32>,
+    count: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        // All at once: from here on nothing more is asked for.
+        Memory { chats: Vec::with_capacity(INTENT_CHATS_MAX), own_name: None, count: 0 }
+    }
+}
+
+/// How what comes next stands to what we said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Around {
+    follows_same: bool,
+    follows_other: bool,
+    near_same: bool,
+    near_other: bool,
+    bot_asked: bool,
+    duo: bool,
+    self_run: bool,
+    pause: bool,
+    chatter: bool,
+    after_human: bool,
+    replies_us: bool,
+    replies_other: bool,
+    we_are_here: bool,
+    helpdesk: bool,
+}
+
+impl Memory {
+    /// The facts about `inbound`, where we are called by `names`; it is not remembered yet.
+    #[must_use]
+    pub fn features(&self, inbound: &Inbound<'_>, names: &Names) -> Features {
+        let names = names.with(self.own_name);
+        let shape = Shape::of(inbound.text, &names);
+        let chat = self.chats.iter().find(|chat| chat.id == inbound.chat);
+        let around = chat.map(|chat| chat.around(inbound)).unwrap_or_default();
+        let is_other_named = chat.is_some_and(|chat| chat.names_another(inbound, &shape));
+        let features = unless_asked(of_words(&shape), &shape, around.bot_asked)
+            .with(Cue::Base, true)
+            .with(Cue::OtherNamed, is_other_named)
+            .with(Cue::Mention, inbound.mentions_us)
+            .with(Cue::Attached, inbound.has_more || shape.link)
+            .with(Cue::Thread, inbound.parent.is_some())
+            .with(Cue::FromBot, inbound.from_bot);
+        together(of_place(features, inbound, &around), &shape, &around)
+    }
+
+    /// Takes in that `inbound` was said; `for_us` if it goes on to an agent.
+    pub fn hear(&mut self, inbound: &Inbound<'_>, for_us: bool) {
+        let name = shape::name(inbound.author_name);
+        if inbound.from_self {
+            self.own_name = name.or(self.own_name);
+        }
+        let asks = shape::asks_at_end(inbound.text);
+        let said = Said {
+            id: inbound.id,
+            author: inbound.author,
+            name: name.unwrap_or(0),
+            to: 0,
+            ours: inbound.from_self,
+            for_us,
+            is_bot: inbound.from_bot && !inbound.from_self,
+            asks,
+        };
+        let chat = self.chat(inbound.chat);
+        let to = if said.ours { chat.asker(inbound.reply_to) } else { 0 };
+        chat.lately.push(Said { to, ..said });
+    }
+
+    /// Takes in what somebody thinks of an answer of ours in `chat`.
+    pub fn learn(&mut self, chat: ChatId, liked: bool) {
+        let chat = self.chat(chat);
+        let step = if liked { INTENT_BIAS_STEP } else { -INTENT_BIAS_STEP };
+        chat.bias = chat.bias.saturating_add(step).clamp(-INTENT_BIAS_MAX, INTENT_BIAS_MAX);
+    }
+
+    /// How the scores of `chat` lean, in hundredths of a weight.
+    #[must_use]
+    pub fn bias(&self, chat: ChatId) -> i8 {
+        self.chats.iter().find(|known| known.id == chat).map_or(0, |chat| chat.bias)
+    }
+
+    /// How many chats are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chats.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chats.is_empty()
+    }
+
+    /// The chat; the one that was quiet for longest makes room for a new one.
+    fn chat(&mut self, id: ChatId) -> &mut Chat {
+        self.count += 1;
+        let at = self.chats.iter().position(|chat| chat.id == id).unwrap_or_else(|| {
+            let fresh = Chat { id, used: 0, bias: 0, lately: Ring::default() };
+            if self.chats.len() < INTENT_CHATS_MAX {
+                self.chats.push(fresh);
+                return self.chats.len() - 1;
+            }
+            let quiet = self.chats.iter().enumerate().min_by_key(|(_, chat)| chat.used);
+            let at = quiet.map_or(0, |(at, _)| at);
+            self.chats[at] = fresh;
+            at
+        });
+        let chat = &mut self.chats[at];
+        chat.used = self.count;
+        chat
+    }
+}
+
+impl Chat {
+    /// Whom a message of ours is for, where it answers the message `reply_to`.
+    fn asker(&self, reply_to: Option<u64>) -> u64 {
+        let asked = reply_to.and_then(|id| self.lately.iter().find(|said| said.id == id));
+        let last = || self.lately.iter().rev().find(|said| said.for_us || said.ours);
+        asked.or_else(last).map_or(0, |said| if said.ours { said.to } else { said.author })
+    }
+
+    fn around(&self, inbound: &Inbound<'_>) -> Around {
+        let at = inbound.chat.channel.said_at(inbound.id).0;
+        let age = |said: &Said| at.saturating_sub(inbound.chat.channel.said_at(said.id).0);
+        let author = inbound.author;
+        let last = self.lately.iter().next_back();
+        let back = || self.lately.iter().rev().enumerate();
+        let (since, ours) = back().find(|(_, said)| said.ours).unzip();
+        let follows = ours.filter(|ours| since == Some(0) && age(ours) < FOLLOW_MS);
+        let near = ours.filter(|ours| {
+            since.is_some_and(|since| (1..=NEAR_BACK).contains(&since)) && age(ours) < NEAR_MS
+        });
+        let is_mine = |said: &Said| !said.ours && said.author == author && age(said) < CHATTER_MS;
+        // People who speak in turns, the author of this one aside.
+        let people = || self.lately.iter().rev().take(3).filter(|said| !said.ours && !said.is_bot);
+        let others = people().filter(|said| said.author != author && age(said) < CHATTER_MS);
+        let answered = inbound.reply_to.map(|id| self.lately.iter().find(|said| said.id == id));
+        let is_ours = |said: Option<&Said>| said.is_some_and(|said| said.ours);
+        let replies_us = answered.is_some_and(|said| is_ours(said) || inbound.mentions_us);
+        let spoken = self.lately.iter().filter(|said| !said.ours && !said.is_bot).count();
+        let asked = self.lately.iter().filter(|said| said.for_us).count();
+        Around {
+            follows_same: follows.is_some_and(|ours| ours.to == author),
+            follows_other: follows.is_some_and(|ours| ours.to != author),
+            near_same: near.is_some_and(|ours| ours.to == author),
+            near_other: near.is_some_and(|ours| ours.to != author),
+            bot_asked: follows.or(near).is_some_and(|ours| ours.asks && ours.to == author),
+            duo: ours.is_some()
+                && self.lately.len() >= 3
+                && self.lately.iter().rev().take(6).all(|said| said.ours || said.author == author),
+            self_run: last.is_some_and(|said| is_mine(said) && said.for_us),
+            pause: last.is_none_or(|said| age(said) > CHATTER_MS),
+            chatter: people().count() == 3 && others.count() >= 1,
+            after_human: last.is_some_and(|said| {
+                !said.ours && !said.is_bot && said.author != author && age(said) < JUST_MS
+            }),
+            replies_us,
+            replies_other: answered.is_some() && !replies_us,
+            we_are_here: ours.is_some(),
+            helpdesk: asked >= HELPDESK && asked * 2 >= spoken,
+        }
+    }
+
+    /// Whether one who spoke here lately is named at the beginning or the end.
+    fn names_another(&self, inbound: &Inbound<'_>, shape: &Shape) -> bool {
+        let others = self.lately.iter().filter(|said| {
+            said.author != inbound.author && !said.ours && !said.is_bot && said.name != 0
+        });
+        let mut names = others.map(|said| said.name);
+        names.any(|name| shape.tail == name || shape.heads.contains(&name))
+    }
+}
+
+/// What the words alone tell.
+fn of_words(shape: &Shape) -> Features {
+    let has = |classes: u32| shape.classes & classes != 0;
+    let opens = |classes: u32| shape.openers & classes != 0;
+    Features::default()
+        .with(Cue::Named, shape.name == Place::Spoken)
+        .with(Cue::NameThird, shape.name == Place::Third)
+        .with(Cue::MentionOther, shape.mentions)
+        .with(Cue::Exclaims, shape.exclaims && !shape.asks)
+        .with(Cue::QuestionEnd, shape.asks_at_end)
+        .with(Cue::QuestionInside, shape.asks && !shape.asks_at_end)
+        .with(Cue::AsksHow, opens(class::ASK | class::WHATS))
+        .with(Cue::AsksWho, opens(class::WHO))
+        .with(Cue::AsksWhether, opens(class::AUX | class::CAN))
+        .with(Cue::HowTo, shape.how_to)
+        .with(Cue::CanYou, shape.can_you)
+        .with(Cue::DoYou, shape.do_you)
+        .with(Cue::You, has(class::YOU))
+        .with(Cue::Request, opens(class::DO))
+        .with(Cue::Please, has(class::PLEASE))
+        .with(Cue::Social, shape.is_social && !shape.asks)
+        .with(Cue::Greeting, shape.greets)
+        .with(Cue::Group, has(class::GROUP) || shape.everyone)
+        .with(Cue::Us, has(class::US))
+        .with(Cue::Me, has(class::ME))
+        .with(Cue::Plan, has(class::PLAN))
+        .with(Cue::Continues, shape.continues)
+        .with(Cue::Trouble, has(class::TROUBLE))
+        .with(Cue::Fact, has(class::FACT))
+        .with(Cue::Long, shape.words > 14)
+        .with(Cue::NoWords, shape.words == 0)
+}
+
+/// What the words tell where they are no answer to a question of ours: those may be short.
+fn unless_asked(features: Features, shape: &Shape, bot_asked: bool) -> Features {
+    let is_free = !bot_asked;
+    features
+        .with(Cue::Reacts, is_free && shape.reacts && !shape.is_social)
+        .with(Cue::Short, is_free && (1..=2).contains(&shape.words))
+        .with(Cue::Brief, is_free && (3..=6).contains(&shape.words))
+}
+
+/// What came before tells.
+fn of_place(features: Features, inbound: &Inbound<'_>, around: &Around) -> Features {
+    let is_thread = inbound.parent.is_some();
+    features
+        .with(Cue::ReplyUs, around.replies_us)
+        .with(Cue::ReplyOther, around.replies_other)
+        .with(Cue::FollowSame, around.follows_same)
+        .with(Cue::FollowOther, around.follows_other)
+        .with(Cue::NearSame, around.near_same)
+        .with(Cue::NearOther, around.near_other)
+        .with(Cue::Helpdesk, around.helpdesk)
+        .with(Cue::Cold, !around.we_are_here)
+        .with(Cue::BotAsked, around.bot_asked)
+        .with(Cue::SelfRun, around.self_run)
+        .with(Cue::Pause, around.pause)
+        .with(Cue::Chatter, around.chatter)
+        .with(Cue::AfterHuman, around.after_human)
+        .with(Cue::ThreadOurs, is_thread && around.duo)
+}
+
+/// What several facts tell together that none tells by itself.
+fn together(features: Features, shape: &Shape, around: &Around) -> Features {
+    let has = |cue| features.has(cue);
+    let is_named = has(Cue::Named) || has(Cue::Mention);
+    let asks = has(Cue::QuestionEnd)
+        || has(Cue::QuestionInside)
+        || has(Cue::AsksHow)
+        || has(Cue::AsksWhether)
+        || has(Cue::CanYou);
+    let does = has(Cue::Request) || has(Cue::Continues) || has(Cue::Please);
+    let is_to_people =
+        has(Cue::OtherNamed) || has(Cue::MentionOther) || has(Cue::ReplyOther) || has(Cue::Us);
+    let is_social = shape.is_social && !shape.asks;
+    let follows = around.follows_same;
+    let is_open = !is_to_people && !has(Cue::DoYou) && !has(Cue::Plan);
+    features
+        .with(Cue::FollowAsk, follows && asks && !is_to_people)
+        .with(Cue::FollowSocial, follows && is_social)
+        .with(Cue::FollowDo, follows && does && !asks)
+        .with(Cue::FollowNot, follows && !asks && shape.classes & class::NOT != 0)
+        .with(Cue::FollowMore, follows && !does && !asks && !is_social)
+        .with(Cue::NearAsk, around.near_same && asks && !is_to_people)
+        .with(Cue::NearDo, around.near_same && does && !asks)
+        .with(Cue::OtherAsk, (around.follows_other || around.near_other) && asks && !is_to_people)
+        .with(Cue::OpenAsk, asks && is_open && (has(Cue::HowTo) || has(Cue::Fact)))
+        .with(Cue::PlainAsk, asks && is_open && !has(Cue::You) && !has(Cue::Group))
+        .with(
+            Cue::HelpTell,
+            around.helpdesk && !asks && !is_social && !shape.reacts && !is_to_people,
+        )
+        .with(Cue::Complains, has(Cue::Trouble) && !asks && !is_to_people && !follows)
+        .with(Cue::PersonAsk, asks && !is_named && (has(Cue::You) || is_to_people))
+        .with(Cue::NamedSays, is_named && (!is_social || shape.greets))
+        .with(Cue::NamedSocial, is_named && is_social && !shape.greets)
+}
