@@ -187,6 +187,7 @@ pub(super) fn settings(plan: &Plan) -> Settings {
     let agents = plan.agents.iter().map(String::as_str);
     Settings {
         access: discord.access.clone(),
+        intent: discord.intent.clone(),
         routes: routes(ChannelKind::Discord, agents, &plan.bindings),
         dedup: discord.dedup,
         outbox: discord.outbox,

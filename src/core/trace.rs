@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::access::{self, About, Refusal};
 use super::chat::{ChannelKind, ChatId, Inbound};
+use super::intent::Verdict;
 use super::outbox::{Fate, Skipped, Why};
 use super::turn::{Ending, Fault};
 use crate::base::limits::{
@@ -69,6 +70,10 @@ pub enum Step {
     AlreadyAnswered,
     /// Dropped: who may be answered is a matter of configuration.
     Refused(Refusal),
+    /// Dropped: it was said in a group without being meant for us.
+    NotMeant(Verdict),
+    /// It was said in a group, and is meant for us.
+    Meant(Verdict),
     /// What its channel is called, or what is around it, could not be found out in time; it was
     /// judged without that.
     Unplaced,
@@ -115,6 +120,8 @@ impl Step {
             Step::Duplicate,
             Step::Repeated,
             Step::AlreadyAnswered,
+            Step::NotMeant(Verdict::BARE),
+            Step::Meant(Verdict::BARE),
             Step::Unplaced,
             Step::Unranked,
             Step::CodeSent,
@@ -144,32 +151,34 @@ impl Step {
 
     /// The number in it; 0 if there is none.
     #[must_use]
-    pub fn number(self) -> u16 {
-        let small = |number: i32| u16::try_from(number).unwrap_or(0);
+    pub fn number(self) -> u64 {
+        let small = |number: i32| u64::try_from(number).unwrap_or(0);
         match self {
-            Step::Queued { parts } => parts,
-            Step::Skipped(Skipped::Files(count)) => u16::try_from(count).unwrap_or(u16::MAX),
+            Step::NotMeant(verdict) | Step::Meant(verdict) => verdict.pack(),
+            Step::Queued { parts } => parts.into(),
+            Step::Skipped(Skipped::Files(count)) => count as u64,
             Step::AgentFailed(Fault::Failed(Ending::Code(code))) => small(code),
             Step::AgentFailed(Fault::Failed(Ending::Signal(signal))) => small(signal),
-            Step::AgentFailed(Fault::Refused(status)) => status,
+            Step::AgentFailed(Fault::Refused(status)) => status.into(),
             _ => 0,
         }
     }
 
     /// The same step with this number, if it has one.
     #[must_use]
-    pub fn with_number(self, number: u16) -> Step {
+    pub fn with_number(self, number: u64) -> Step {
         let failed = |ending| Step::AgentFailed(Fault::Failed(ending));
+        let small = u16::try_from(number).unwrap_or(u16::MAX);
         match self {
-            Step::Queued { .. } => Step::Queued { parts: number },
-            Step::Skipped(Skipped::Files(_)) => Step::Skipped(Skipped::Files(number.into())),
-            Step::AgentFailed(Fault::Failed(Ending::Code(_))) => {
-                failed(Ending::Code(number.into()))
-            }
+            Step::NotMeant(_) => Step::NotMeant(Verdict::unpack(number)),
+            Step::Meant(_) => Step::Meant(Verdict::unpack(number)),
+            Step::Queued { .. } => Step::Queued { parts: small },
+            Step::Skipped(Skipped::Files(_)) => Step::Skipped(Skipped::Files(small.into())),
+            Step::AgentFailed(Fault::Failed(Ending::Code(_))) => failed(Ending::Code(small.into())),
             Step::AgentFailed(Fault::Failed(Ending::Signal(_))) => {
-                failed(Ending::Signal(number.into()))
+                failed(Ending::Signal(small.into()))
             }
-            Step::AgentFailed(Fault::Refused(_)) => Step::AgentFailed(Fault::Refused(number)),
+            Step::AgentFailed(Fault::Refused(_)) => Step::AgentFailed(Fault::Refused(small)),
             step => step,
         }
     }
@@ -181,6 +190,7 @@ impl Step {
             Step::Unwritten => "content",
             Step::Duplicate | Step::Repeated | Step::AlreadyAnswered => "dedup",
             Step::Refused(refusal) => refusal.door(),
+            Step::NotMeant(_) | Step::Meant(_) => "intent",
             Step::Unplaced | Step::Unranked => "access",
             Step::CodeSent | Step::CodesFull => "pairing",
             Step::Busy | Step::Admitted => "queue",
@@ -200,6 +210,7 @@ impl Step {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Step::Meant(_) => "meant",
             Step::Unplaced => "unplaced",
             Step::Unranked => "unranked",
             Step::CodeSent => "code_sent",
@@ -225,6 +236,7 @@ impl Step {
             Step::Repeated => Some("repeated"),
             Step::AlreadyAnswered => Some("already_answered"),
             Step::Refused(refusal) => Some(refusal.name()),
+            Step::NotMeant(_) => Some("not_meant"),
             Step::Busy => Some("busy"),
             Step::TooSlow => Some("agent_too_slow"),
             Step::AgentFailed(fault) => Some(fault.name()),
@@ -232,7 +244,8 @@ impl Step {
             Step::Skipped(what) => Some(what.name()),
             Step::Settled(Fate::Dropped(why)) => Some(why.name()),
             Step::CodesFull => Some("codes_full"),
-            Step::Unplaced
+            Step::Meant(_)
+            | Step::Unplaced
             | Step::Unranked
             | Step::CodeSent
             | Step::Admitted
@@ -256,6 +269,9 @@ impl Step {
         };
         Some(match self {
             Step::Refused(refusal) => return refusal.cure(about).map(|cure| cure.to_string()),
+            Step::NotMeant(_) => {
+                format!("mention the bot, or a lower {path}.intentFilter.respondThreshold")
+            }
             Step::CodesFull => "barnacle pairing list: approve or revoke who waits".to_owned(),
             Step::Busy => "say it again when those before it are answered".to_owned(),
             Step::TooSlow => "a larger agents.defaults.timeout".to_owned(),
@@ -298,6 +314,11 @@ impl fmt::Display for Step {
             Step::Repeated => f.write_str("its author said the same a moment before"),
             Step::AlreadyAnswered => f.write_str("it was answered before the last start"),
             Step::Refused(refusal) => refusal.fmt(f),
+            Step::NotMeant(verdict) => write!(f, "it is not meant for us: {verdict}"),
+            Step::Meant(verdict) if verdict.score.permille < verdict.threshold => {
+                write!(f, "it mentions us, which is enough; {verdict}")
+            }
+            Step::Meant(verdict) => write!(f, "it is meant for us: {verdict}"),
             Step::Unplaced => f.write_str(
                 "its channel's name and what is around it could not be found out in time; it was \
                  judged without",

@@ -313,7 +313,7 @@ impl Trace {
         ];
         let stopped = match step {
             Step::Unwritten => "dedup",
-            Step::Ordered => "route",
+            Step::Ordered | Step::NotMeant(_) => "route",
             step => step.door(),
         };
         texts.extend(doors.into_iter().take_while(|(door, _)| *door != stopped));
@@ -327,6 +327,7 @@ fn decides(step: Step) -> bool {
         step,
         Step::Duplicate
             | Step::AlreadyAnswered
+            | Step::Meant(_)
             | Step::CodeSent
             | Step::CodesFull
             | Step::Unplaced

@@ -29,6 +29,7 @@ mod gap;
 mod harness;
 mod health;
 mod hostile;
+mod intent;
 mod logfile;
 mod logs;
 mod openclaw;

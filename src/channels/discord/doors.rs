@@ -17,6 +17,7 @@ use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
 use crate::core::dedup::{Answered, Seen, Spoken};
 use crate::core::inflight::Inflight;
+use crate::core::intent::{Memory, Verdict};
 use crate::core::pairing::Told;
 use crate::core::trace::{Knock, Line, Step, Trace};
 use crate::proto::discord::model::{Interaction, Message};
@@ -50,6 +51,8 @@ pub(super) struct Doors {
     pub(super) orders: Sender<Asked>,
     pub(super) desk: Rc<Desk>,
     pub(super) spoken: RefCell<Spoken>,
+    /// What was said lately, where it is asked whether messages are meant for us.
+    pub(super) memory: RefCell<Option<Memory>>,
     /// Who waits until more is known of them.
     pub(super) lobby: RefCell<Lobby>,
     /// Told, without a word, when a message is dealt with.
@@ -179,8 +182,11 @@ impl Doors {
         let agent = settings.routes.agent(&self.account, inbound);
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
         let known = Known { chat_name, is_approved };
-        let step = self.decide(inbound, known, &settings, (agent, waited));
+        let (step, meant) = self.decide(inbound, known, &settings, (agent, waited));
         self.ledger.borrow_mut().came(inbound, chat_name, step, Some(agent));
+        if let Some(verdict) = meant {
+            self.ledger.borrow_mut().note(inbound.chat, inbound.id, Step::Meant(verdict));
+        }
         self.note_unknown(inbound, asks);
         if waited && step != Step::Admitted {
             self.ledger.borrow_mut().inflight.done(inbound.id);
@@ -301,13 +307,50 @@ impl Doors {
         known: Known<'_>,
         settings: &Settings,
         (agent, waited): (&str, bool),
-    ) -> Step {
+    ) -> (Step, Option<Verdict>) {
         if !waited && let Err(step) = self.is_new(inbound) {
-            return step;
+            return (step, None);
         }
-        if let Err(refusal) = access::judge(&settings.access, inbound, known) {
-            return Step::Refused(refusal);
+        let access = access::judge(&settings.access, inbound, known);
+        let meant = access.is_ok().then(|| self.weigh(inbound, settings)).flatten();
+        let step = match (access, meant) {
+            (Err(refusal), _) => Step::Refused(refusal),
+            (Ok(()), Some(Err(verdict))) => Step::NotMeant(verdict),
+            (Ok(()), _) => self.take_in(inbound, settings, (agent, waited)),
+        };
+        self.remember(inbound, settings, step == Step::Admitted);
+        (step, meant.and_then(Result::ok).filter(|_| step == Step::Admitted))
+    }
+
+    /// Whether what is said in a server is meant for us; `None` where that is not asked.
+    fn weigh(
+        &self,
+        inbound: &Inbound<'_>,
+        settings: &Settings,
+    ) -> Option<Result<Verdict, Verdict>> {
+        let filter = settings.intent.as_ref().filter(|_| inbound.guild.is_some())?;
+        let mut memory = self.memory.borrow_mut();
+        Some(filter.judge(memory.get_or_insert_default(), inbound))
+    }
+
+    /// Keeps in mind what is said in servers, by ourselves and by those whom nobody answers, too:
+    /// it tells for whom the next is.
+    fn remember(&self, inbound: &Inbound<'_>, settings: &Settings, for_us: bool) {
+        let mut memory = self.memory.borrow_mut();
+        match &settings.intent {
+            None => *memory = None,
+            Some(_) if inbound.guild.is_none() => {}
+            Some(_) => memory.get_or_insert_default().hear(inbound, for_us),
         }
+    }
+
+    /// What is left to ask of a message that is to be answered, and if it passes, its way on.
+    fn take_in(
+        &self,
+        inbound: &Inbound<'_>,
+        settings: &Settings,
+        (agent, waited): (&str, bool),
+    ) -> Step {
         // Of what is not for us nothing is remembered, and so nothing need be compared.
         if self.spoken.borrow_mut().is_repeated(settings.dedup, inbound) {
             return Step::Repeated;
@@ -497,6 +540,7 @@ mod tests {
             orders,
             desk,
             spoken: RefCell::default(),
+            memory: RefCell::default(),
             lobby: RefCell::new(Lobby::new(calls)),
             room: bounded(1).0,
         };

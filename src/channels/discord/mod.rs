@@ -238,15 +238,14 @@ impl Account {
         let (kept, (calls, waiting)) = (setup.cells.read(), Calls::new());
         let Memory { ledger, log, desk, trail, deployed, channels, keepers } =
             remember(spawner, &setup, &kept)?;
-        let (status, beats) = (Rc::<RefCell<Status>>::default(), Beats::default());
+        let (status, twin) = (Rc::<RefCell<Status>>::default(), Rc::<RefCell<Twin>>::default());
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let (net, http) = (setup.net.clone(), Client::new(&setup.net, Tier::Wire));
         let ((asks, asked), (doubt, doubts)) = (bounded(8), bounded(1));
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
-        let (settings, twin) =
-            (Rc::new(RefCell::new(setup.settings)), Rc::<RefCell<Twin>>::default());
+        let (settings, beats) = (Rc::new(RefCell::new(setup.settings)), Beats::default());
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
         let talk = Talk::new(&shared, log, (setup.requests, orders.clone()), setup.told);
@@ -255,6 +254,7 @@ impl Account {
             orders,
             desk: desk.clone(),
             spoken: RefCell::default(),
+            memory: RefCell::default(),
             lobby: RefCell::new(Lobby::new(calls.clone())),
             room: talk.ends.room.clone(),
             account: setup.name,

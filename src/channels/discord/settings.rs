@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::limits;
 use crate::core::access::Access;
+use crate::core::intent::Filter;
 use crate::core::outbox::{Policy, ReplyTo};
 use crate::core::route::Routes;
 
@@ -12,6 +13,8 @@ use crate::core::route::Routes;
 pub(crate) struct Settings {
     /// Who is answered.
     pub(crate) access: Access,
+    /// Whether what is said in servers must be meant for us; without it, access alone decides.
+    pub(crate) intent: Option<Filter>,
     /// Which agent answers where.
     pub(crate) routes: Routes,
     /// The same words of the same person in the same chat within this span are one message.
@@ -32,6 +35,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             access: Access::default(),
+            intent: None,
             routes: Routes::default(),
             dedup: limits::DEDUP_WINDOW,
             outbox: Policy::default(),

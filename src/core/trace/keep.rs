@@ -1,8 +1,8 @@
 //! The trail as bytes, to be kept over a restart.
 //!
-//! A version, and then what there is of each kind, counted; numbers are little-endian. A step is
-//! the hash of its name in the source: whatever another version called otherwise is passed over,
-//! and costs that line alone.
+//! A version (1 had numbers of two bytes in its steps), and then what there is of each kind,
+//! counted; numbers are little-endian. A step is the hash of its name in the source: whatever
+//! another version called otherwise is passed over, and costs that line alone.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::base::limits::{TRACE_AGENTS_MAX, TRACE_NAME_BYTES_MAX};
 use crate::base::{Wall, text};
 use crate::core::chat::{ChannelKind, ChatId};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Trace {
     /// All of it.
@@ -42,11 +42,12 @@ impl Trace {
         // Perhaps it is not on the disk yet: it came from memory, after a crash.
         self.changes += 1;
         self.weighty += 1;
-        self.agents.is_empty() && self.read(&mut In { bytes, codes }).is_some()
+        self.agents.is_empty() && self.read(&mut In { bytes, codes, version: 0 }).is_some()
     }
 
     fn read(&mut self, input: &mut In<'_>) -> Option<()> {
-        (input.byte()? == VERSION).then_some(())?;
+        input.version = input.byte()?;
+        matches!(input.version, 1 | VERSION).then_some(())?;
         for _ in 0..input.count()?.min(TRACE_AGENTS_MAX) {
             self.agents.push(input.text()?.into());
         }
@@ -113,7 +114,7 @@ impl Out {
         for number in [line.at.0, line.chat.id, line.id, code] {
             self.number(number);
         }
-        self.count(line.step.number().into());
+        self.number(line.step.number());
     }
 
     fn knock(&mut self, knock: &Knock) {
@@ -131,6 +132,7 @@ impl Out {
 struct In<'a> {
     bytes: &'a [u8],
     codes: BTreeMap<u64, Step>,
+    version: u8,
 }
 
 impl In<'_> {
@@ -164,7 +166,7 @@ impl In<'_> {
     fn line(&mut self) -> Option<Option<Line>> {
         let channel = ChannelKind::of_code(self.byte()?);
         let [at, chat, id, code] = [self.number()?, self.number()?, self.number()?, self.number()?];
-        let number = u16::try_from(self.count()?).ok()?;
+        let number = if self.version == 1 { self.count()? as u64 } else { self.number()? };
         let step = self.codes.get(&code).map(|step| step.with_number(number));
         Some(channel.zip(step).map(|(channel, step)| {
             let chat = ChatId { channel, id: chat };

@@ -80,6 +80,7 @@ impl Discord {
             token_from,
             api_url,
             access,
+            intent,
             intents,
             compress,
             keepalive,
@@ -109,6 +110,7 @@ impl Discord {
             // The same token from elsewhere is the same token.
             ("tokenFile", *token_from != new.token_from),
             ("access", *access != new.access),
+            ("intentFilter", *intent != new.intent),
             ("rateLimit", *outbox != new.outbox),
             ("replyToMode", *reply_to != new.reply_to),
             ("textChunkLimit", *chunk_chars != new.chunk_chars),
@@ -156,6 +158,7 @@ mod tests {
         for (written, key) in [
             ("dmPolicy: 'open'", "access"),
             ("guilds: {'1': {users: [5]}}", "access"),
+            ("intent_filter: {respond_threshold: 0.5}", "intentFilter"),
             ("rateLimit: {maxQueueSize: 3}", "rateLimit"),
             ("outbox: {ttl: 300}", "rateLimit"),
             ("replyToMode: 'off'", "replyToMode"),

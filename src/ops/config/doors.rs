@@ -1,10 +1,12 @@
 //! Who is answered: policies, people and places, as the file lists them.
 
 use super::Weight;
+use super::accounts::DEFAULT;
 use super::check::id;
 use super::raw::Node;
 use super::read::{Entry, Reader};
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
+use crate::core::intent::{Filter, Names};
 
 const GUILDS: &str = "channels.discord.guilds";
 const GUILD: &str = "channels.discord.guilds.*";
@@ -53,6 +55,40 @@ pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
         require_mention: read.flag("channels.discord.requireMention"),
         bots: bots(read),
     }
+}
+
+/// Whether what is said in servers must be meant for the bot: only where the file says so. The
+/// account `id` may be called by its own name, too.
+pub(super) fn intent(read: &mut Reader<'_, '_>, id: &str) -> Option<Filter> {
+    const SECTION: &str = "channels.discord.intentFilter";
+    let is_on = read.flag("channels.discord.intentFilter.enabled");
+    let threshold = read.number("channels.discord.intentFilter.respondThreshold");
+    let mentions = read.flag("channels.discord.intentFilter.alwaysRespondToMentions");
+    let names = read.own("channels.discord.intentFilter.names", |value| match value {
+        Node::Text(name) => Some(vec![name.to_string()]),
+        Node::List(names) => {
+            let text = |name: &Node<'_>| match name {
+                Node::Text(name) => Some(name.to_string()),
+                _ => None,
+            };
+            names.iter().map(text).collect()
+        }
+        _ => None,
+    });
+    let own = Some(id).filter(|&id| id != DEFAULT);
+    let names = names.iter().flatten().map(String::as_str).chain(own);
+    let usual = Filter::default();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the table bounds the threshold to 0..=1"
+    )]
+    let permille = |threshold: f64| (threshold * 1000.0).round() as u16;
+    is_on.unwrap_or_else(|| read.has(SECTION)).then(|| Filter {
+        threshold: threshold.map_or(usual.threshold, permille),
+        always_mentions: mentions.unwrap_or(usual.always_mentions),
+        names: Names::of(names),
+    })
 }
 
 /// The policy that the first of `keys` names; `unset` if none does, where anything is configured.

@@ -41,6 +41,7 @@ use serde_json::{Value, json};
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
 use crate::core::chat::ChannelKind;
+use crate::core::intent::Filter;
 use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
@@ -218,6 +219,8 @@ pub(crate) struct Discord {
     pub(crate) api_url: Option<String>,
     /// Who is answered.
     pub(crate) access: Access,
+    /// `intentFilter`: whether what is said in servers must be meant for the bot.
+    pub(crate) intent: Option<Filter>,
     /// Which events are asked for.
     pub(crate) intents: Intents,
     /// Whether the gateway's stream is compressed with zlib.

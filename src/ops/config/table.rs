@@ -106,6 +106,32 @@ pub(crate) const KEYS: &[Key] = &[
         "roles of the server",
         "and who has one of these roles",
     ),
+    key(
+        "channels.discord.intentFilter.enabled",
+        Kind::Flag,
+        "true where intentFilter is written, or false",
+        "whether a message in a server that need not name the bot must be meant for it: a score \
+         from its words and what was said around it, made here, asking nobody",
+    ),
+    key(
+        "channels.discord.intentFilter.respondThreshold",
+        Kind::Number(0.0, 1.0),
+        "0.7",
+        "from this score on it is answered; `why` shows the score of each",
+    ),
+    key(
+        "channels.discord.intentFilter.alwaysRespondToMentions",
+        Kind::Flag,
+        "true",
+        "whether one that mentions the bot is answered whatever its score",
+    ),
+    key(
+        "channels.discord.intentFilter.names",
+        Kind::Own("a name, or a list of names"),
+        "the bot's own name and the account's",
+        "what else people call the bot",
+    ),
+    moot("channels.discord.intentFilter.model", "there is one, it is small, and it is built in"),
     later("channels.discord.guilds.*.channels.*.systemPrompt"),
     later("channels.discord.guilds.*.channels.*.skills"),
     later("channels.discord.guilds.*.channels.*.tools"),
