@@ -58,7 +58,8 @@ pub(crate) fn gateway(env: &Env, options: &options::Gateway) -> Result<(), Failu
         let text = "there is no place for state: neither HOME nor a state directory is set";
         Failure::new(Exit::State, text, "set BARNACLE_STATE_DIR")
     })?;
-    let (loaded, broken) = load(env, &options.common, &dirs)?;
+    let (mut loaded, broken) = load(env, &options.common, &dirs)?;
+    options.over(&mut loaded.config.gateway);
     let lines = start_log(env, &options.common, &loaded.config)?;
     if let Some(broken) = &broken {
         log::error!(target: "config", "{broken}; going on with the last good configuration");

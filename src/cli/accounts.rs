@@ -117,10 +117,11 @@ pub(crate) fn logout(call: &mut Call<'_>) -> Result<(), Failure> {
     let params = json!({ "channel": channel(call)?, "accountId": call.parsed.text("account") });
     let answer = Client::new(call)?.ask("channels.logout", &params, Effect::Same)?;
     call.answer(&answer, |_, answer| {
-        let is_out = answer["loggedOut"] == true || answer["cleared"] == true;
-        let text =
-            if is_out { "logged out: the session and its token are forgotten" } else { "stopped" };
-        format!("{text}; `barnacle channels start` begins anew, if the token is still configured")
+        let text = if answer["cleared"] == true { "logged out" } else { "it was not connected" };
+        format!(
+            "{text}; it stays so until `barnacle channels start`, and its token stays in the \
+             configuration until `barnacle channels remove --delete`"
+        )
     })
 }
 

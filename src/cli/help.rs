@@ -84,7 +84,8 @@ fn of_group(name: &str) -> String {
 }
 
 fn of_command(command: &Command) -> String {
-    let mut out = format!("barnacle {}: {}\n", usage(command), command.summary);
+    let mut out = String::new();
+    paragraph(&mut out, "", &format!("barnacle {}: {}", usage(command), command.summary));
     if !command.about.is_empty() {
         out.push('\n');
         paragraph(&mut out, "", command.about);

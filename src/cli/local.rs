@@ -1,16 +1,52 @@
 //! The commands that ask no running gateway.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Call;
 use crate::app;
+use crate::base::{Secret, limits};
+use crate::ops::config::Mode;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options::{Drill, Gateway, InviteUrl, Sandbox};
 
 /// `barnacle gateway`.
 pub(crate) fn gateway(call: &mut Call<'_>) -> Result<(), Failure> {
     let port = call.parsed.number("port")?;
-    app::gateway(call.env, &Gateway { common: call.common.clone(), port })
+    let parsed = call.parsed;
+    let password = parsed.path("password-file").map(|file| password(&file)).transpose()?;
+    let auth = parsed.text("auth").map(|word| match word.as_str() {
+        "none" => Mode::Open,
+        "password" => Mode::Password,
+        _ => Mode::Token,
+    });
+    // Whoever names a credential wants it asked for.
+    let named = password.as_ref().map(|_| Mode::Password);
+    let options = Gateway {
+        common: call.common.clone(),
+        port,
+        lan: parsed.text("bind").map(|word| word == "lan"),
+        auth: auth.or(named),
+        token: parsed.text("token").map(|token| Secret::new(&token)),
+        password,
+    };
+    app::gateway(call.env, &options)
+}
+
+fn password(file: &Path) -> Result<Secret, Failure> {
+    let refused = |why: String| {
+        let text = format!("the password cannot be read from {}: {why}", file.display());
+        Failure::new(Exit::Usage, text, "write it into that file, readable by the gateway only")
+    };
+    let size = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?.len();
+    if size > limits::TOKEN_FILE_BYTES_MAX as u64 {
+        return Err(refused("it is too long".to_owned()));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    if text.trim().is_empty() {
+        return Err(refused("it is empty".to_owned()));
+    }
+    Ok(Secret::new(&text))
 }
 
 /// `barnacle demo`.

@@ -165,7 +165,7 @@ fn bash() -> String {
     let _ = writeln!(out, "        *) all=\"{}\" ;;", first.join(" "));
     out.push_str(
         "    esac\n    COMPREPLY=($(compgen -W \"$all\" -- \"$cur\"))\n}\n\
-         complete -F _barnacle barnacle\n",
+         complete -o default -F _barnacle barnacle\n",
     );
     out
 }
@@ -233,6 +233,9 @@ fn fish() -> String {
             }
             for word in word_choices(command) {
                 let _ = writeln!(out, "{on} -a {word}");
+            }
+            if command.words.contains("FILE") {
+                let _ = writeln!(out, "{on} -F");
             }
             for flag in command.all_flags() {
                 let short = flag.short.map_or_else(String::new, |short| format!(" -s {short}"));

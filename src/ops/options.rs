@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::config::{self, Mode};
+use crate::base::Secret;
+
 /// What every command takes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Common {
@@ -24,6 +27,28 @@ pub(crate) struct Gateway {
     pub(crate) common: Common,
     /// `--port`: the control port, whatever the configuration says.
     pub(crate) port: Option<u16>,
+    /// `--bind`: whether other hosts may connect, whatever it says.
+    pub(crate) lan: Option<bool>,
+    /// `--auth`: how callers prove themselves, whatever it says.
+    pub(crate) auth: Option<Mode>,
+    /// `--token`: the token that they show.
+    pub(crate) token: Option<Secret>,
+    /// `--password-file`: the password that they show.
+    pub(crate) password: Option<Secret>,
+}
+
+impl Gateway {
+    /// `configured`, but for what the command line says.
+    pub(crate) fn over(&self, configured: &mut config::Gateway) {
+        configured.lan = self.lan.unwrap_or(configured.lan);
+        configured.mode = self.auth.unwrap_or(configured.mode);
+        if let Some(token) = &self.token {
+            configured.token = Some(token.clone());
+        }
+        if let Some(password) = &self.password {
+            configured.password = Some(password.clone());
+        }
+    }
 }
 
 /// `barnacle drill`.

@@ -15,21 +15,10 @@ fn document(text: &str) -> Value {
 const CONFIG: &str =
     "{ channels: { discord: { dmPolicy: \"pairing\", groupPolicy: \"open\" } } } // mine\n";
 
-#[test]
-fn a_backup_taken_at_work_is_whole_and_another_gateway_resumes_from_it() {
-    let sandbox = Sandbox::start();
-    let mut gateway = Gateway::configured(&sandbox.api, CONFIG);
-    gateway.await_channel("connected");
-    // Somebody is let in, which only the state knows.
-    sandbox.direct("zoe", "may I?");
-    let code = wait("a code", PATIENCE, || {
-        let list = gateway.told("pairing.list", &json!({}));
-        Some(list["requests"][0]["code"].as_str()?.to_owned())
-    });
-    assert_eq!(gateway.cli(&["pairing", "approve", &code]).code(), 0);
-    // Backups while messages flow.
+/// Takes backups while people write; gives what they wrote.
+fn backups_while_messages_flow(sandbox: &Sandbox, gateway: &Gateway) -> Vec<String> {
     let stop = AtomicBool::new(false);
-    let asked = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let flow = scope.spawn(|| {
             let mut asked: Vec<String> = Vec::new();
             while !stop.load(Ordering::Relaxed) {
@@ -49,7 +38,25 @@ fn a_backup_taken_at_work_is_whole_and_another_gateway_resumes_from_it() {
         }
         stop.store(true, Ordering::Relaxed);
         flow.join().unwrap()
+    })
+}
+
+#[test]
+fn a_backup_taken_at_work_is_whole_and_another_gateway_resumes_from_it() {
+    let sandbox = Sandbox::start();
+    let mut gateway = Gateway::configured(&sandbox.api, CONFIG);
+    gateway.await_channel("connected");
+    // Somebody is let in, which only the state knows.
+    sandbox.direct("zoe", "may I?");
+    let code = wait("a code", PATIENCE, || {
+        let list = gateway.told("pairing.list", &json!({}));
+        Some(list["requests"][0]["code"].as_str()?.to_owned())
     });
+    assert_eq!(gateway.cli(&["pairing", "approve", &code]).code(), 0);
+    let job = ["cron", "add", "--name", "noon", "--cron", "0 12 * * *", "--message", "lunch"];
+    let mut added = gateway.cli(&job);
+    assert_eq!(added.code(), 0, "{}", added.output());
+    let asked = backups_while_messages_flow(&sandbox, &gateway);
     for id in &asked {
         sandbox.answer(id);
     }
@@ -80,6 +87,7 @@ fn a_backup_taken_at_work_is_whole_and_another_gateway_resumes_from_it() {
     assert_eq!(sandbox.state().number("/ready"), 1, "no new session was needed");
     let list = gateway.told("pairing.list", &json!({}));
     assert_eq!(list["approved"][0]["user"]["name"], "zoe", "{list}");
+    assert!(gateway.cli(&["cron", "list"]).stdout().contains("noon"), "the job is there");
     sandbox.exactly_one_answer(&sandbox.direct("zoe", "still in?"));
     let state = sandbox.state();
     assert!(asked.iter().all(|id| state.answers(id).len() == 1), "each is answered once");

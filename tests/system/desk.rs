@@ -224,3 +224,23 @@ fn a_profile_has_directories_and_a_gateway_of_its_own() {
     let run = told(&plan, &["--dev", "status", "--timeout", "300"], 69);
     assert!(run.stderr().contains("127.0.0.1:19001"), "{}", run.stderr());
 }
+
+#[test]
+fn the_command_line_says_who_may_connect_whatever_is_configured() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::with(&sandbox.api, |_, mut plan| {
+        plan.args.extend(["--token", "from-the-command-line"].map(str::to_owned));
+        plan
+    });
+    let port = gateway.port.to_string();
+    for (token, code) in [("from-the-command-line", 0), ("another", 77)] {
+        let mut run = gateway.cli(&["health", "--port", &port, "--token", token]);
+        assert_eq!(run.code(), code, "{}", run.output());
+    }
+    let dir = Dir::new();
+    let mut plan = Plan::new(&dir, "http://127.0.0.1:1");
+    plan.args.extend(["--bind", "lan", "--auth", "none"].map(str::to_owned));
+    let mut open = plan.run();
+    assert_eq!(open.code(), 78, "{}", open.output());
+    assert!(open.stderr().contains("other hosts"), "{}", open.stderr());
+}

@@ -14,6 +14,10 @@ pub(super) const COMMANDS: &[Command] = &[
                 configuration.",
         flags: &[&[
             flag("port", "N", "listen on this control port, whatever is configured"),
+            flag("bind", "loopback|lan", "who may connect to it, whatever is configured"),
+            flag("auth", "none|token|password", "what it asks for, whatever is configured"),
+            flag("token", "TOKEN", "the token that it asks for; lists of processes show it"),
+            flag("password-file", "FILE", "a file with the password that it asks for"),
             switch("verbose", Some('v'), "the same as --log-level debug"),
         ]],
         run: local::gateway,
@@ -24,7 +28,7 @@ pub(super) const COMMANDS: &[Command] = &[
         words: "",
         summary: "show what the running gateway does",
         about: "Asks the gateway of this host by its socket, else by its control port with the \
-               XX",
+                token that it keeps in its state directory.",
         flags: &[
             &[
                 switch("all", None, "all that is known, to paste it into a report"),
