@@ -75,7 +75,7 @@ pub(super) fn accounts(printer: &Printer, answer: &Value, is_full: bool) -> Stri
     }
     let mut out = table.show(printer);
     let channels = answer["channels"].as_object().into_iter().flatten();
-    let issues = channels.flat_map(|(_, channel)| channel["issues"].as_array());
+    let issues = channels.filter_map(|(_, channel)| channel["issues"].as_array());
     for issue in issues.flatten().filter(|_| is_full) {
         let text = issue["message"].as_str().or(issue.as_str()).unwrap_or_default();
         if !text.is_empty() {

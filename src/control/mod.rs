@@ -167,7 +167,7 @@ impl Control {
             let seconds = left.as_secs() + 1;
             let text = "too many wrong credentials from this address: none is looked at";
             let body = json!({ "error": text, "retryAfterMs": millis(left) });
-            return json_answer(429, &body).with("retry-after", &seconds.to_string());
+            return json_answer(429, &body).with("retry-after", seconds.to_string());
         }
         let place = if self.gate.wants_password() {
             "with the password of gateway.auth.password"

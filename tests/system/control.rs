@@ -512,3 +512,41 @@ fn whoever_is_connected_hears_of_others_and_of_each_channel() {
         assert_eq!(watcher.ask("diagnostics.stability", &odd)["ok"], false, "{odd}");
     }
 }
+
+#[test]
+fn when_every_place_is_taken_whoever_comes_is_told_to_come_later() {
+    const PLACES: usize = 32;
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::start(&sandbox.api);
+    let mut members: Vec<Client> =
+        (0..PLACES).map(|_| Client::known(&gateway, socket(&gateway))).collect();
+    let mut late = Client::open(socket(&gateway));
+    let error = late.connect(&json!({}))["error"].clone();
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("UNAVAILABLE"), &json!(true)));
+    assert_eq!(late.closed().0, 1013);
+    assert_eq!(members[0].ask("health", &json!({}))["ok"], true);
+    // One leaves, and there is a place.
+    drop(members.pop());
+    crate::harness::wait("a place", PATIENCE, || {
+        let mut next = Client::open(socket(&gateway));
+        (next.connect(&json!({}))["ok"] == true).then_some(())
+    });
+}
+
+#[test]
+fn a_foreign_page_does_not_even_get_a_websocket() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::start(&sandbox.api);
+    let upgrade = |origin: &str| {
+        let headers = [
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Origin", origin),
+        ];
+        gateway.get("/", &headers).status
+    };
+    for origin in ["https://evil.example", "null", "http://127.0.0.1.evil.example"] {
+        assert_eq!(upgrade(origin), 403, "{origin}");
+    }
+}

@@ -111,8 +111,8 @@ fn what_is_wrong_stale_or_not_for_the_wire_changes_nothing() {
         assert!(refusal.contains(why), "{raw}: {refusal}");
         assert!(!refusal.contains(SECRET), "{refusal}");
     }
-    let set = format!("{{agents: {{entries: {{tool: {{command: ['/bin/sh']}}}}}}}}");
-    assert!(change(&gateway, "config.set", &set).expect_err("a program").contains("command"));
+    let set = "{agents: {entries: {tool: {command: ['/bin/sh']}}}}";
+    assert!(change(&gateway, "config.set", set).expect_err("a program").contains("command"));
     let patch = "{channels: {discord: {dmPolicy: 'disabled'}}}";
     for params in [json!({"raw": patch}), json!({"raw": patch, "baseHash": "0".repeat(64)})] {
         let refusal = gateway.rpc("config.patch", &params).expect_err("stale");

@@ -170,12 +170,14 @@ fn every_command_of_openclaws_that_asks_a_gateway_is_answered_by_ours() {
         for commands in COMMANDS {
             let openclaw = &openclaw;
             scope.spawn(move || {
-                commands.iter().for_each(|(args, words)| {
+                for (args, words) in commands {
                     openclaw.says(args, words);
-                })
+                }
             });
         }
     });
+    let sessions = gateway.told("health", &json!({}))["sessions"].clone();
+    assert_eq!(sessions["recent"][0]["key"], "agent:main:main", "{sessions}");
     schedule(&openclaw);
     openclaw.says(&["gateway", "restart", "--safe"], &["safe restart requested"]);
     gateway.run.line_after(1, "listening on http://");

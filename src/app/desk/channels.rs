@@ -173,13 +173,10 @@ pub(super) fn logout(house: &Rc<House>, params: &Value) -> Answer {
         let fleet = house.fleet.borrow();
         let mut seats = fleet.seats();
         let is_meant = |seat: &Seat<'_>| chosen.as_deref().is_none_or(|name| name == seat.name);
-        match seats.find(is_meant) {
-            Some(seat) => (seat.name.to_owned(), seat.view.is_some()),
-            None => {
-                drop(seats);
-                return at_once(Err(unknown_account(house, chosen.as_deref())));
-            }
-        }
+        let Some(seat) = seats.find(is_meant) else {
+            return at_once(Err(unknown_account(house, chosen.as_deref())));
+        };
+        (seat.name.to_owned(), seat.view.is_some())
     };
     let done = house.fleet.borrow_mut().command(Verb::Stop, Some(&name));
     house.nudge();

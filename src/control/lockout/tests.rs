@@ -154,7 +154,7 @@ fn few(seed: u64, bug: Option<Bug>) -> Result<(), String> {
     for step in 0..400 {
         // Bursts of guesses, and now and then a pause.
         let pause = if rng.below(12) == 0 { rng.below(100) } else { rng.below(3) };
-        now = now + Duration::from_secs(pause);
+        now += Duration::from_secs(pause);
         let address = address(&mut rng);
         let expected = oracle.locked(now, address);
         let locked = subject.locked(now, address);
@@ -189,7 +189,7 @@ fn crowd(seed: u64, bug: Option<Bug>) -> Result<(), String> {
         subject.failed(now, guesser);
     }
     for n in 0..3 * limits::AUTH_PEERS_MAX {
-        now = now + Duration::from_millis(rng.below(10));
+        now += Duration::from_millis(rng.below(10));
         let [high, low] = u16::try_from(n).unwrap_or(0).to_be_bytes();
         subject.failed(now, IpAddr::from([10, 7, high, low]));
     }
