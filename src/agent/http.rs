@@ -48,7 +48,7 @@ impl Http {
         Http { client, url: Secret::new(url), place: Plain(&place).to_string(), headers }
     }
 
-    /// What the endpoint answers to `request` by `by`; of a stream `hears` is told each piece.
+    /// What the endpoint answers to `request` by `by`; of a stream `listener` is told each piece.
     ///
     /// # Errors
     /// It gave no answer. The log says more than the fault does.
@@ -56,15 +56,15 @@ impl Http {
         &self,
         request: &Request,
         by: Instant,
-        hears: Hears<'_>,
+        listener: Hears<'_>,
     ) -> Result<Answer, Fault> {
-        let mut heard = Hearing::new(hears);
+        let mut heard = Hearing::new(listener);
         let mut response = Box::pin(self.post(request, &mut heard)).await?;
         if let Some(wait) = retry_after(&response)
             && clock::now() + wait < by
         {
             clock::sleep(wait).await;
-            heard = Hearing::new(hears);
+            heard = Hearing::new(listener);
             response = Box::pin(self.post(request, &mut heard)).await?;
         }
         if !response.status.is_success() {
@@ -126,15 +126,15 @@ struct Hearing<'a> {
     stream: Stream,
     bytes: usize,
     failed: Option<Unread>,
-    hears: Hears<'a>,
+    listener: Hears<'a>,
     /// How much of what was said is told.
     told: usize,
 }
 
 impl<'a> Hearing<'a> {
-    fn new(hears: Hears<'a>) -> Hearing<'a> {
+    fn new(listener: Hears<'a>) -> Hearing<'a> {
         let (events, stream, failed) = (None, Stream::default(), None);
-        Hearing { events, stream, bytes: 0, failed, hears, told: 0 }
+        Hearing { events, stream, bytes: 0, failed, listener, told: 0 }
     }
 
     fn hear(&mut self, head: &http::Parts, piece: &[u8]) -> Heard {
@@ -144,7 +144,7 @@ impl<'a> Hearing<'a> {
         if !is_stream || !head.status.is_success() {
             return Heard::Keep;
         }
-        let Hearing { events, stream, bytes, failed, hears, told } = self;
+        let Hearing { events, stream, bytes, failed, listener, told } = self;
         let events = events.get_or_insert_with(|| Events::new(AGENT_OUTPUT_BYTES_MAX));
         *bytes += piece.len();
         let mut each = |name: &str, data: &str| {
@@ -158,7 +158,7 @@ impl<'a> Hearing<'a> {
             *failed = Some(Unread { fault: Fault::TooLong, why });
         }
         if let Some(new) = stream.said().get(*told..).filter(|new| !new.is_empty()) {
-            hears(new);
+            listener(new);
             *told += new.len();
         }
         if failed.is_some() || stream.is_over() { Heard::Enough } else { Heard::Taken }

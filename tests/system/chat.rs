@@ -21,6 +21,7 @@ case $message in
     case $message in *'"attempt":0'*) echo $$ > main.pid; sleep 600 ;; esac
     echo 'answered at last' ;;
 *'"text":"fail'*) exit 7 ;;
+*'"text":"slow'*) echo $$ > main.pid; sleep 1; echo once >> ran; echo slowly ;;
 *'"text":"where'*) printf '%s' "$message" | sed 's/.*"session":"\([^"]*\)".*/\1/' ;;
 *) printf 'said %s' "$(printf %s "$message" | sed 's/.*"text":"\([^"]*\)".*/\1/')" ;;
 esac
@@ -519,4 +520,55 @@ fn an_agent_that_speaks_in_pieces_is_heard_in_pieces() {
     let last = told.last().unwrap();
     assert_eq!(last["message"]["content"][0]["text"], "0 1 2 3 4 5");
     assert_eq!(client.history("main")[1].1, "0 1 2 3 4 5", "one line of them all");
+}
+
+#[test]
+fn what_is_being_answered_when_the_gateway_is_to_stop_is_answered_first() {
+    let sandbox = Sandbox::start();
+    let mut gateway = with_program(&sandbox);
+    let mut client = Client::connect(&gateway);
+    client.send("main", "run", "slow");
+    pid(&gateway);
+    assert_eq!(gateway.stop(), 0, "{}", gateway.run.output());
+    let mode = std::fs::metadata(gateway.dir.0.join("state/transcripts")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads what is said");
+    gateway.again();
+    let mut client = Client::connect(&gateway);
+    assert_eq!(client.send("main", "run", "slow")["status"], "ok");
+    assert_eq!(client.history("main"), pairs(&[("user", "slow"), ("assistant", "slowly")]));
+    let ran = std::fs::read_to_string(gateway.dir.0.join("work/ran")).unwrap();
+    assert_eq!(ran, "once\n");
+}
+
+#[test]
+fn a_binding_of_our_own_chat_says_who_answers_there_and_others_are_named() {
+    let sandbox = Sandbox::start();
+    let speaks = |word: &str| json!({"kind": "exec", "command": ["echo", word]});
+    let config = json!({
+        "agents": {"entries": {"main": speaks("one"), "Helper": speaks("two")}},
+        "bindings": [
+            {"agentId": "main", "match": {"channel": "discord"}},
+            {"agentId": "Helper", "match": {"channel": "webchat"}},
+        ],
+    });
+    let gateway = Gateway::configured(&sandbox.api, &config.to_string());
+    let mut client = Client::connect(&gateway);
+    let mut asked = |session: &str| {
+        let started = client.send(session, session, "who are you?");
+        let key = started["sessionKey"].as_str().unwrap().to_owned();
+        (key, client.end(session).1)
+    };
+    let answers = |key: &str, word: &str| (key.to_owned(), word.to_owned());
+    assert_eq!(asked("main"), answers("agent:helper:main", "two"));
+    assert_eq!(asked("agent:main:x"), answers("agent:main:x", "one"));
+    assert_eq!(asked("agent:HELPER:x"), answers("agent:helper:x", "two"));
+    let of_main = client.done("sessions.list", &json!({"agentId": "main"}));
+    assert_eq!((&of_main["totalCount"], &of_main["count"]), (&json!(1), &json!(1)));
+    let found = client.done("sessions.list", &json!({"search": "HELPER", "limit": 1}));
+    assert_eq!((&found["totalCount"], &found["hasMore"]), (&json!(2), &json!(true)));
+    let keys = json!({"keys": ["agent:main:x", "agent:main:nothing"], "maxChars": 20});
+    let previews = client.done("sessions.preview", &keys);
+    assert_eq!(previews["previews"][0]["items"][1], json!({"role": "assistant", "text": "one"}));
+    assert_eq!(previews["previews"][1]["status"], "missing");
 }

@@ -162,8 +162,8 @@ fn of_a_stream_each_piece_is_heard_before_the_answer_is_whole() {
         let net = Net::new(&spawner, &NetOptions::default()).unwrap();
         let http = Http::new(&net, &url, Vec::new());
         let heard = RefCell::new(Vec::new());
-        let hears = |new: &str| heard.borrow_mut().push(new.to_owned());
-        let answer = http.answer(&request(), clock::now() + PATIENCE, &hears).await.unwrap();
+        let listener = |new: &str| heard.borrow_mut().push(new.to_owned());
+        let answer = http.answer(&request(), clock::now() + PATIENCE, &listener).await.unwrap();
         drop(server);
         assert_eq!(answer.words(), "one and two");
         assert_eq!(heard.borrow().concat(), "one and two");

@@ -400,3 +400,67 @@ pub(super) fn wait(house: &Rc<House>, params: &Value) -> Answer {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Wall;
+
+    fn line(role: Role, text: &str) -> Line {
+        Line::new(Wall(5), role, 0, text).of_run("run")
+    }
+
+    #[test]
+    fn of_a_long_history_the_end_is_told_within_its_bound() {
+        // Six bytes of JSON for each of these.
+        let odd = line(Role::User, &"\u{1}".repeat(20_000));
+        let lines = vec![odd; 20];
+        let (told, all_fit) = messages(&lines, usize::MAX);
+        assert!(!all_fit && (1..20).contains(&told.len()));
+        assert!(Value::from(told).to_string().len() <= limits::CHAT_HISTORY_BYTES_MAX + 100);
+        let (told, all_fit) = messages(&lines, 10);
+        assert!(all_fit && told.len() == 20);
+    }
+
+    #[test]
+    fn a_line_is_told_as_openclaw_tells_it_and_cut_where_that_is_asked_for() {
+        let told = shown(&line(Role::Assistant, "h\u{1f980}llo"), 2);
+        assert_eq!(told["content"][0]["text"], "h\u{1f980}\n…(truncated)…");
+        assert_eq!((&told["role"], &told["timestamp"]), (&json!("assistant"), &json!(5)));
+        assert_eq!((&told["stopReason"], &told["runId"]), (&json!("stop"), &json!("run")));
+        let failed = shown(&line(Role::Failed, "no"), 9);
+        assert_eq!((&failed["errorMessage"], &failed["content"]), (&json!("no"), &json!([])));
+        assert_eq!(shown(&line(Role::Stopped, ""), 9)["stopReason"], "aborted");
+        assert!(shown(&line(Role::User, "hi"), 9).get("stopReason").is_none());
+    }
+
+    #[test]
+    fn of_a_message_what_no_keyboard_writes_is_left_out() {
+        let said = |text: &str| message(&json!({ "message": text }), "x");
+        let plain = said("one\n\ttwo\u{7}\u{1b}[2J").expect("it is well");
+        assert_eq!(&*plain, "one\n\ttwo[2J");
+        for odd in ["", "  ", "a\0b"] {
+            assert!(said(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_told_in_the_chat_that_is_meant() {
+        let key = |text: &str| Key::read(text, "main").expect("a key");
+        let to = |more: Value, key_text: &str| {
+            let mut params = json!({ "deliver": true });
+            if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
+                params.extend(more);
+            }
+            delivery(&params, &key(key_text))
+        };
+        let chat = |account: &str, target| Ok(Some((Some(account.to_owned()), target)));
+        let channel = "discord:work:channel:7";
+        assert_eq!(to(json!({}), channel), chat("work", Target::Chat(7)));
+        assert_eq!(to(json!({}), "discord:direct:8"), chat("default", Target::Person(8)));
+        let named = json!({ "replyTo": "user:9" });
+        assert_eq!(to(named, channel), Ok(Some((None, Target::Person(9)))));
+        assert!(to(json!({}), "main").is_err() && to(json!({ "to": "#x" }), channel).is_err());
+        assert_eq!(delivery(&json!({}), &key("main")), Ok(None));
+    }
+}
