@@ -15,7 +15,7 @@ pub const SCHEDULE_INSANE_LOOK: Duration = Duration::from_secs(5);
 /// A clock that goes back by more than this had been wrong; by less, it is corrected.
 pub const SCHEDULE_BACK_MAX: Duration = Duration::from_secs(3600);
 /// Spans of a clock that was put back which are remembered for each job.
-pub const SCHEDULE_SPENT_MAX: usize = 4;
+pub const SCHEDULE_SPENT_MAX: usize = 16;
 /// Due instants that are counted one by one when they were missed; more are "so many or more".
 pub const SCHEDULE_COUNT_MAX: u32 = 100;
 /// After a boot, a clock that nobody has set by the network is not believed for so long: a board

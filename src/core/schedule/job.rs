@@ -182,7 +182,6 @@ pub enum Mode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Delivery {
     /// To what kind of place.
-    #[serde(default)]
     pub mode: Mode,
     /// The chat service, or `last`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -371,3 +371,6 @@ pub fn offset(zone: &TimeZone, wall: Wall) -> Offset {
     let at = i64::try_from(wall.0).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
     at.map_or(Offset::UTC, |at| zone.to_offset(at))
 }
+
+#[cfg(test)]
+mod tests;

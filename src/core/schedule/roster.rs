@@ -148,7 +148,8 @@ pub enum Order {
         /// The run.
         run: Run,
     },
-    /// Due instants will not be run.
+    /// Due instants will not be run. That is kept together with the job's [`Progress`], which an
+    /// order to keep it follows: a power cut between the two would lose them without a word.
     Lose {
         /// The job.
         job: Box<str>,
@@ -264,6 +265,7 @@ impl Roster {
             && let Some(due) = progress.waiting.take().and_then(|run| run.due)
         {
             self.lose(id, Lost::Missed, 1, due);
+            self.orders.push_back(Order::Keep { job: id.into() });
         }
         let mut entry = Entry { timing, progress, next: None };
         entry.renew();
@@ -336,16 +338,23 @@ impl Roster {
     }
 
     fn look(&mut self, id: &str, wall: Wall) {
+        if self.settle(id, wall) {
+            // Behind what is lost, so that both are kept together or not at all.
+            self.orders.push_back(Order::Keep { job: id.into() });
+        }
+    }
+
+    /// Whether something was due.
+    fn settle(&mut self, id: &str, wall: Wall) -> bool {
         let Some(entry) = self.jobs.get_mut(id).filter(|entry| entry.timing.enabled) else {
-            return;
+            return false;
         };
         entry.mind_the_clock(wall);
         if entry.next.is_none_or(|next| next > wall) {
-            return;
+            return false;
         }
         let (count, last) = entry.settle(wall);
-        self.orders.push_back(Order::Keep { job: id.into() });
-        let Some(last) = last else { return };
+        let Some(last) = last else { return true };
         let (missed, overlap) = (entry.timing.missed, entry.timing.overlap);
         let late = wall.since(last);
         let is_wanted = late <= SCHEDULE_LATE
@@ -361,11 +370,16 @@ impl Roster {
             if is_once {
                 self.orders.push_back(Order::Retire { job: id.into() });
             }
-            return;
+            return true;
         }
         if is_busy && overlap == Overlap::Skip {
             self.lose(id, Lost::Overlapped, count, last);
-            return;
+            return true;
+        }
+        // One that has begun before comes first, and stands for these too.
+        if entry.progress.waiting.is_some_and(|run| run.attempt > 0) {
+            self.lose(id, Lost::Coalesced, count, last);
+            return true;
         }
         let run = Run { due: Some(last), manual: 0, attempt: 0, begun: wall };
         let replaced = self.jobs.get_mut(id).and_then(|entry| entry.progress.waiting.replace(run));
@@ -375,6 +389,7 @@ impl Roster {
         if count > 1 {
             self.lose(id, Lost::Coalesced, count - 1, last);
         }
+        true
     }
 
     fn lose(&mut self, id: &str, why: Lost, count: u32, last: Wall) {
@@ -458,7 +473,11 @@ impl Roster {
 impl Progress {
     fn spend(&mut self, span: (Wall, Wall)) {
         if self.spent.len() >= SCHEDULE_SPENT_MAX {
-            self.spent.remove(0);
+            // The one that is longest ago is the least likely to come again.
+            let ends = self.spent.iter().enumerate().map(|(at, span)| (span.1, at));
+            if let Some((_, at)) = ends.min() {
+                self.spent.remove(at);
+            }
         }
         self.spent.push(span);
     }
@@ -514,13 +533,21 @@ impl Entry {
             }
             from = span.map_or(wall, |(_, end)| end);
         }
-        self.progress.done = wall;
-        // Of several only the newest was looked at for itself.
+        // Of several only the newest is looked at for itself.
         if let Some(last) = newest.filter(|_| count > 1) {
+            let before = (self.progress.since, self.progress.done);
+            if before.0 < before.1 {
+                self.progress.spend(before);
+            }
             self.progress.since = Wall(last.0 - 1);
         }
-        self.progress.spent.retain(|span| span.1 > wall);
+        self.progress.done = wall;
         self.renew();
         (count.min(SCHEDULE_COUNT_MAX), newest)
     }
 }
+
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;
