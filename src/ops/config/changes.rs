@@ -25,7 +25,8 @@ impl Config {
     /// What `new` changes; nothing if it says the same.
     pub(crate) fn changes(&self, new: &Config) -> Vec<Change> {
         // No `..`: whoever adds a field says here what its change means.
-        let Config { accounts, gateway, agents, bindings, log_level, log_file, ca_file } = self;
+        let Config { accounts, gateway, agents, bindings, cron, log_level, log_file, ca_file } =
+            self;
         let network = changed(&[("net.caFile", *ca_file != new.ca_file)]);
         let mut changes = Vec::new();
         let runs = |discord: &&Discord| discord.enabled;
@@ -58,6 +59,7 @@ impl Config {
             ("channels.discord.accounts", has_news(self, new) || has_news(new, self)),
             ("agents", *agents != new.agents),
             ("bindings", *bindings != new.bindings),
+            ("cron", *cron != new.cron),
             ("logging.level", *log_level != new.log_level),
             ("logging.file", *log_file != new.log_file),
         ]);

@@ -8,7 +8,7 @@ use super::env::{Env, UNSET};
 use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
-use super::{Config, LogFile, Mistake, accounts, agents, gateway};
+use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway};
 use crate::base::{Secret, limits, spell};
 
 /// What an account's token is in place of a written one, or where it was looked for.
@@ -64,6 +64,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         gateway: gateway::gateway(read, sources),
         agents,
         bindings,
+        cron: cron::cron(read),
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),
         ca_file: read.text("net.caFile").map(|path| sources.home(&path)),

@@ -11,6 +11,7 @@ mod accounts;
 mod agents;
 mod changes;
 mod check;
+mod cron;
 mod doors;
 pub(crate) mod edit;
 mod env;
@@ -46,6 +47,7 @@ use crate::core::outbox::{self, ReplyTo};
 use crate::rt::net::proxy::Proxy;
 
 pub(crate) use changes::Change;
+pub(crate) use cron::{Cron, CronAlert};
 pub(crate) use env::{Env, VARIABLES, arguments, is_profile, program, temporary_dir};
 pub(crate) use files::{
     Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) agents: Vec<Agent>,
     /// `bindings`: which agent answers where.
     pub(crate) bindings: Vec<Binding>,
+    /// `cron`: scheduled jobs.
+    pub(crate) cron: Cron,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
     /// `logging.level`, else `info`.
     pub(crate) log_level: String,
