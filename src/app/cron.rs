@@ -4,6 +4,7 @@
 //! the loop between them. It lives in the work tier: heartbeats go first.
 
 pub(super) mod book;
+mod deliver;
 mod run;
 pub(super) mod tell;
 
@@ -27,13 +28,10 @@ use crate::channels::discord::Target;
 use crate::core::schedule::When;
 use crate::core::schedule::job::{Delivery, Job, Mode};
 use crate::core::schedule::roster::{
-    Lost, Missed, Order, Overlap, Progress, Push, Refused, Roster, Run, Time, Timing,
+    Lost, Missed, Order, Overlap, Push, Refused, Roster, Run, Time, Timing,
 };
 use crate::ops::config::Dirs;
 use crate::rt::{clock, os_seed, zones};
-
-/// How long a run waits for a disk that takes nothing, before it is tried again.
-const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Cron {
@@ -97,9 +95,14 @@ impl Cron {
 
     /// Adds a job; its id, and whether it is new. Under a key that is known, the job which is there
     /// becomes this one.
-    pub(super) async fn add(&self, params: &Value) -> Result<(Box<str>, bool), Fault> {
+    pub(super) async fn add(
+        &self,
+        house: &House,
+        params: &Value,
+    ) -> Result<(Box<str>, bool), Fault> {
         let now = clock::wall();
         let (job, when) = Job::read(params, now, &zones::find).map_err(Fault::Invalid)?;
+        check_targets(house, &job).map_err(Fault::Invalid)?;
         let known = job.declaration_key.as_deref().and_then(|key| {
             let inner = self.look();
             let is_it = |kept: &Kept| kept.job.declaration_key.as_deref() == Some(key);
@@ -135,11 +138,12 @@ impl Cron {
     }
 
     /// Changes a job as `patch` says.
-    pub(super) async fn update(&self, id: &str, patch: &Value) -> Result<(), Fault> {
+    pub(super) async fn update(&self, house: &House, id: &str, patch: &Value) -> Result<(), Fault> {
         let now = clock::wall();
         let before = self.look().book.jobs.get(id).map(|kept| kept.job.clone());
         let before = before.ok_or(Fault::Unknown)?;
         let (job, when) = before.patched(patch, now, &zones::find).map_err(Fault::Invalid)?;
+        check_targets(house, &job).map_err(Fault::Invalid)?;
         self.change(id, job, when).await
     }
 
@@ -219,6 +223,13 @@ impl Cron {
 }
 
 impl Inner {
+    fn switch_off(&mut self, id: &str) {
+        let Some(mut kept) = self.book.jobs.get(id).cloned() else { return };
+        kept.job.enabled = false;
+        let _ = self.book.put(id, kept);
+        self.roster.enable(id, false, clock::wall());
+    }
+
     /// Keeps how far a job is. That it could not be is said once, by whoever waits for the disk.
     fn keep(&mut self, id: &str) {
         let Inner { book, roster } = self;
@@ -276,18 +287,35 @@ fn obey(house: &Rc<House>) {
 impl Cron {
     /// Lets the configuration hold.
     fn configure(&self, house: &House) {
-        let _ = (self, house);
+        let cron = house.config().cron.clone();
+        let usual = if cron.skip_missed { Missed::Skip } else { Missed::Run };
+        let mut inner = self.inner.borrow_mut();
+        let Inner { book, roster } = &mut *inner;
+        roster.set(cron.running_max, cron.enabled);
+        for (id, kept) in &book.jobs {
+            let policy = &kept.job.policy;
+            roster.adjust(id, policy.missed(usual), policy.overlap.unwrap_or_default());
+        }
     }
 
+    /// Says once that jobs wait for a clock, and once that they do no longer.
     fn tell_the_clock(&self, time: Time) {
-        if time.is_sane == self.said.replace(!time.is_sane) && self.look().book.jobs.is_empty() {
-            return;
+        let has_jobs = !self.look().book.jobs.is_empty();
+        if !time.is_sane && has_jobs && !self.said.replace(true) {
+            log::warn!(
+                target: "cron",
+                "the clock shows {} and was not set by the network since the boot: jobs wait until \
+                 it is to be believed",
+                time.wall
+            );
         }
-        let _ = time;
+        if time.is_sane && self.said.replace(false) {
+            log::info!(target: "cron", "the clock is to be believed: jobs run");
+        }
     }
 
     /// Due instants are not run: that is kept with its reason.
-    fn lose(&self, house: &House, id: &str, why: Lost, count: u32, last: Wall) {
+    fn lose(&self, house: &Rc<House>, id: &str, why: Lost, count: u32, last: Wall) {
         let past = {
             let mut inner = self.inner.borrow_mut();
             let Some(kept) = inner.book.jobs.get_mut(id) else { return };
@@ -313,21 +341,23 @@ impl Cron {
                 kept.tally.skipped = kept.tally.skipped.saturating_add(1);
                 kept.tally.last = Some(past.clone());
             }
-            let _ = inner.book.note(past.clone());
+            inner.book.lose(past.clone());
             past
         };
         tell::finished(house, &past);
+        if why != Lost::Coalesced {
+            let (house, id): (Rc<House>, Box<str>) = (house.clone(), id.into());
+            house.clone().work("cron", async move { deliver::alert(&house, &id).await });
+        }
     }
 
     /// A job that was due once is over: it is kept, switched off, for a person to see.
     fn retire(&self, house: &House, id: &str) {
-        let mut inner = self.inner.borrow_mut();
-        let Some(mut kept) = inner.book.jobs.get(id).cloned() else { return };
-        kept.job.enabled = false;
-        let _ = inner.book.put(id, kept);
-        inner.roster.enable(id, false, clock::wall());
-        inner.keep(id);
-        drop(inner);
+        {
+            let mut inner = self.inner.borrow_mut();
+            inner.switch_off(id);
+            inner.keep(id);
+        }
         tell::changed(house, id, "updated");
     }
 
@@ -348,14 +378,12 @@ impl Cron {
 
     /// Whether jobs run when they are due.
     pub(super) fn is_on(&self, house: &House) -> bool {
-        let _ = (self, house);
-        true
+        house.config().cron.enabled
     }
 
     /// What becomes of missed runs where a job says nothing.
     pub(super) fn usual_missed(&self, house: &House) -> &'static str {
-        let _ = (self, house);
-        "run"
+        if house.config().cron.skip_missed { "skip" } else { "run" }
     }
 
     /// Whether due jobs wait until the clock can be believed.
@@ -420,15 +448,22 @@ fn new_id() -> String {
     )
 }
 
-/// What could never be delivered is better said when a job is made.
-///
-/// # Errors
-/// Why it could not.
-pub(super) fn check_delivery(house: &House, delivery: &Delivery) -> Result<(), String> {
+/// Agents, accounts and services that are not there are better said when a job is made than when
+/// it is due.
+fn check_targets(house: &House, job: &Job) -> Result<(), String> {
+    let agents: Vec<String> = house.config().agents.iter().map(|agent| agent.id.clone()).collect();
+    if job.agent_id.as_ref().is_some_and(|agent| !agents.contains(agent)) {
+        return Err(format!("there is no such agent; there is: {}", agents.join(", ")));
+    }
+    let Some(delivery) = &job.delivery else { return Ok(()) };
+    check_delivery(house, delivery)
+}
+
+fn check_delivery(house: &House, delivery: &Delivery) -> Result<(), String> {
     let known = |account: &str| house.fleet.borrow().seats().any(|seat| seat.name == account);
     match delivery.mode {
         Mode::None => Ok(()),
-        Mode::Webhook => run::check_address(delivery.to.as_deref().unwrap_or_default()),
+        Mode::Webhook => deliver::check_address(delivery.to.as_deref().unwrap_or_default()),
         Mode::Announce => {
             let channel = delivery.channel.as_deref().unwrap_or("last");
             if !["last", "discord"].contains(&channel) {

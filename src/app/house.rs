@@ -135,6 +135,11 @@ impl House {
         self.spawner.spawn(Tier::Work, name, work).detach();
     }
 
+    /// What runs tasks.
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
     /// The configuration that holds.
     pub(super) fn config(&self) -> std::cell::Ref<'_, Config> {
         std::cell::Ref::map(self.standing.borrow(), |standing| &standing.config)

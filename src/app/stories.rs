@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::cron;
 use super::house::House;
 use crate::channels::discord::View;
 use crate::control::{Answer, at_once, unknown};
@@ -19,7 +20,15 @@ pub(super) fn why(house: &House, params: Value) -> Result<Value, Fault> {
     } else {
         serde_json::from_value(params).map_err(|error| invalid(&error))?
     };
-    let query = params.query().map_err(|error| invalid(&error))?;
+    let job = params.message.as_deref().and_then(|message| cron::tell::story(house, message));
+    let query = match (params.query(), &job) {
+        (Ok(query), _) => query,
+        // A run has a name of its own.
+        (Err(_), Some((note, entry))) => {
+            return Ok(json!({ "stories": [], "drops": [], "note": note, "job": entry }));
+        }
+        (Err(error), None) => return Err(invalid(&error)),
+    };
     let (mut stories, mut drops) = (Vec::new(), Vec::new());
     let account = params.account.as_deref();
     let own = &house.webchat.doors;
@@ -39,7 +48,11 @@ pub(super) fn why(house: &House, params: Value) -> Result<Value, Fault> {
         Err(_) => {}
     }
     let reply = why::reply(query, clock::wall(), stories, drops);
-    serde_json::to_value(reply).map_err(|error| invalid(&error))
+    let mut reply = serde_json::to_value(reply).map_err(|error| invalid(&error))?;
+    if let Some((note, entry)) = job {
+        (reply["note"], reply["job"]) = (note.into(), entry);
+    }
+    Ok(reply)
 }
 
 /// `pairing.list`, `pairing.approve` and `pairing.revoke`.

@@ -22,7 +22,7 @@ pub(crate) fn why(call: &mut Call<'_>) -> Result<(), Failure> {
         "accountId": parsed.text("account"),
     });
     let answer = Client::new(call)?.ask("why", &params, Effect::Same)?;
-    let is_found = stories(&answer).next().is_some();
+    let is_found = stories(&answer).next().is_some() || answer["job"].is_object();
     call.answer(&answer, |printer, answer| lines(printer, answer, message.is_some()))?;
     if message.is_some() && !is_found {
         return Err(Failure::new(Exit::Refused, "", ""));

@@ -19,6 +19,7 @@ mod cli;
 mod commands;
 mod config;
 mod control;
+mod cron;
 mod desk;
 mod doctor;
 mod doors;

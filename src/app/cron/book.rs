@@ -28,6 +28,8 @@ pub(in crate::app) struct Book {
     pub(in crate::app) jobs: BTreeMap<Box<str>, Kept>,
     /// What became of runs, the oldest first.
     pub(in crate::app) runs: VecDeque<Past>,
+    /// What was lost, and is to be kept with how far its job is.
+    lost: Vec<Past>,
     /// The length at which the log is made short.
     short_at: u64,
 }
@@ -159,9 +161,23 @@ pub(in crate::app) struct Sent {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Record {
-    Job { id: Box<str>, created: Wall, updated: Wall, job: Job },
-    State { id: Box<str>, progress: Progress, tally: Tally },
-    Gone { id: Box<str> },
+    Job {
+        id: Box<str>,
+        created: Wall,
+        updated: Wall,
+        job: Job,
+    },
+    State {
+        id: Box<str>,
+        progress: Progress,
+        tally: Tally,
+        /// What became of due instants that were lost, kept together with that they are settled.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<Past>,
+    },
+    Gone {
+        id: Box<str>,
+    },
     Run(Box<Past>),
 }
 
@@ -174,6 +190,7 @@ impl Book {
             log: Err(String::new()),
             jobs: BTreeMap::new(),
             runs: VecDeque::new(),
+            lost: Vec::new(),
             short_at: CRON_SHORT_BYTES,
         };
         let mut strange = 0;
@@ -182,7 +199,8 @@ impl Book {
                 Ok(Record::Job { id, created, updated, job }) => {
                     let _ = jobs.insert(id, (created, updated, job));
                 }
-                Ok(Record::State { id, progress, tally }) => {
+                Ok(Record::State { id, progress, tally, lost }) => {
+                    lost.into_iter().for_each(|past| book.push(past));
                     let _ = states.insert(id, (progress, tally));
                 }
                 Ok(Record::Gone { id }) => {
@@ -246,7 +264,13 @@ impl Book {
     pub(super) fn keep(&mut self, id: &str, progress: &Progress) -> Result<(), String> {
         let Some(kept) = self.jobs.get(id) else { return Ok(()) };
         let (progress, tally) = (progress.clone(), kept.tally.clone());
-        self.append(&Record::State { id: id.into(), progress, tally })
+        let lost = self.lost.extract_if(.., |past| *past.job == *id).collect();
+        let record = Record::State { id: id.into(), progress, tally, lost };
+        let kept = self.append(&record);
+        if let (Err(_), Record::State { lost, .. }) = (&kept, record) {
+            self.lost.extend(lost);
+        }
+        kept
     }
 
     /// Forgets a job; what became of its runs is still known.
@@ -260,6 +284,12 @@ impl Book {
         let appended = self.append(&Record::Run(Box::new(past.clone())));
         self.push(past);
         appended
+    }
+
+    /// Due instants are lost: that is kept with the next word of how far the job is.
+    pub(super) fn lose(&mut self, past: Past) {
+        self.lost.push(past.clone());
+        self.push(past);
     }
 
     /// The oldest run makes room: of the same job, if that has many.
@@ -300,7 +330,8 @@ impl Book {
             let Kept { job, created, updated, tally } = kept.clone();
             records.push(Record::Job { id: id.clone(), created, updated, job });
             if let Some(progress) = roster.progress(id).cloned() {
-                records.push(Record::State { id: id.clone(), progress, tally });
+                let lost = Vec::new();
+                records.push(Record::State { id: id.clone(), progress, tally, lost });
             }
         }
         records.extend(self.runs.iter().cloned().map(|past| Record::Run(Box::new(past))));

@@ -138,7 +138,7 @@ pub(in crate::app) fn preview(delivery: Option<&Delivery>) -> Value {
     };
     let to = delivery.to.as_deref();
     if delivery.mode == Mode::Webhook {
-        let place = super::run::place(to.unwrap_or_default());
+        let place = super::deliver::place(to.unwrap_or_default());
         return json!({ "label": format!("webhook:{place}"), "detail": "webhook" });
     }
     let (label, detail) = match to {
@@ -206,4 +206,27 @@ fn public(mut job: Value) -> Value {
         READ_ONLY.iter().for_each(|key| drop(map.remove(*key)));
     }
     job
+}
+
+/// What a job has to do with `message`: the number of one that the bot said, or the name of a run.
+/// In a sentence, and as it is listed.
+pub(in crate::app) fn story(house: &House, message: &str) -> Option<(String, Value)> {
+    let message = message.trim().trim_end_matches('/');
+    let number: Option<u64> = message.rsplit('/').next().and_then(|last| last.parse().ok());
+    let inner = house.cron.look();
+    let is_it = |past: &&Past| {
+        past.run.as_deref() == Some(message) || number.is_some() && past.delivery.message == number
+    };
+    let past = inner.book.runs.iter().rev().find(is_it)?;
+    let due = past.due.map_or_else(|| "run by hand".to_owned(), |due| format!("due {due}"));
+    let how = past.error.clone().unwrap_or_else(|| "it went well".to_owned());
+    let (name, run) = (&past.name, past.run.as_deref().unwrap_or("-"));
+    let to = past.delivery.to.as_deref().unwrap_or("nowhere");
+    let arrival = past.delivery.arrival.name();
+    let text = format!(
+        "the job \"{name}\" ({}) has to do with it: {due}, run {run}; {how}; its answer went to \
+         {to} ({arrival})",
+        past.job
+    );
+    Some((text, entry(past)))
 }

@@ -12,7 +12,6 @@ use crate::app::house::House;
 use crate::base::limits::TURN_ATTEMPTS_MAX;
 use crate::base::text::{Plain, truncate};
 use crate::control::{Answer, Call, at_once, unknown};
-use crate::core::schedule::job::Delivery;
 use crate::core::schedule::roster::{Push, Refused};
 use crate::proto::control::{Fault, code};
 use crate::rt::zones;
@@ -189,8 +188,8 @@ fn get(house: &House, params: &Value) -> Result<Value, Fault> {
 }
 
 async fn add(house: Rc<House>, params: Value) -> Result<Value, Fault> {
-    check_targets(&house, "cron.add", &params)?;
-    let (id, is_new) = house.cron.add(&params).await.map_err(|why| amiss("cron.add", "", why))?;
+    let added = house.cron.add(&house, &params).await;
+    let (id, is_new) = added.map_err(|why| amiss("cron.add", "", why))?;
     log::info!(target: "cron", "the job {id} was {}", if is_new { "added" } else { "replaced" });
     tell::changed(&house, &id, if is_new { "added" } else { "updated" });
     let (job, preview) = {
@@ -227,8 +226,7 @@ async fn update(house: Rc<House>, params: Value) -> Result<Value, Fault> {
             "actualConfigRevision": job["configRevision"],
         })));
     }
-    check_targets(&house, METHOD, patch)?;
-    house.cron.update(&id, patch).await.map_err(|why| amiss(METHOD, &id, why))?;
+    house.cron.update(&house, &id, patch).await.map_err(|why| amiss(METHOD, &id, why))?;
     log::info!(target: "cron", "the job {id} was changed");
     tell::changed(&house, &id, "updated");
     house.cron.look().job(&id).ok_or_else(|| not_found(&id))
@@ -378,26 +376,6 @@ fn policy(house: &House, params: &Value) -> Result<Value, Fault> {
         Some(one) if jobs.is_empty() => Err(not_found(one)),
         _ => Ok(json!({ "jobs": jobs, "attempts": TURN_ATTEMPTS_MAX })),
     }
-}
-
-/// Agents, accounts and services that are not there are better said now than when it is due.
-fn check_targets(house: &House, method: &str, params: &Value) -> Result<(), Fault> {
-    if let Some(agent) = text_of(params, &["agentId"]) {
-        let config = house.config();
-        if !config.agents.iter().any(|known| known.id == agent) {
-            let names: Vec<&str> = config.agents.iter().map(|agent| agent.id.as_str()).collect();
-            let text = format!("there is no such agent; there is: {}", names.join(", "));
-            return Err(invalid(method, &text));
-        }
-    }
-    let delivery = &params["delivery"];
-    if delivery.is_object() && delivery["mode"].is_null() {
-        return Err(invalid(method, "delivery.mode is missing"));
-    }
-    if let Ok(delivery) = Delivery::deserialize(delivery) {
-        crate::app::cron::check_delivery(house, &delivery).map_err(|why| invalid(method, &why))?;
-    }
-    Ok(())
 }
 
 fn usual_agent(house: &House) -> String {
