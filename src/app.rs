@@ -13,6 +13,7 @@ mod fleet;
 mod history;
 mod house;
 mod invite;
+mod metrics;
 mod ports;
 pub(crate) mod roster;
 mod sandbox;

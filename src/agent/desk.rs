@@ -12,6 +12,7 @@ use smol::future::or;
 use super::sessions::Sessions;
 use super::store::{Said, Store};
 use super::{Member, Staff};
+use crate::base::tally::Tally;
 use crate::base::text::Plain;
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
@@ -23,6 +24,8 @@ use crate::rt::executor::{Spawner, Tier};
 
 /// Names of agents that are not there, of which each is said once; further ones are not said.
 const STRANGERS_MAX: usize = 32;
+/// Outcomes of turns that are counted apart: more than there are.
+const OUTCOMES_MAX: usize = 24;
 
 /// Gives each message its turn. Cheap to clone; the last clone that goes ends every turn.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ struct Inner {
     over: (Sender<()>, Receiver<()>),
     /// Agents that messages were meant for and that are not there.
     strangers: RefCell<BTreeSet<Box<str>>>,
+    /// How turns ended, by the word of the outcome.
+    outcomes: RefCell<Tally<OUTCOMES_MAX>>,
 }
 
 /// A message that waits for its turn.
@@ -123,7 +128,14 @@ impl Desk {
             listeners: Cell::new(0),
             over: bounded(1),
             strangers: RefCell::default(),
+            outcomes: RefCell::default(),
         }))
+    }
+
+    /// How turns ended, by outcome.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<(&'static str, u64)> {
+        self.0.outcomes.borrow().iter().collect()
     }
 
     /// Replaces the agents. Turns that are under way end with those that began them.
@@ -365,8 +377,12 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
         }
-        if let Some(desk) = desk.upgrade().filter(|_| !ticket.keeps) {
-            desk.record(&request, &answer);
+        if let Some(desk) = desk.upgrade() {
+            let word = answer.as_ref().map_or_else(|fault| fault.name(), |_| "answered");
+            desk.outcomes.borrow_mut().count(word);
+            if !ticket.keeps {
+                desk.record(&request, &answer);
+            }
         }
         ticket.tell(chat, id, answer).await;
     } else {

@@ -21,7 +21,7 @@ use crate::control::{Facts, Hub, Reception};
 use crate::core::health::Report;
 use crate::ops::config::{self, Broken, Change, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
-use crate::rt::executor::{Spawner, Tier};
+use crate::rt::executor::{Snapshot, Spawner, Tier};
 use crate::rt::log::{self as logging, Lines};
 
 /// Where the configuration comes from, to read it again.
@@ -250,6 +250,11 @@ impl House {
         if self.hub.members() > 0 {
             self.hub.tell_health(&self.facts().health);
         }
+    }
+
+    /// What the meter of the thread reads.
+    pub(super) fn meter(&self) -> Snapshot {
+        self.spawner.meter().snapshot()
     }
 
     /// What monitors and `status` are told.

@@ -11,6 +11,7 @@ use smol::net::TcpListener;
 
 use super::desk::{Clerk, health};
 use super::house::House;
+use super::metrics;
 use crate::base::{Secret, limits};
 use crate::control::{Control, Gate, Lock, Rules};
 use crate::ops::config::{Gateway, Mode};
@@ -69,9 +70,11 @@ impl Ports {
         let secret = lock.secret().unwrap_or(&nothing);
         house.reception.open(dir, secret, address.map(|address| address.port()));
         let (facts, doorman, clerk) = (house.clone(), house.clone(), house.clone());
+        let counted = house.clone();
         let control = Rc::new(Control {
             gate: Gate::new(lock, rules(&gateway), !gateway.lan),
             facts: Rc::new(move || facts.facts()),
+            metrics: Rc::new(move || metrics::families(&counted)),
             draining: Rc::new(move || doorman.draining.get()),
             hub: house.hub.clone(),
             desk: Rc::new(Clerk { house: clerk }),

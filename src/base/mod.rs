@@ -14,6 +14,7 @@ pub mod rng;
 pub mod secret;
 pub mod spell;
 pub mod split;
+pub mod tally;
 pub mod text;
 pub mod time;
 pub mod timer;

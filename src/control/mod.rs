@@ -7,6 +7,7 @@
 //! | `/startup` `/startupz` | anybody | 200 from the moment the port listens; 503 while it drains |
 //! | `/ready` `/readyz` | anybody | 200 if every channel's last proof is young enough, else 503 |
 //! | `/health/detail` | on loopback anybody, else with the token | always 200 |
+//! | `/metrics` `/api/diagnostics/prometheus` | the same | Prometheus's text format |
 //! | `/api/status` | with the token, or ours | JSON |
 //! | `/` `/dashboard` | anybody | the page, which asks for what follows |
 //! | `/api/login` `/api/logout` | with a code, or a cookie | a cookie, or its end |
@@ -21,6 +22,7 @@ mod desk;
 mod hub;
 mod lockout;
 mod login;
+mod metrics;
 mod page;
 mod presence;
 mod reception;
@@ -37,11 +39,18 @@ pub(crate) use auth::{Gate, Lock, Refusal};
 pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
 pub(crate) use hub::Hub;
 pub(crate) use lockout::Rules;
+#[cfg(test)]
+pub(crate) use metrics::PREFIX as METRICS_PREFIX;
+pub(crate) use metrics::{Family, Figure, Kind};
 pub(crate) use reception::Reception;
 
 use crate::core::health::Report;
 use crate::rt::executor::Spawner;
 use crate::rt::net::server::{Request, Response, Upgrade};
+
+/// Where monitors look for figures, and where OpenClaw has them.
+const METRICS: &str = "/metrics";
+const METRICS_ALSO: &str = "/api/diagnostics/prometheus";
 
 /// What the answers are made of, taken at the moment of the request.
 pub(crate) struct Facts {
@@ -61,6 +70,8 @@ pub(crate) struct Control {
     pub(crate) gate: Gate,
     /// Takes a snapshot.
     pub(crate) facts: Rc<dyn Fn() -> Facts>,
+    /// Takes the figures for monitors.
+    pub(crate) metrics: Rc<dyn Fn() -> Vec<Family>>,
     /// Whether the process is on its way out.
     pub(crate) draining: Rc<dyn Fn() -> bool>,
     /// Everybody who is connected.
@@ -102,6 +113,8 @@ impl Control {
             "/ready" | "/readyz" => self.ready(),
             "/health/detail" if Gate::trusts(request) => self.detail(),
             "/health/detail" => authorized().map_or_else(|no| no, |()| self.detail()),
+            METRICS | METRICS_ALSO if Gate::trusts(request) => self.figures(),
+            METRICS | METRICS_ALSO => authorized().map_or_else(|no| no, |()| self.figures()),
             "/api/status" => {
                 authorized().map_or_else(|no| no, |()| json_answer(200, &(self.facts)().status))
             }
@@ -176,6 +189,11 @@ impl Control {
         };
         let error = format!("a {0} is needed: Authorization: Bearer SECRET, {place}", self.gate);
         json_answer(401, &json!({ "error": error })).with("www-authenticate", "Bearer")
+    }
+
+    fn figures(&self) -> Response {
+        let text = metrics::render(&(self.metrics)());
+        Response { content_type: metrics::CONTENT_TYPE, ..Response::json(200, text) }
     }
 
     fn startup(&self) -> Response {

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blocking;
+use super::{blocking, disk};
 
 /// Why something could not be stored. The store is as it was, and usable.
 #[derive(Debug)]
@@ -182,6 +182,7 @@ impl Log {
             return Err(error.into());
         }
         self.end = end;
+        disk::count(bytes.len() as u64);
         Ok(())
     }
 
@@ -488,6 +489,7 @@ fn replace_by(
         write_parts(&mut file)?;
         if durability == Durability::Disk {
             file.sync_all()?;
+            disk::count(file.metadata()?.len());
         }
         std::fs::rename(&beside, path)?;
         if durability == Durability::Disk {

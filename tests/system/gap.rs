@@ -44,8 +44,8 @@ fn a_thousand_calls_during_twenty_restarts_all_succeed() {
             let (called, is_over, gateway, port) = (&called, &is_over, &gateway, &port);
             scope.spawn(move || {
                 // By the socket and by the port.
-                let by_port = ["status", "--json", "--port", port];
-                let args = if caller % 2 == 0 { &by_port[..2] } else { &by_port[..] };
+                let by_port = ["cron", "list", "--json", "--port", port];
+                let args = if caller % 2 == 0 { &by_port[..3] } else { &by_port[..] };
                 while called.fetch_add(1, Ordering::Relaxed) < CALLS
                     || !is_over.load(Ordering::Relaxed)
                 {

@@ -33,6 +33,7 @@ mod hostile;
 mod intent;
 mod logfile;
 mod logs;
+mod metrics;
 mod openclaw;
 mod outbox;
 mod peers;

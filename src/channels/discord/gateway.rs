@@ -80,8 +80,8 @@ pub(super) struct Tools {
     pub(super) due: Rc<Cell<Option<Instant>>>,
     /// How often the server wanted a heartbeat last.
     pub(super) interval: Rc<Cell<Option<Duration>>>,
-    /// How long the last heartbeats took.
-    pub(super) beats: super::Beats,
+    /// What monitors are told of.
+    pub(super) tallies: super::figures::Shared,
     /// What the side that talks wants to know.
     pub(super) talk: Ends,
     /// What an earlier life knew of channels, and where what is known of them is kept.
@@ -194,12 +194,9 @@ impl GatewayPort {
             Level::Debug => log::Level::Debug,
         };
         log::log!(target: "discord", level, "{tell}");
-        match tell {
-            Tell::Beat { late, .. } => self.tools.meter.beat_late(*late),
-            Tell::Ack { rtt } => {
-                self.tools.beats.borrow_mut().push((clock::wall(), *rtt));
-            }
-            _ => {}
+        self.tools.tallies.borrow_mut().hear(clock::wall(), tell);
+        if let Tell::Beat { late, .. } = tell {
+            self.tools.meter.beat_late(*late);
         }
     }
 

@@ -4,6 +4,7 @@ mod catchup;
 mod commands;
 mod directory;
 mod doors;
+mod figures;
 mod gateway;
 mod journal;
 mod lobby;
@@ -39,7 +40,6 @@ use self::session::{Keeper, Kept};
 use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
-use crate::base::ring::Ring;
 use crate::base::{Instant, Machine as _, Rng, Wall, limits};
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
@@ -60,6 +60,7 @@ use crate::rt::{clock, os_seed};
 
 pub(crate) use self::commands::Clerk;
 pub(crate) use self::directory::Directory;
+pub(crate) use self::figures::Figures;
 use self::replies::Posting;
 pub(crate) use self::rest::authorized;
 pub(crate) use self::session::Cells;
@@ -205,15 +206,12 @@ pub(crate) struct View {
     said: Said,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
-    beats: Beats,
+    tallies: figures::Shared,
     rest: Rc<Cell<Counts>>,
     /// Our own user id; 0 before it is known.
     me: Rc<Cell<u64>>,
     net: Net,
 }
-
-/// The last heartbeats: when each was acknowledged, and its way there and back.
-type Beats = Rc<RefCell<Ring<(Wall, Duration), { limits::HEARTBEATS_KEPT }>>>;
 
 /// What changes when a connection comes and goes.
 pub(crate) struct Facts {
@@ -245,7 +243,8 @@ impl Account {
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
-        let (settings, beats) = (Rc::new(RefCell::new(setup.settings)), Beats::default());
+        let settings = Rc::new(RefCell::new(setup.settings));
+        let tallies = figures::Shared::default();
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
         let talk = Talk::new(&shared, log, (setup.requests, orders.clone()), setup.told);
@@ -275,7 +274,7 @@ impl Account {
             changed: setup.changed,
             due: due.clone(),
             interval: interval.clone(),
-            beats: beats.clone(),
+            tallies: tallies.clone(),
             talk: talk.ends,
             channels,
         };
@@ -283,7 +282,7 @@ impl Account {
         let report = preflight::report(calls.clone(), Intents(config.intents));
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
-        let view = View { status, ledger, desk, twin, said, due, interval, beats, rest, me, net };
+        let view = View { status, ledger, desk, twin, said, due, interval, tallies, rest, me, net };
         let (helpers, rest_pace) = ((setup.clerk, setup.tell), spawner.pace());
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let tasks = [
@@ -457,7 +456,7 @@ impl View {
 
     /// The last heartbeats, the oldest first.
     pub(crate) fn beats(&self) -> Vec<(Wall, Duration)> {
-        self.beats.borrow().iter().copied().collect()
+        self.tallies.borrow().beats.iter().copied().collect()
     }
 
     /// Ends by close code, since the start.

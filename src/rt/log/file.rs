@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::base::{Instant, limits};
-use crate::rt::clock;
+use crate::rt::{clock, disk};
 
 /// The way to the thread that writes; clones share it, and it ends with the last.
 #[derive(Clone, Debug)]
@@ -164,7 +164,10 @@ impl Writer {
         while !rest.is_empty() {
             match file.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => rest = &rest[count..],
+                Ok(count) => {
+                    rest = &rest[count..];
+                    disk::count(count as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.torn |= rest.len() < text.len();

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::end::{DialFault, Phase};
 use crate::base::text::Plain;
 use crate::base::{End, Wall};
 use crate::proto::discord::close::{self, Close};
@@ -49,7 +50,66 @@ impl Cause {
             Cause::End(end) => end.code(),
         }
     }
+
+    /// Whether we ended it on purpose.
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        self == Cause::End(End::Asked)
+    }
+
+    /// The word for counters and metrics: one of few, whatever a server sends.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Cause::Reconnect => "op7",
+            Cause::Invalid { .. } => "op9",
+            Cause::End(End::Asked) => "asked",
+            Cause::End(End::Wire) => "cut",
+            Cause::End(End::Silence(Phase::Live)) => "silence",
+            Cause::End(End::Silence(_)) => "too_slow",
+            Cause::End(End::Garbage(_)) => "garbage",
+            Cause::End(End::Dial(fault)) => match fault {
+                DialFault::Dns => "dial_dns",
+                DialFault::NoRoute => "dial_no_route",
+                DialFault::Refused => "dial_refused",
+                DialFault::Clock => "dial_clock",
+                DialFault::Tls => "dial_tls",
+                DialFault::Status(..) => "dial_status",
+                DialFault::Upgrade => "dial_upgrade",
+                DialFault::Lost => "dial_lost",
+                DialFault::Forbidden => "dial_forbidden",
+                DialFault::Proxy(_) => "dial_proxy",
+            },
+            Cause::End(End::Server(code)) => {
+                let words = CLOSES.iter().find(|(known, _)| *known == code);
+                words.map_or("close_other", |(_, word)| word)
+            }
+        }
+    }
 }
+
+/// Words for the closes that Discord documents, and those of every WebSocket.
+const CLOSES: [(u16, &str); 19] = [
+    (1000, "close_1000"),
+    (1001, "close_1001"),
+    (1005, "close_1005"),
+    (1006, "close_1006"),
+    (1012, "close_1012"),
+    (4000, "close_4000"),
+    (4001, "close_4001"),
+    (4002, "close_4002"),
+    (4003, "close_4003"),
+    (4004, "close_4004"),
+    (4005, "close_4005"),
+    (4007, "close_4007"),
+    (4008, "close_4008"),
+    (4009, "close_4009"),
+    (4010, "close_4010"),
+    (4011, "close_4011"),
+    (4012, "close_4012"),
+    (4013, "close_4013"),
+    (4014, "close_4014"),
+];
 
 /// What holds an IDENTIFY back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
