@@ -74,11 +74,10 @@ impl Family {
     }
 }
 
-/// All of them, written down. A family without samples is left out.
+/// All of them, written down; those without samples too, so that it can be seen what there is.
 pub(crate) fn render(families: &[Family]) -> String {
     let mut out = String::new();
-    for family in families.iter().filter(|family| !family.samples.is_empty()) {
-        let Family { name, kind, help, samples } = family;
+    for Family { name, kind, help, samples } in families {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -159,7 +158,8 @@ mod tests {
         let text = "# HELP x_total What\\nis counted.\n# TYPE x_total counter\n\
             x_total{cause=\"a\\\"b\\\\c\\nd\",n=\"1\"} 3\nx_total 0.5\n";
         assert_eq!(render(&[family]), text);
-        assert_eq!(render(&[Family::new("empty", Kind::Gauge, "Nothing.")]), "");
+        let text = "# HELP empty Nothing.\n# TYPE empty gauge\n";
+        assert_eq!(render(&[Family::new("empty", Kind::Gauge, "Nothing.")]), text);
     }
 
     #[test]
