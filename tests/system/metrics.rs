@@ -63,6 +63,12 @@ impl Scrape {
         samples.filter(|(labels, _)| is_meant(labels)).map(|(_, value)| value).sum()
     }
 
+    /// That it is this whole number.
+    fn assert_is(&self, name: &str, label: (&str, &str), value: f64) {
+        let is = self.value(name, label);
+        assert!((is - value).abs() < 1e-9, "{name} {label:?} is {is}, not {value}:\n{}", self.text);
+    }
+
     /// That buckets rise, and the last of them holds all.
     fn assert_histograms(&self) {
         let mut seen = 0;
@@ -96,9 +102,9 @@ fn a_scrape_tells_what_happened() {
     let gateway = Gateway::connected(&sandbox);
     let first = Scrape::of(&gateway);
     first.assert_histograms();
-    assert_eq!(first.value("barnacle_channel_up", ACCOUNT), 1.0);
-    assert_eq!(first.value("barnacle_channel_up", ("channel", "discord")), 1.0);
-    assert_eq!(first.value("barnacle_reconnects_total", ACCOUNT), 0.0);
+    first.assert_is("barnacle_channel_up", ACCOUNT, 1.0);
+    first.assert_is("barnacle_channel_up", ("channel", "discord"), 1.0);
+    first.assert_is("barnacle_reconnects_total", ACCOUNT, 0.0);
     sandbox.answer(&sandbox.ask("hello"));
     sandbox.say(&json!({"text": "to nobody"}));
     let at = sandbox.fault("close-1005", json!({}));
@@ -119,7 +125,7 @@ fn a_scrape_tells_what_happened() {
         ("barnacle_identifies_total", ACCOUNT, 1.0),
         ("barnacle_identify_remaining", ACCOUNT, 999.0),
     ] {
-        assert_eq!(scrape.value(name, label), value, "{name}:\n{}", scrape.text);
+        scrape.assert_is(name, label, value);
     }
     // Of the process: what can be said of any.
     let whole = |name: &str| scrape.samples[name][0].1;
@@ -144,7 +150,7 @@ fn a_channel_that_is_down_is_told_so_and_why() {
         let failures = scrape.value("barnacle_dial_failures_total", ("cause", "dial_refused"));
         (failures > 0.0).then_some(scrape)
     });
-    assert_eq!(scrape.value("barnacle_channel_up", ACCOUNT), 0.0);
+    scrape.assert_is("barnacle_channel_up", ACCOUNT, 0.0);
 }
 
 #[test]
