@@ -34,7 +34,7 @@ pub(super) struct Tallies {
 }
 
 /// The same, for those who count and those who read.
-pub(super) type Shared = Rc<RefCell<Tallies>>;
+pub(super) type Tallied = Rc<RefCell<Tallies>>;
 
 impl Default for Tallies {
     fn default() -> Tallies {

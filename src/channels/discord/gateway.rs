@@ -81,7 +81,7 @@ pub(super) struct Tools {
     /// How often the server wanted a heartbeat last.
     pub(super) interval: Rc<Cell<Option<Duration>>>,
     /// What monitors are told of.
-    pub(super) tallies: super::figures::Shared,
+    pub(super) tallies: super::figures::Tallied,
     /// What the side that talks wants to know.
     pub(super) talk: Ends,
     /// What an earlier life knew of channels, and where what is known of them is kept.

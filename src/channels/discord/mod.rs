@@ -31,6 +31,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use self::commands::Commands;
 use self::directory::Shelf;
 use self::doors::{Doors, Ledger};
+use self::figures::Tallied;
 use self::gateway::{GatewayPort, Tools};
 use self::journal::Journal;
 use self::lobby::Lobby;
@@ -206,7 +207,7 @@ pub(crate) struct View {
     said: Said,
     due: Rc<Cell<Option<Instant>>>,
     interval: Rc<Cell<Option<Duration>>>,
-    tallies: figures::Shared,
+    tallies: Tallied,
     rest: Rc<Cell<Counts>>,
     /// Our own user id; 0 before it is known.
     me: Rc<Cell<u64>>,
@@ -243,8 +244,7 @@ impl Account {
         let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
         let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
-        let settings = Rc::new(RefCell::new(setup.settings));
-        let tallies = figures::Shared::default();
+        let (settings, tallies) = (Rc::new(RefCell::new(setup.settings)), Tallied::default());
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
         let shared = Shared::new(&ledger, &settings, &calls, kept.me);
         let talk = Talk::new(&shared, log, (setup.requests, orders.clone()), setup.told);
