@@ -54,7 +54,7 @@ macro_rules! cues {
 
 cues! {
     /// Holds always.
-    Base: "most of what is said is not for us",
+    Base: "what every score begins with",
     /// It mentions us, or answers a message of ours and says so.
     Mention: "it mentions us",
     /// It answers a message of ours.

@@ -5,6 +5,9 @@
 //!
 //! `yardstick events COUNT` takes so many messages from memory, compressed, through inflating,
 //! decoding and judging: all that stands between the wire and a message that is to be answered.
+//!
+//! `yardstick intent COUNT` prints how many nanoseconds it takes to say whether a message is meant
+//! for us and to remember it, over the labelled conversations.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -12,6 +15,7 @@ use std::net::TcpStream;
 
 use barnacle::core::access::{self, Access, Known};
 use barnacle::core::chat::{ChannelKind, ChatId, Inbound};
+use barnacle::core::intent::{Filter, Memory};
 use barnacle::proto::discord::model::Decoder;
 use barnacle::proto::inflate::Inflater;
 use miniz_oxide::deflate::core::{
@@ -23,7 +27,8 @@ fn main() {
     match (words.next().as_deref(), words.next()) {
         (Some("floor"), None) => floor().expect("the gateway of PEER_URL is to be read from"),
         (Some("events"), Some(count)) => events(count.parse().expect("a count")),
-        _ => eprintln!("yardstick floor, or yardstick events COUNT"),
+        (Some("intent"), Some(count)) => intent(count.parse().expect("a count")),
+        _ => eprintln!("yardstick floor, yardstick events COUNT, or yardstick intent COUNT"),
     }
 }
 
@@ -186,4 +191,50 @@ fn packed_messages() -> Vec<Vec<u8>> {
         packed
     };
     (1..=BATCH).map(pack).collect()
+}
+
+/// People's words, as they are labelled for training.
+const TALK: [&str; 3] = [
+    include_str!("../../../tests/data/intent/dev.tsv"),
+    include_str!("../../../tests/data/intent/guild.tsv"),
+    include_str!("../../../tests/data/intent/support.tsv"),
+];
+
+fn intent(count: u64) {
+    let lines = TALK.iter().flat_map(|talk| talk.lines());
+    let said: Vec<(&str, &str)> = lines
+        .filter_map(|line| {
+            let mut fields = line.split('\t');
+            Some((fields.nth(1)?, fields.nth(2)?))
+        })
+        .collect();
+    let (filter, mut memory, mut meant) = (Filter::default(), Memory::default(), 0);
+    let began = std::time::Instant::now();
+    for id in 0..count {
+        let (who, text) = said[usize::try_from(id).expect("a small number") % said.len()];
+        let inbound = Inbound {
+            chat: ChatId { channel: ChannelKind::Discord, id: id % 100 },
+            id: (id * 5000) << 22,
+            seq: id,
+            guild: Some(9),
+            parent: None,
+            author: who.len() as u64,
+            author_name: who,
+            roles: &[],
+            from_bot: false,
+            from_self: who == "barney",
+            mentions_us: false,
+            reply_to: None,
+            late: false,
+            text,
+            text_cut: false,
+            has_more: false,
+        };
+        let is_meant = filter.judge(&memory, black_box(&inbound)).is_ok();
+        memory.hear(&inbound, is_meant);
+        meant += u64::from(is_meant);
+    }
+    let spent = began.elapsed().as_nanos();
+    println!("{}", spent / u128::from(count));
+    assert!(meant > 0 && meant < count, "{meant} of {count}");
 }
