@@ -122,7 +122,7 @@ fn whether_a_message_is_meant_for_us_costs_no_allocation() {
     let texts = ["lol same", "Barney, how do I list the open ports?", "```x``` <@5> ¿y tú?", ""];
     let mut meant = 0;
     let allocations = allocations_of(|| {
-        for id in 0..MESSAGES {
+        for (id, text) in (0..MESSAGES).zip(texts.into_iter().cycle()) {
             let inbound = Inbound {
                 chat: ChatId { channel: ChannelKind::Discord, id: id % 700 },
                 id: id << 22,
@@ -137,7 +137,7 @@ fn whether_a_message_is_meant_for_us_costs_no_allocation() {
                 mentions_us: false,
                 reply_to: id.checked_sub(3).map(|id| id << 22),
                 late: false,
-                text: texts[id as usize % texts.len()],
+                text,
                 text_cut: false,
                 has_more: false,
             };

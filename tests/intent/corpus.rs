@@ -3,7 +3,8 @@
 //! A file has a line for each message: seconds since the one before, who says it (`*`: a program),
 //! whether it is for the assistant (`y`, `n`; `-` is the assistant's own), how many messages back
 //! the one lies that it replies to (0: none), and the text. A line with `#` begins a conversation:
-//! its name and what kind of place it is.
+//! its name and what kind of place it is:
+//! `thread`, `busy` (people at work, much is said and little of it to us), or `channel`.
 
 use std::path::Path;
 
@@ -16,10 +17,9 @@ const ME: u64 = 1;
 const GUILD: u64 = 9;
 
 pub(crate) struct Conversation {
-    /// The file's name.
-    pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) is_thread: bool,
+    pub(crate) is_busy: bool,
     /// Whether it is kept from training, to be measured by: every third of a file.
     pub(crate) is_held_out: bool,
     pub(crate) messages: Vec<Message>,
@@ -50,9 +50,9 @@ pub(crate) fn read() -> Vec<Conversation> {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields[..] {
                 ["#", name, kind] => all.push(Conversation {
-                    file: file.to_string(),
                     name: name.to_owned(),
                     is_thread: kind == "thread",
+                    is_busy: kind == "busy",
                     is_held_out: (all.len() - before) % 3 == 2,
                     messages: Vec::new(),
                 }),

@@ -3,7 +3,13 @@
 //!
 //! `cargo test --test intent -- --ignored` writes the table anew, which is right after a change of
 //! the conversations, the cues or the training; `--nocapture` shows the figures.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small counts")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small counts"
+)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and their figures")]
 
 mod corpus;
 mod train;
@@ -12,13 +18,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use barnacle::core::intent::{Filter, score, weights};
+use barnacle::core::intent::{Cue, Features, Filter, score, weights};
 
 use corpus::Conversation;
 use train::Sample;
-
-/// Where most is said, and little of it to us.
-const BUSY: &str = "dev";
 
 /// What a set of messages comes to.
 #[derive(Clone, Copy, Default)]
@@ -68,24 +71,49 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What the filter makes of `conversations` by its usual settings. What it lets through is what it
-/// remembers, not what the labels say.
-fn measure<'c>(conversations: impl IntoIterator<Item = &'c Conversation>) -> Tally {
-    let filter = Filter::default();
+/// Judges the facts about a message.
+type Judge = fn(Features) -> bool;
+
+/// As the filter does by its usual settings.
+fn usual(features: Features) -> bool {
+    score(features, 0).permille >= Filter::default().threshold
+}
+
+/// What `judge` makes of `conversations`. What it lets through is what is remembered, not what the
+/// labels say.
+fn measure<'c>(
+    conversations: impl IntoIterator<Item = &'c Conversation>,
+    judge: Judge,
+    show: bool,
+) -> Tally {
     let mut tally = Tally::default();
     for conversation in conversations {
         conversation.play(|message, features| {
-            let is_named = filter.always_mentions && message.mentions_us;
-            let is_answered = is_named || score(features, 0).permille >= filter.threshold;
+            let is_answered = message.mentions_us || judge(features);
             let for_us = message.for_us.expect("ours are not judged");
             tally.add(for_us, is_answered);
-            if for_us != is_answered {
+            if show && for_us != is_answered {
                 println!("  {}: {for_us}: {:?}", conversation.name, message.text);
             }
             is_answered
         });
     }
     tally
+}
+
+/// Whether `judge` does what is promised: in a busy channel, which the filter is made for, next to
+/// nothing is missed. Where people tell their troubles without asking or naming anybody, some is.
+fn keeps_the_promise(all: &[Conversation], judge: Judge, show: bool) -> bool {
+    let held_out = |conversation: &&Conversation| conversation.is_held_out;
+    let busy = || all.iter().filter(|conversation| conversation.is_busy);
+    let whole = measure(all.iter().filter(held_out), judge, show);
+    let fresh = measure(busy().filter(held_out), judge, false);
+    let known = measure(busy(), judge, false);
+    println!("held out: {whole}\nof it the busy channels: {fresh}\nthe busy channels: {known}");
+    let is_kept =
+        |tally: Tally, recall: f64, cut: f64| tally.recall() >= recall && tally.cut() >= cut;
+    let is_whole_kept = is_kept(whole, 0.92, 0.65) && whole.precision() >= 0.5;
+    is_whole_kept && is_kept(fresh, 0.95, 0.6) && is_kept(known, 0.95, 0.6)
 }
 
 fn samples(conversations: &[Conversation]) -> Vec<Vec<Sample>> {
@@ -104,18 +132,42 @@ fn samples(conversations: &[Conversation]) -> Vec<Vec<Sample>> {
 
 #[test]
 fn most_of_what_is_meant_for_us_is_found_and_most_of_the_rest_costs_nothing() {
+    assert!(keeps_the_promise(&corpus::read(), usual, true), "see the figures above");
+}
+
+#[test]
+fn a_filter_that_is_worse_does_not_pass() {
+    /// The same without some of the facts.
+    fn without(features: Features, cues: &[Cue]) -> Features {
+        let others = features.iter().filter(|cue| !cues.contains(cue));
+        others.fold(Features::default(), |features, cue| features.with(cue, true))
+    }
+    const NAMES: &[Cue] = &[Cue::Named, Cue::NamedSays];
+    const OURS: &[Cue] = &[
+        Cue::FollowSame,
+        Cue::FollowAsk,
+        Cue::FollowDo,
+        Cue::FollowNot,
+        Cue::FollowMore,
+        Cue::NearSame,
+        Cue::NearAsk,
+        Cue::NearDo,
+        Cue::BotAsked,
+        Cue::SelfRun,
+    ];
+    const THEIRS: &[Cue] = &[Cue::AfterHuman, Cue::Chatter, Cue::Short, Cue::Brief];
+    let planted: [(&str, Judge); 6] = [
+        ("answers all", |_| true),
+        ("answers nothing", |_| false),
+        ("does not know its name", |features| usual(without(features, NAMES))),
+        ("forgets what it said", |features| usual(without(features, OURS))),
+        ("does not hear others", |features| usual(without(features, THEIRS))),
+        ("takes questions alone", |features| features.has(Cue::QuestionEnd)),
+    ];
     let all = corpus::read();
-    let held_out = || all.iter().filter(|conversation| conversation.is_held_out);
-    let busy = || all.iter().filter(|conversation| conversation.file == BUSY);
-    let whole = measure(held_out());
-    let fresh = measure(busy().filter(|conversation| conversation.is_held_out));
-    let usual = measure(busy());
-    println!("held out: {whole}\nof it the busy channel: {fresh}\nthe busy channel: {usual}");
-    // In a busy channel, which it is made for, next to nothing is missed. Where people tell their
-    // troubles without asking or naming anybody, some is.
-    assert!(whole.recall() >= 0.92 && whole.cut() >= 0.65 && whole.precision() >= 0.5, "{whole}");
-    assert!(fresh.recall() >= 0.95 && fresh.cut() >= 0.6, "{fresh}");
-    assert!(usual.recall() >= 0.95 && usual.cut() >= 0.6, "{usual}");
+    for (what, judge) in planted {
+        assert!(!keeps_the_promise(&all, judge, false), "{what}");
+    }
 }
 
 #[test]

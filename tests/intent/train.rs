@@ -1,6 +1,8 @@
 //! Training: logistic regression by plain gradient descent, by nothing but sums, products and
 //! quotients of f64, which come out the same on every machine.
 
+use std::fmt::Write;
+
 use barnacle::core::intent::{Cue, Features};
 
 /// Rounds, and how far each goes.
@@ -44,9 +46,8 @@ fn lean(conversations: &[Vec<Sample>]) -> i16 {
         let table = fit(&others.flat_map(|(_, samples)| samples.clone()).collect::<Vec<_>>());
         let own = conversations.iter().enumerate().filter(|&(at, _)| is_in(at));
         let wanted = own.flat_map(|(_, samples)| samples).filter(|sample| sample.for_us);
-        sums.extend(wanted.map(|sample| match sample.mentions_us {
-            true => i32::MAX,
-            false => sum(&table, sample.features),
+        sums.extend(wanted.map(|sample| {
+            if sample.mentions_us { i32::MAX } else { sum(&table, sample.features) }
         }));
     }
     sums.sort_unstable();
@@ -69,7 +70,9 @@ fn fit(samples: &[Sample]) -> Vec<i16> {
             let sum: f64 = cues.iter().map(|&cue| weights[cue]).sum();
             let (label, cost) = if *for_us { (1.0, MISSED) } else { (0.0, 1.0) };
             let error = cost * (logistic(sum) - label);
-            cues.iter().for_each(|&cue| slope[cue] += error);
+            for &cue in cues {
+                slope[cue] += error;
+            }
         }
         for (cue, weight) in weights.iter_mut().enumerate() {
             let decay = if cue == Cue::Base as usize { 0.0 } else { DECAY * *weight };
@@ -116,7 +119,8 @@ pub(crate) fn file(table: &[i16]) -> String {
          pub const WEIGHTS: &[i16] = &[\n",
     );
     for (&cue, weight) in Cue::ALL.iter().zip(table) {
-        text += &format!("    {weight}, // {cue:?}\n");
+        // Into a text it cannot fail.
+        let _ = writeln!(text, "    {weight}, // {cue:?}");
     }
     text + "];\n"
 }

@@ -60,7 +60,11 @@ fn chatter_is_left_alone_and_who_means_the_bot_is_answered() {
     let drops = reply["drops"].as_array().unwrap();
     let count = drops.iter().find(|drop| drop["reason"] == "not_meant").unwrap();
     assert_eq!(count["count"], 2);
-    assert_eq!(gateway.run.count("it is not meant for us"), 1, "the log says it once");
+    assert_eq!(
+        gateway.run.count("is not answered: it is not meant for us"),
+        1,
+        "the log says it once"
+    );
     sandbox.state().assert_clean();
 }
 

@@ -21,6 +21,7 @@ const NEAR_BACK: usize = 5;
 
 /// One message, as it is remembered: not a word of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 struct Said {
     id: u64,
     author: u64,
@@ -64,6 +65,7 @@ impl Default for Memory {
 
 /// How what comes next stands to what we said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 struct Around {
     follows_same: bool,
     follows_other: bool,

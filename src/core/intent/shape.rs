@@ -58,49 +58,49 @@ pub fn name(name: &str) -> Option<u32> {
 /// What a word can be for us; several at once.
 pub(super) mod class {
     /// A question word.
-    pub const ASK: u32 = 1;
+    pub(crate) const ASK: u32 = 1;
     /// Is, does, has.
-    pub const AUX: u32 = 1 << 1;
+    pub(crate) const AUX: u32 = 1 << 1;
     /// Can, would.
-    pub const CAN: u32 = 1 << 2;
+    pub(crate) const CAN: u32 = 1 << 2;
     /// You.
-    pub const YOU: u32 = 1 << 3;
+    pub(crate) const YOU: u32 = 1 << 3;
     /// What is to be done.
-    pub const DO: u32 = 1 << 4;
+    pub(crate) const DO: u32 = 1 << 4;
     /// Please.
-    pub const PLEASE: u32 = 1 << 5;
+    pub(crate) const PLEASE: u32 = 1 << 5;
     /// Thanks, applause, laughter.
-    pub const SOCIAL: u32 = 1 << 6;
+    pub(crate) const SOCIAL: u32 = 1 << 6;
     /// Hello.
-    pub const GREET: u32 = 1 << 7;
+    pub(crate) const GREET: u32 = 1 << 7;
     /// Anyone, all.
-    pub const GROUP: u32 = 1 << 8;
+    pub(crate) const GROUP: u32 = 1 << 8;
     /// We.
-    pub const US: u32 = 1 << 9;
+    pub(crate) const US: u32 = 1 << 9;
     /// I.
-    pub const ME: u32 = 1 << 10;
+    pub(crate) const ME: u32 = 1 << 10;
     /// Tonight, lunch.
-    pub const PLAN: u32 = 1 << 11;
+    pub(crate) const PLAN: u32 = 1 << 11;
     /// And, but, also.
-    pub const CONT: u32 = 1 << 12;
+    pub(crate) const CONT: u32 = 1 << 12;
     /// Fails, broken.
-    pub const TROUBLE: u32 = 1 << 13;
+    pub(crate) const TROUBLE: u32 = 1 << 13;
     /// Difference, means, many.
-    pub const FACT: u32 = 1 << 14;
+    pub(crate) const FACT: u32 = 1 << 14;
     /// What stands between a question word and what is asked, where facts are asked for.
-    pub const HOW: u32 = 1 << 15;
+    pub(crate) const HOW: u32 = 1 << 15;
     /// A verb of the third person.
-    pub const THIRD: u32 = 1 << 16;
+    pub(crate) const THIRD: u32 = 1 << 16;
     /// A question word and its verb in one: what's.
-    pub const WHATS: u32 = 1 << 17;
+    pub(crate) const WHATS: u32 = 1 << 17;
     /// What stands before the name of one who is spoken of.
-    pub const BEFORE: u32 = 1 << 18;
+    pub(crate) const BEFORE: u32 = 1 << 18;
     /// More, another.
-    pub const MORE: u32 = 1 << 21;
+    pub(crate) const MORE: u32 = 1 << 21;
     /// Who.
-    pub const WHO: u32 = 1 << 20;
+    pub(crate) const WHO: u32 = 1 << 20;
     /// Not, still, already.
-    pub const NOT: u32 = 1 << 19;
+    pub(crate) const NOT: u32 = 1 << 19;
 }
 
 use class::{
@@ -262,6 +262,9 @@ const fn step(hash: u32, letter: u32) -> u32 {
     (hash ^ letter).wrapping_mul(0x0100_0193)
 }
 
+/// The last letters of many a word that says more of something.
+const IER: u32 = u32::from_be_bytes(*b"\0ier");
+
 /// A word being read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Word {
@@ -286,10 +289,9 @@ impl Word {
 
     fn classes(self) -> u32 {
         let whole = classes(self.hash);
-        // `funnier`, `friendlier`: more of something.
-        const IER: u32 = u32::from_be_bytes(*b"\0ier");
         match whole {
             0 if self.stem != Word::START.hash => classes(self.stem),
+            // `funnier`, `friendlier`: more of something.
             0 if self.ending == IER => MORE,
             whole => whole,
         }

@@ -36,8 +36,8 @@ fn where_a_part_begins_it_is_seen_what_it_asks() {
     assert!(shape("thanks. how do I close it").how_to);
     assert!(shape("ok and what is it").how_to);
     assert!(!shape("I know what it is").how_to);
-    assert!(shape("ok, does one need a permit").openers & class::AUX != 0);
-    assert!(shape("they said no, will ask").openers & class::CAN == 0);
+    assert!(shape("ok, does one need a permit").openers & AUX != 0);
+    assert!(shape("they said no, will ask").openers & CAN == 0);
     assert!(shape("lol ok thanks barney").is_social && !shape("thanks, why").is_social);
     assert!(shape("is it? 😂!!").asks_at_end && !shape("is it? no").asks_at_end);
 }
