@@ -20,6 +20,7 @@ mod commands;
 mod config;
 mod control;
 mod cron;
+mod dashboard;
 mod desk;
 mod doctor;
 mod doors;
