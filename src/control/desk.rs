@@ -119,7 +119,8 @@ pub(crate) fn unknown(method: &str) -> Fault {
 
 /// Whether `method` only looks.
 pub(crate) fn is_reading(method: &str) -> bool {
-    METHODS.iter().any(|(name, scope)| *name == method && matches!(*scope, "" | READ))
+    let reads = |name: &str, scope: &str| matches!(scope, "" | READ) || name.ends_with(".list");
+    METHODS.iter().any(|(name, scope)| *name == method && reads(name, scope))
 }
 
 /// Whether a client with `scopes` may call `method`.

@@ -50,7 +50,9 @@ use crate::core::trace::Trace;
 use crate::core::turn::Told;
 use crate::core::twin::Twin;
 use crate::core::why::{self, Drops, Query, Story};
-use crate::proto::discord::gateway::{Ask, Cause, Config, Gateway, Input, Saved, State, Status};
+use crate::proto::discord::gateway::{
+    Ask, Cause, Config, Gateway, Input, Saved, State, Status, cure,
+};
 use crate::proto::discord::intents::Intents;
 use crate::proto::discord::rest::{Counts, Rest};
 use crate::rt::executor::{Pace, Spawner, Tier};
@@ -509,6 +511,7 @@ impl View {
             "nextTryIn": status.next_try.map(|at| now.until(at).as_secs_f64()),
             "lastEnd": status.last_end.map(|end| end.to_string()),
             "parkedBy": status.parked,
+            "cure": status.parked.and_then(cure),
             "recoveredIn": status.recovered_in.map(|span| span.as_secs_f64()),
             "rest": {
                 "calls": rest.calls,

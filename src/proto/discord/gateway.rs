@@ -49,7 +49,7 @@ use crate::base::{End, Instant, Machine, Rng, Secret, Wall};
 use link::Link;
 
 pub use saved::{Budget, Saved, Session, SessionId, Url};
-pub use status::{Beats, Closes, Counters, Me, Resumes, State, Status};
+pub use status::{Beats, Closes, Counters, Me, Resumes, State, Status, cure};
 pub use tell::{Cause, Hold, Level, Refusal, Tell};
 
 /// The gateway of Discord itself, when nobody has said otherwise.

@@ -137,7 +137,7 @@ async function channels(page) {
   step('a lost connection is shown with its cause, and its return');
   await sandbox('fault', { name: 'close-4014' });
   await cardState(page, 'needs a hand');
-  await page.locator('.account .note', { hasText: /intent/i }).waitFor();
+  await page.locator('.account .note', { hasText: 'switch the intents on' }).waitFor();
   await shot(page, 'parked');
   await sandbox('clear', {});
   await press(page, 'Restart');
@@ -254,9 +254,9 @@ async function tour() {
   await messages(page);
   await pairing(page);
   await log(page);
-  await jobs(page);
   await chat(page);
   await restart(page);
+  await jobs(page);
   insist(await page.locator('img').count() === 0, 'a text became markup');
   insist(!/^1$/.test(await page.title()), 'a text ran');
   const other = await context.newPage();

@@ -45,6 +45,28 @@ impl fmt::Display for State {
     }
 }
 
+/// What a person can do about an account that is parked by this close code.
+#[must_use]
+pub fn cure(code: u16) -> Option<&'static str> {
+    Some(match code {
+        4004 => {
+            "make a new token in the developer portal (Bot, Reset Token), and put it where the old \
+             one is; it is looked for every few seconds"
+        }
+        4010 | 4011 => {
+            "Discord wants this bot in several shards, as it is in very many servers; barnacle \
+             has one connection for each bot"
+        }
+        4012 => "this version is too old for Discord: update barnacle",
+        4013 => "name intents that there are in channels.discord.intents, or none",
+        4014 => {
+            "switch the intents on in the developer portal (Bot, Privileged Gateway Intents); \
+             `barnacle doctor` names them, and `barnacle doctor --fix` asks for them"
+        }
+        _ => return None,
+    })
+}
+
 /// The facts of this moment, and the counts since the machine was made.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Status {
@@ -193,6 +215,12 @@ impl Closes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_parks_an_account_has_a_cure() {
+        assert!([4004, 4010, 4011, 4012, 4013, 4014].into_iter().all(|code| cure(code).is_some()));
+        assert_eq!(cure(4000), None);
+    }
 
     #[test]
     fn closes_are_counted_in_bounded_space() {
