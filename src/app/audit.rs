@@ -471,7 +471,14 @@ mod tests {
             .spawn()
             .unwrap();
         let mut findings = Vec::new();
-        processes(&[Secret::new("a-token-for-this-test-alone")], &mut findings);
+        // The system shows a process a moment before its words.
+        for _ in 0..500 {
+            processes(&[Secret::new("a-token-for-this-test-alone")], &mut findings);
+            if !findings.is_empty() {
+                break;
+            }
+            crate::rt::clock::pause(std::time::Duration::from_millis(10));
+        }
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(findings.len(), 1);

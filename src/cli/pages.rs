@@ -23,7 +23,8 @@ pub(crate) fn man(call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// `barnacle completion`.
 pub(crate) fn completion(call: &mut Call<'_>) -> Result<(), Failure> {
-    let text = match call.parsed.word(0) {
+    let shell = call.parsed.text("shell");
+    let text = match call.parsed.word(0).or(shell.as_deref()) {
         Some("zsh") => zsh(),
         Some("fish") => fish(),
         _ => bash(),

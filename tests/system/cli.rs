@@ -183,7 +183,7 @@ fn a_restart_is_waited_for_and_told_as_it_was() {
 #[test]
 fn what_shells_and_man_read_is_printed_without_a_gateway() {
     for (args, words) in [
-        (&["completion", "bash"][..], "complete -F _barnacle barnacle"),
+        (&["completion", "bash"][..], "-F _barnacle barnacle"),
         (&["completion", "zsh"], "#compdef barnacle"),
         (&["completion", "fish"], "complete -c barnacle"),
         (&["man"], ".TH BARNACLE 1"),

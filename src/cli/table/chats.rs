@@ -39,7 +39,12 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "let the person with this code write to the bot",
         about: "The code is the one that the bot has told the person. Without a channel, discord \
                 is meant.",
-        flags: &[ONE, DOOR, TIMEOUT],
+        flags: &[
+            &[switch("notify", None, "accepted for OpenClaw's sake: the person is always told")],
+            ONE,
+            DOOR,
+            TIMEOUT,
+        ],
         run: pairing::approve,
     },
     Command {

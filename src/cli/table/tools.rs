@@ -24,6 +24,7 @@ pub(super) const COMMANDS: &[Command] = &[
                 switch("lint", None, "accepted for OpenClaw's sake: it only looks without --fix"),
                 switch("deep", None, "accepted for OpenClaw's sake: it always is"),
                 switch("non-interactive", None, "accepted for OpenClaw's sake: nothing is asked"),
+                switch("post-upgrade", None, "accepted for OpenClaw's sake: there are no plugins"),
                 switch("yes", None, "accepted for OpenClaw's sake: nothing is asked"),
             ],
             DOOR,
@@ -168,12 +169,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "completion",
         also: &[],
-        words: "bash|zsh|fish",
+        words: "[bash|zsh|fish]",
         summary: "print what completes commands and flags in a shell",
         about: "For bash: `source <(barnacle completion bash)` in ~/.bashrc. For zsh: into a file \
                 _barnacle in a directory of fpath. For fish: into \
                 ~/.config/fish/completions/barnacle.fish.",
-        flags: &[],
+        flags: &[&[flag("shell", "bash|zsh|fish", "the same, as OpenClaw has it said (bash)")]],
         run: pages::completion,
     },
     Command {
