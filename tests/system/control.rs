@@ -504,6 +504,15 @@ fn whoever_is_connected_hears_of_others_and_of_each_channel() {
     assert_eq!(watcher.ask("channels.start", &json!({"channel": "discord"}))["ok"], true);
     gateway.await_channel("connected");
     assert_eq!(sandbox.state().number("/identifies"), 2, "the session was forgotten");
+    let probe = |client: &mut Client, params: &Value| {
+        let answer = client.ask("channels.status", params);
+        answer["payload"]["channelAccounts"]["discord"][0]["probe"].clone()
+    };
+    let good = probe(&mut watcher, &json!({"probe": true}));
+    assert!(good["ok"] == true && good["bot"]["username"].is_string(), "{good}");
+    let late = probe(&mut watcher, &json!({"probe": true, "timeoutMs": 0}));
+    assert_eq!(late["error"], "there was no answer in time", "{late}");
+    assert_eq!(probe(&mut watcher, &json!({})), Value::Null);
     let figures = watcher.ask("diagnostics.stability", &json!({"limit": 3}))["payload"].clone();
     assert_eq!(figures["events"].as_array().map(Vec::len), Some(3), "{figures:#}");
     assert!(figures["summary"]["memory"]["latest"]["rssBytes"].as_u64() > Some(1_000_000));

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Dir, Gateway, PATIENCE, Run, Sandbox};
+use crate::harness::{Dir, Gateway, PATIENCE, Run, Sandbox, wait};
 
 /// A node that is new enough for OpenClaw.
 fn node() -> PathBuf {
@@ -178,7 +178,7 @@ fn every_command_of_openclaws_that_asks_a_gateway_is_answered_by_ours() {
     });
     let sessions = gateway.told("health", &json!({}))["sessions"].clone();
     assert_eq!(sessions["recent"][0]["key"], "agent:main:main", "{sessions}");
-    schedule(&openclaw);
+    schedule(&gateway, &openclaw);
     openclaw.says(&["gateway", "restart", "--safe"], &["safe restart requested"]);
     gateway.run.line_after(1, "listening on http://");
     gateway.await_channel("connected");
@@ -188,7 +188,7 @@ fn every_command_of_openclaws_that_asks_a_gateway_is_answered_by_ours() {
 }
 
 /// A job's life.
-fn schedule(openclaw: &OpenClaw) {
+fn schedule(gateway: &Gateway, openclaw: &OpenClaw) {
     let words = ["--every", "1h", "--message", "good morning", "--session", "isolated"];
     let args =
         [&["cron", "add", "--name", "morning", "--no-deliver", "--json"], &words[..]].concat();
@@ -197,7 +197,12 @@ fn schedule(openclaw: &OpenClaw) {
     openclaw.says(&["cron", "list"], &[id, "morning", "every 1h"]);
     openclaw.says(&["cron", "edit", id, "--name", "evening"], &["\"name\": \"evening\""]);
     openclaw.says(&["cron", "run", id], &["\"ok\": true", "\"runId\""]);
-    openclaw.says(&["cron", "runs", "--id", id], &["\"entries\""]);
+    wait("the end of the run", PATIENCE, || {
+        let runs = gateway.told("cron.runs", &json!({"id": id}));
+        (runs["entries"][0]["status"] == "ok").then_some(())
+    });
+    let words = ["\"status\": \"ok\"", "good morning"];
+    openclaw.says(&["cron", "runs", "--id", id], &words);
     openclaw.says(&["cron", "rm", id], &["\"removed\": true"]);
     assert!(!openclaw.run(&["cron", "list", "--all"]).contains(id));
 }
