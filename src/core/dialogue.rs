@@ -157,7 +157,6 @@ impl Dialogue {
     /// Takes in what has happened. What does not fit the state means nothing: it came late.
     pub fn handle(&mut self, models: &mut Models, now: Instant, input: Input<'_>) {
         match (input, &mut self.phase) {
-            (_, Phase::Over) => {}
             (Input::Words(words), Phase::Asking { by, .. }) => {
                 *by = now + self.rules.silence;
                 if !words.is_empty() {
@@ -322,12 +321,10 @@ impl Dialogue {
             return;
         }
         let parts = self.joined.drain(..).map(Part::Text);
-        match self.messages.last_mut().filter(|last| last.role == Role::User) {
-            Some(last) => last.parts.extend(parts),
-            None => {
-                let message = Message { role: Role::User, parts: parts.collect() };
-                self.messages.push(message);
-            }
+        if let Some(last) = self.messages.last_mut().filter(|last| last.role == Role::User) {
+            last.parts.extend(parts);
+        } else {
+            self.messages.push(Message { role: Role::User, parts: parts.collect() });
         }
     }
 

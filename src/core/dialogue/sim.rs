@@ -69,7 +69,7 @@ struct World {
 
 impl World {
     fn chance(&mut self, of: u64) -> bool {
-        self.rng.bits() % of == 0
+        self.rng.bits().is_multiple_of(of)
     }
 
     fn later(&mut self, most_ms: u64) -> Instant {
@@ -110,7 +110,7 @@ impl World {
         let mut calls = Vec::new();
         // A model that is offered no tools may call them all the same.
         if (with_tools && !self.chance(3)) || self.chance(20) {
-            for number in 0..1 + self.rng.bits() % 3 {
+            for number in 0..=self.rng.bits() % 3 {
                 self.calls += 1;
                 let id = format!("c{}", self.calls);
                 calls.push(Call { id, name: format!("t{number}"), input: "{}".into() });
@@ -129,7 +129,7 @@ impl World {
         }
         match output {
             Output::Ask { place, with_tools } => {
-                self.ask(place, with_tools, dialogue.messages())?
+                self.ask(place, with_tools, dialogue.messages())?;
             }
             Output::Break => {
                 if self.bug != Some(Bug::BreaksNothing) {
