@@ -203,6 +203,10 @@ pub const LLM_TEXT_BYTES_MAX: usize = AGENT_OUTPUT_BYTES_MAX;
 pub const LLM_CALLS_MAX: usize = 32;
 /// The arguments of one call: a long text to be written somewhere, and some more.
 pub const LLM_CALL_BYTES_MAX: usize = 256 * 1024;
+/// Models of one agent: who lists more waits too long for the last of them.
+pub const LLM_MODELS_MAX: usize = 8;
+/// How long an answer may become if nobody says, in tokens: about what is read in a chat at all.
+pub const LLM_TOKENS_MAX: u64 = 4096;
 /// How long a model rests after its first failure: about as long as people wait without a word.
 pub const LLM_REST_FIRST: Duration = Duration::from_secs(2);
 /// By how much each further rest is longer.

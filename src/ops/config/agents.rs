@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{Sources, first, id};
 use super::raw::Node;
 use super::read::Reader;
-use super::{Agent, AgentKind, Binding, Discord, Weight};
+use super::{Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Weight, models};
 use crate::base::{Secret, limits, spell};
 use crate::core::chat::ChannelKind;
 
@@ -18,6 +18,7 @@ const COMMAND: &str = "agents.defaults.command";
 const URL: &str = "agents.defaults.url";
 const ENV: &str = "agents.defaults.env";
 const HEADERS: &str = "agents.defaults.headers";
+const MODEL: &str = "agents.defaults.model";
 /// The agent that needs no name.
 const MAIN: &str = "main";
 
@@ -82,17 +83,23 @@ fn agent(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Agent {
 
 fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> AgentKind {
     let command = read.own(COMMAND, command).filter(|command| !command.is_empty());
-    let url = url(read);
+    let url = web_address(read, URL);
     let workspace = read.text("agents.defaults.workspace").map(|path| sources.home(&path));
     let env = pairs(read, ENV, "agents.defaults.env.*", is_variable);
     let headers = pairs(read, HEADERS, "agents.defaults.headers.*", is_header);
     let cpu = Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0));
+    let models = models::models(read, sources);
+    let setup = setup(read, sources, models);
     let written = read.word("agents.defaults.kind");
-    let kind = written.or(match (&command, &url) {
-        (Some(_), _) => Some("exec"),
-        (None, Some(_)) => Some("http"),
-        (None, None) => None,
+    let kind = written.or(match (&command, &url, &setup) {
+        (Some(_), ..) => Some("exec"),
+        (None, Some(_), _) => Some("http"),
+        (None, None, Some(_)) => Some("model"),
+        (None, None, None) => None,
     });
+    if let (Some("model"), Some(setup)) = (kind, setup) {
+        return AgentKind::Model(Box::new(setup));
+    }
     match (kind, command, url) {
         (Some("exec"), Some(command), _) => AgentKind::Exec { command, workspace, env },
         (Some("http"), _, Some(url)) => AgentKind::Http { url, headers },
@@ -106,8 +113,41 @@ fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> AgentKind {
             read.note(Weight::Warning, URL, text, "write url: \"http://…\"");
             AgentKind::Echo { cpu }
         }
+        (Some("model"), ..) => {
+            let text = "there is no model, so the agent only says back what was said";
+            read.note(Weight::Warning, MODEL, text, "write model: \"provider/model\"");
+            AgentKind::Echo { cpu }
+        }
         _ => AgentKind::Echo { cpu },
     }
+}
+
+/// How the models of an agent are asked; nothing if there are none.
+fn setup(
+    read: &mut Reader<'_, '_>,
+    sources: &Sources<'_>,
+    models: Vec<ModelRef>,
+) -> Option<ModelSetup> {
+    const FILE: &str = "agents.defaults.systemPromptFile";
+    let written = read.text("agents.defaults.systemPrompt");
+    let file = read.text(FILE).and_then(|path| {
+        let text = (sources.file)(&sources.home(&path));
+        let tell = |why: &String| {
+            let text = format!("the file cannot be read: {why}");
+            read.note(Weight::Warning, FILE, &text, "");
+        };
+        text.inspect_err(tell).ok()
+    });
+    let tokens_max = read.whole("agents.defaults.maxTokens").unwrap_or(limits::LLM_TOKENS_MAX);
+    let temperature = read.number("agents.defaults.temperature");
+    let budget = models::budget(read);
+    (!models.is_empty()).then(|| ModelSetup {
+        models,
+        system: written.or(file).unwrap_or_default(),
+        tokens_max: u32::try_from(tokens_max).unwrap_or(u32::MAX),
+        temperature,
+        budget,
+    })
 }
 
 /// A program and its arguments: a list, or one text, which is cut at its spaces as no shell reads
@@ -129,8 +169,9 @@ fn command(value: &Node<'_>) -> Option<Vec<String>> {
     }
 }
 
-fn url(read: &mut Reader<'_, '_>) -> Option<String> {
-    let url = read.text(URL)?;
+/// The web address at `path`.
+pub(super) fn web_address(read: &mut Reader<'_, '_>, path: &'static str) -> Option<String> {
+    let url = read.text(path)?;
     let is_http = ["http://", "https://"].iter().any(|scheme| {
         let rest = url.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme));
         rest.is_some()
@@ -139,14 +180,14 @@ fn url(read: &mut Reader<'_, '_>) -> Option<String> {
             })
     });
     if !is_http || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        read.note(Weight::Warning, URL, "this is no web address", "write http://… or https://…");
+        read.note(Weight::Warning, path, "this is no web address", "write http://… or https://…");
         return None;
     }
     Some(url)
 }
 
 /// The names and secret values below `path`; what cannot be used is said and left out.
-fn pairs(
+pub(super) fn pairs(
     read: &mut Reader<'_, '_>,
     path: &'static str,
     pattern: &'static str,
@@ -172,7 +213,7 @@ fn is_variable(name: &str, value: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
 }
 
-fn is_header(name: &str, value: &str) -> bool {
+pub(super) fn is_header(name: &str, value: &str) -> bool {
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let is_text = |b: u8| b == b'\t' || (b' '..=b'~').contains(&b);
     !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_text)

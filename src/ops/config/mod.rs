@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod init;
 mod keys;
+mod models;
 pub(crate) mod path;
 mod prune;
 mod raw;
@@ -41,9 +42,11 @@ use serde_json::{Value, json};
 
 use crate::base::{Secret, backoff};
 use crate::core::access::Access;
+use crate::core::budget::{Limits, Price};
 use crate::core::chat::ChannelKind;
 use crate::core::intent::Filter;
 use crate::core::outbox::{self, ReplyTo};
+use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
 pub(crate) use changes::Change;
@@ -103,6 +106,12 @@ impl Config {
                 AgentKind::Echo { .. } => {}
                 AgentKind::Exec { env: pairs, .. } | AgentKind::Http { headers: pairs, .. } => {
                     all.extend(pairs.iter().map(|(_, secret)| secret.clone()));
+                }
+                AgentKind::Model(setup) => {
+                    for model in &setup.models {
+                        all.extend(model.key.clone());
+                        all.extend(model.headers.iter().map(|(_, secret)| secret.clone()));
+                    }
                 }
             }
         }
@@ -326,6 +335,42 @@ pub(crate) enum AgentKind {
         /// Headers that go along (`headers`), such as an authorisation.
         headers: Vec<(String, Secret)>,
     },
+    /// Asks a language model (`model`).
+    Model(Box<ModelSetup>),
+}
+
+/// An agent that is a language model.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ModelSetup {
+    /// The models, each asked when those before it fail. There is one at least.
+    pub(crate) models: Vec<ModelRef>,
+    /// Who it is to be (`systemPrompt`); may be empty.
+    pub(crate) system: String,
+    /// How long its answers may become, in tokens (`maxTokens`).
+    pub(crate) tokens_max: u32,
+    /// How free its choice of words is (`temperature`).
+    pub(crate) temperature: Option<f64>,
+    /// What its answers may cost (`budget`).
+    pub(crate) budget: Limits,
+}
+
+/// A model, and where it is asked.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ModelRef {
+    /// As the file names it: `provider/model`.
+    pub(crate) name: String,
+    /// How its provider is spoken to.
+    pub(crate) dialect: Dialect,
+    /// Its provider's base address.
+    pub(crate) url: String,
+    /// What its provider asks for.
+    pub(crate) key: Option<Secret>,
+    /// Headers that go along.
+    pub(crate) headers: Vec<(String, Secret)>,
+    /// As its provider names it.
+    pub(crate) model: String,
+    /// What its provider takes.
+    pub(crate) price: Price,
 }
 
 impl AgentKind {

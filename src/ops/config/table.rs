@@ -20,6 +20,12 @@ const DELAY_S: Kind = Kind::Span(Unit::Seconds, Duration::from_millis(100), HOUR
 /// A while, but no longer than anybody waits.
 const SPAN_MS: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), DAY);
 const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
+/// Tokens of a day.
+const TOKENS: Kind = Kind::Whole(1, 1_000_000_000_000);
+/// Money of a day, in whatever currency costs are written.
+const MONEY: Kind = Kind::Number(0.0, 1_000_000.0);
+/// What a million tokens cost.
+const COST: Kind = Kind::Number(0.0, 100_000.0);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
 const ROLES: Kind = Kind::Own("a list of role ids");
@@ -392,9 +398,9 @@ pub(crate) const KEYS: &[Key] = &[
     // Who answers.
     key(
         "agents.defaults.kind",
-        Kind::Word(&["echo", "exec", "http"]),
-        "exec with a command, http with a url, otherwise echo",
-        "what answers: the words themselves, a program for each message, or a web address",
+        Kind::Word(&["echo", "exec", "http", "model"]),
+        "exec with a command, http with a url, model with a model, otherwise echo",
+        "what answers: the words themselves, a program, a web address, or a language model",
     ),
     key(
         "agents.defaults.command",
@@ -419,7 +425,35 @@ pub(crate) const KEYS: &[Key] = &[
         "120",
         "the longest that an answer may take, where no agent's timeout says so",
     ),
-    later("agents.defaults.model"),
+    key(
+        "agents.defaults.model",
+        Kind::Own("\"provider/model\", or { primary, fallbacks: [] } of such names"),
+        "none",
+        "the language model that answers, and those that follow when it fails",
+    ),
+    key("agents.defaults.systemPrompt", Kind::Text, "none", "who the model is told to be"),
+    key("agents.defaults.systemPromptFile", Kind::Text, "none", "a file that says it"),
+    key(
+        "agents.defaults.maxTokens",
+        Kind::Whole(16, 1_000_000),
+        "4096",
+        "how long an answer of the model may become, in its tokens",
+    ),
+    key(
+        "agents.defaults.temperature",
+        Kind::Number(0.0, 2.0),
+        "the provider's",
+        "how free the model's choice of words is",
+    ),
+    key(
+        "agents.defaults.budget.chat.tokens",
+        TOKENS,
+        "none",
+        "tokens that each chat may take on a day (UTC)",
+    ),
+    key("agents.defaults.budget.chat.money", MONEY, "none", "the same in money, by models' cost"),
+    key("agents.defaults.budget.day.tokens", TOKENS, "none", "tokens of all chats on a day"),
+    key("agents.defaults.budget.day.money", MONEY, "none", "the same in money"),
     later("agents.defaults.models"),
     later("agents.defaults.imageModel"),
     later("agents.defaults.heartbeat"),
@@ -563,7 +597,43 @@ pub(crate) const KEYS: &[Key] = &[
     later("messages"),
     later("session"),
     later("tools"),
-    later("models"),
+    key(
+        "models.providers.*.baseUrl",
+        Kind::Text,
+        "known for anthropic, openai, openrouter, groq, mistral, ollama, lmstudio and llamacpp",
+        "where the provider is asked, with its /v1",
+    ),
+    key(
+        "models.providers.*.apiKey",
+        Kind::Secret,
+        "NAME_API_KEY of the environment, NAME_API_KEY_FILE, or the credential name-api-key",
+        "the provider's key",
+    ),
+    key(
+        "models.providers.*.api",
+        Kind::Word(&["openai-completions", "anthropic-messages", "openai", "anthropic"]),
+        "openai-completions, or anthropic-messages for anthropic",
+        "how the provider is spoken to",
+    ),
+    key("models.providers.*.headers.*", Kind::Secret, "none", "a header that goes along"),
+    key("models.providers.*.models.#.id", Kind::Text, "none", "a model whose cost is written"),
+    key(
+        "models.providers.*.models.#.cost.input",
+        COST,
+        "0",
+        "what a million tokens of questions cost",
+    ),
+    key("models.providers.*.models.#.cost.output", COST, "0", "the same of answers"),
+    key("models.providers.*.models.#.cost.cacheRead", COST, "0", "and of what it had kept"),
+    later("models.providers.*.models.#.cost.cacheWrite"),
+    moot("models.providers.*.models.#.name", "the model is shown by its id"),
+    later("models.providers.*.models.#.contextWindow"),
+    later("models.providers.*.models.#.maxTokens"),
+    later("models.providers.*.models.#.reasoning"),
+    later("models.providers.*.models.#.input"),
+    later("models.providers.*.auth"),
+    later("models.providers.*.authHeader"),
+    later("models.mode"),
     later("auth"),
     later("env"),
     later("secrets"),

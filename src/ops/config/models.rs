@@ -1,0 +1,322 @@
+//! The language models that agents are made of, and where they are asked.
+
+use super::agents::{is_header, pairs, web_address};
+use super::check::{Sources, secret, secret_text};
+use super::raw::Node;
+use super::read::Reader;
+use super::{ModelRef, Weight};
+use crate::base::{Secret, limits, spell};
+use crate::core::budget::{Limit, Limits, Price};
+use crate::proto::llm::Dialect;
+
+const MODEL: &str = "agents.defaults.model";
+const PROVIDERS: &str = "models.providers";
+const PROVIDER: &str = "models.providers.*";
+const BASE: &str = "models.providers.*.baseUrl";
+const HEADERS: &str = "models.providers.*.headers";
+const OFFERED: &str = "models.providers.*.models";
+const OFFER: &str = "models.providers.*.models.#";
+
+/// Where a provider is asked that needs no entry: its name, its dialect, its address, and the
+/// variable with its key, if it wants one.
+const KNOWN: &[(&str, Dialect, &str, Option<&str>)] = &[
+    ("anthropic", Dialect::Anthropic, "https://api.anthropic.com/v1", Some("ANTHROPIC_API_KEY")),
+    ("openai", Dialect::OpenAi, "https://api.openai.com/v1", Some("OPENAI_API_KEY")),
+    ("openrouter", Dialect::OpenAi, "https://openrouter.ai/api/v1", Some("OPENROUTER_API_KEY")),
+    ("groq", Dialect::OpenAi, "https://api.groq.com/openai/v1", Some("GROQ_API_KEY")),
+    ("mistral", Dialect::OpenAi, "https://api.mistral.ai/v1", Some("MISTRAL_API_KEY")),
+    ("ollama", Dialect::OpenAi, "http://127.0.0.1:11434/v1", None),
+    ("lmstudio", Dialect::OpenAi, "http://127.0.0.1:1234/v1", None),
+    ("llamacpp", Dialect::OpenAi, "http://127.0.0.1:8080/v1", None),
+];
+
+/// A provider, as far as the file and the environment say.
+struct Provider {
+    dialect: Dialect,
+    url: String,
+    key: Option<Secret>,
+    /// Whether it answers nobody without one, and where that would be looked for.
+    wants: Option<&'static str>,
+    headers: Vec<(String, Secret)>,
+    /// The models whose price is written.
+    prices: Vec<(String, Price)>,
+}
+
+/// The models of the agent that is being read, the one that is asked first before the others.
+/// Nothing if it names none that can be asked.
+pub(super) fn models(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<ModelRef> {
+    let names = read.own(MODEL, names).unwrap_or_default();
+    let mut models: Vec<ModelRef> = Vec::new();
+    for name in names.into_iter().take(limits::LLM_MODELS_MAX) {
+        let Some((provider, model)) = name.split_once('/') else {
+            let text = format!("\"{name}\" names no provider, so it is left out");
+            read.note(Weight::Warning, MODEL, &text, "write provider/model, as in ollama/qwen3");
+            continue;
+        };
+        let (provider, model) = (provider.trim(), model.trim());
+        let Some(Provider { dialect, url, key, wants, headers, prices }) =
+            find(read, sources, provider)
+        else {
+            let known = KNOWN.iter().map(|(name, ..)| *name);
+            let near = spell::nearest(provider, known).filter(|_| !read.is_full());
+            let cure = near.map_or_else(
+                || "write its address as models.providers.NAME.baseUrl".to_owned(),
+                |near| format!("did you mean \"{near}\"?"),
+            );
+            let text = format!("no provider is called \"{provider}\", so its model is left out");
+            read.note(Weight::Warning, MODEL, &text, &cure);
+            continue;
+        };
+        if let Some(variable) = wants.filter(|_| key.is_none() && headers.is_empty()) {
+            let text = format!("the provider \"{provider}\" wants a key, and there is none");
+            let cure = format!("set {variable}, or models.providers.{provider}.apiKey");
+            read.note(Weight::Warning, MODEL, &text, &cure);
+        }
+        let price = prices.iter().find(|(id, _)| id == model).map(|(_, price)| *price);
+        models.push(ModelRef {
+            name: name.clone(),
+            dialect,
+            url,
+            key,
+            headers,
+            model: model.to_owned(),
+            price: price.unwrap_or_default(),
+        });
+    }
+    models
+}
+
+/// One name, or a first and those that follow when it fails.
+fn names(value: &Node<'_>) -> Option<Vec<String>> {
+    let text = |value: &Node<'_>| match value {
+        Node::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        _ => None,
+    };
+    match value {
+        Node::Map(map) => {
+            let part = |wanted: &str| {
+                let (_, value) = map.iter().find(|(name, _)| spell::same(name.as_str(), wanted))?;
+                Some(value)
+            };
+            let first = part("primary").and_then(text)?;
+            let others = match part("fallbacks") {
+                None | Some(Node::Null) => Vec::new(),
+                Some(Node::List(list)) => list.iter().map(text).collect::<Option<Vec<_>>>()?,
+                Some(_) => return None,
+            };
+            Some([vec![first], others].concat())
+        }
+        other => text(other).map(|name| vec![name]),
+    }
+}
+
+/// The provider of this name: what the file says of it, over what is known.
+fn find(read: &mut Reader<'_, '_>, sources: &Sources<'_>, name: &str) -> Option<Provider> {
+    let known = KNOWN.iter().find(|(known, ..)| spell::same(known, name));
+    let entries = read.entries(PROVIDERS);
+    let entry = entries.iter().find(|entry| spell::same(entry.key().trim(), name));
+    let mut provider = Provider {
+        dialect: known.map_or(Dialect::OpenAi, |(_, dialect, ..)| *dialect),
+        url: known.map_or("", |(_, _, url, _)| url).to_owned(),
+        key: None,
+        wants: known.and_then(|(.., variable)| *variable),
+        headers: Vec::new(),
+        prices: Vec::new(),
+    };
+    if let Some(entry) = entry {
+        read.within(PROVIDER, entry, |read| written(read, sources, &mut provider));
+    }
+    let variable = format!("{}_API_KEY", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = provider.wants.unwrap_or(&variable);
+    provider.key = provider.key.or_else(|| of_environment(sources, variable));
+    (!provider.url.is_empty()).then_some(provider)
+}
+
+fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Provider) {
+    if let Some(url) = web_address(read, BASE) {
+        // A server at another address has its own idea of keys.
+        provider.wants = provider.wants.filter(|_| provider.url == url);
+        provider.url = url;
+    }
+    match read.word("models.providers.*.api") {
+        Some("anthropic-messages" | "anthropic") => provider.dialect = Dialect::Anthropic,
+        Some(_) => provider.dialect = Dialect::OpenAi,
+        None => {}
+    }
+    if let Some(key) = read.own("models.providers.*.apiKey", secret) {
+        match secret_text(&key, sources) {
+            Ok(key) if key.is_empty() => {}
+            Ok(key) => provider.key = Some(Secret::new(&key)),
+            Err(why) => {
+                let text = format!("the key cannot be had: {why}");
+                read.note(Weight::Warning, "models.providers.*.apiKey", &text, "");
+            }
+        }
+    }
+    provider.headers = pairs(read, HEADERS, "models.providers.*.headers.*", is_header);
+    for offer in read.entries(OFFERED) {
+        if !matches!(offer.value, Node::Map(_)) {
+            continue;
+        }
+        read.within(OFFER, &offer, |read| {
+            let Some(id) = read.text("models.providers.*.models.#.id") else { return };
+            // Files give them for a million tokens.
+            let mut of = |path| billionths(read.number(path).unwrap_or(0.0) / 1e6);
+            let price = Price {
+                input: of("models.providers.*.models.#.cost.input"),
+                cached: of("models.providers.*.models.#.cost.cacheRead"),
+                output: of("models.providers.*.models.#.cost.output"),
+            };
+            provider.prices.push((id, price));
+        });
+    }
+}
+
+/// A key from the environment: the variable, the file that the variable with `_FILE` names, or
+/// systemd's credential.
+fn of_environment(sources: &Sources<'_>, variable: &str) -> Option<Secret> {
+    let env = sources.env;
+    let file = || {
+        let path = env.path(&format!("{variable}_FILE"))?;
+        (sources.file)(&path).ok()
+    };
+    let credential = || {
+        let name = variable.to_ascii_lowercase().replace('_', "-");
+        (sources.file)(&env.path("CREDENTIALS_DIRECTORY")?.join(name)).ok()
+    };
+    let key = env.get(variable).map(str::to_owned).or_else(file).or_else(credential)?;
+    Some(Secret::new(key.trim())).filter(|key| !key.expose().is_empty())
+}
+
+/// What answers of the agent that is being read may cost.
+pub(super) fn budget(read: &mut Reader<'_, '_>) -> Limits {
+    let mut limit = |tokens, money| Limit {
+        tokens: read.whole(tokens),
+        money: read.number(money).map(billionths),
+    };
+    Limits {
+        chat: limit("agents.defaults.budget.chat.tokens", "agents.defaults.budget.chat.money"),
+        all: limit("agents.defaults.budget.day.tokens", "agents.defaults.budget.day.money"),
+    }
+}
+
+/// A number of at most thousands, in billionths.
+fn billionths(number: f64) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the table bounds what is read, and a cast saturates"
+    )]
+    let whole = (number * 1e9).round() as u64;
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::config::check::check;
+    use crate::ops::config::env::Env;
+    use crate::ops::config::{AgentKind, Config, Mistake, raw};
+
+    fn read(env: &[(&str, &str)], text: &str) -> (Config, Vec<Mistake>) {
+        let env = Env::of(env);
+        let sources = Sources {
+            file: &|path| match path.to_str() {
+                Some("/keys/openai" | "/cred/openai-api-key") => Ok("of-file\n".into()),
+                _ => Err("there is none".into()),
+            },
+            ..Sources::bare(&env)
+        };
+        check(text, raw::parse(text).expect("a file"), &sources)
+    }
+
+    fn asked(config: &Config) -> Vec<(&str, &str, Option<&str>)> {
+        let AgentKind::Model(setup) = &config.agents[0].kind else { return Vec::new() };
+        setup
+            .models
+            .iter()
+            .map(|model| {
+                let key = model.key.as_ref().map(Secret::expose);
+                (model.name.as_str(), model.url.as_str(), key)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_name_alone_is_enough_where_the_environment_has_the_key() {
+        let text = r#"{agents: {defaults: {model: "anthropic/claude-sonnet-4-5"}}}"#;
+        let (config, mistakes) = read(&[("ANTHROPIC_API_KEY", "k")], text);
+        let url = "https://api.anthropic.com/v1";
+        assert_eq!(asked(&config), [("anthropic/claude-sonnet-4-5", url, Some("k"))]);
+        assert_eq!(mistakes, []);
+        let (config, mistakes) = read(&[], text);
+        assert_eq!(asked(&config).len(), 1, "it is asked, and says itself what it wants");
+        assert!(mistakes[0].to_string().contains("ANTHROPIC_API_KEY"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn models_follow_one_another_and_providers_are_as_the_file_says() {
+        let text = r#"{
+            models: {providers: {
+                home: {baseUrl: "http://10.0.0.2:8080/v1", apiKey: "${HOME_KEY}",
+                       models: [{id: "big/one", cost: {input: 3, output: 15, cacheRead: 0.3}}]},
+                Claude: {baseUrl: "https://proxy.example/v1", api: "anthropic-messages",
+                         headers: {"X-Team": "t"}},
+            }},
+            agents: {defaults: {
+                model: {primary: "home/big/one",
+                        fallbacks: ["ollama/qwen3", "claude/x", "openai/y"]},
+                systemPrompt: "Be brief.", maxTokens: 100, temperature: 0.5,
+                budget: {chat: {tokens: 1000}, day: {money: 2.5}},
+            }},
+        }"#;
+        let env = [("HOME_KEY", "h"), ("OPENAI_API_KEY_FILE", "/keys/openai")];
+        let (config, mistakes) = read(&env, text);
+        assert_eq!(mistakes, []);
+        assert_eq!(
+            asked(&config),
+            [
+                ("home/big/one", "http://10.0.0.2:8080/v1", Some("h")),
+                ("ollama/qwen3", "http://127.0.0.1:11434/v1", None),
+                ("claude/x", "https://proxy.example/v1", None),
+                ("openai/y", "https://api.openai.com/v1", Some("of-file")),
+            ]
+        );
+        let AgentKind::Model(setup) = &config.agents[0].kind else { panic!("another kind") };
+        let first = &setup.models[0];
+        assert_eq!((first.model.as_str(), first.dialect), ("big/one", Dialect::OpenAi));
+        assert_eq!(first.price, Price { input: 3000, cached: 300, output: 15_000 });
+        assert_eq!(setup.models[2].dialect, Dialect::Anthropic);
+        assert_eq!(setup.budget.chat, Limit { tokens: Some(1000), money: None });
+        assert_eq!(setup.budget.all, Limit { tokens: None, money: Some(2_500_000_000) });
+        assert_eq!((setup.system.as_str(), setup.tokens_max), ("Be brief.", 100));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("of-file") && !shown.contains("\"h\""), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_left_out_and_said() {
+        for (text, said) in [
+            (r#"{agents: {defaults: {model: "qwen3"}}}"#, "write provider/model"),
+            (r#"{agents: {defaults: {model: "antropic/x"}}}"#, "did you mean \"anthropic\"?"),
+            (r#"{agents: {defaults: {model: "nobody/x"}}}"#, "baseUrl"),
+            (r#"{agents: {defaults: {model: {fallbacks: []}}}}"#, "agents.defaults.model"),
+            (
+                r#"{agents: {defaults: {model: "a/x"}}, models: {providers: {a: {baseUrl: "no"}}}}"#,
+                "this is no web address",
+            ),
+        ] {
+            let (config, mistakes) = read(&[], text);
+            assert_eq!(asked(&config), []);
+            let all: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+            assert!(all.contains(said), "{text}: {all}");
+        }
+    }
+
+    #[test]
+    fn a_credential_of_systemd_is_a_key_too() {
+        let text = r#"{agents: {defaults: {model: "openai/x"}}}"#;
+        let (config, _) = read(&[("CREDENTIALS_DIRECTORY", "/cred")], text);
+        assert_eq!(asked(&config)[0].2, Some("of-file"));
+    }
+}
