@@ -372,8 +372,10 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
     };
     if is_heard {
         let pieces = Pieces::of(&ticket.ear);
+        let store = desk.upgrade().and_then(|desk| desk.store.clone());
         let by = clock::now() + member.deadline;
-        let answer = member.agent.answer(&request, by, &|new| pieces.add(new)).await;
+        let hears = |new: &str| pieces.add(new);
+        let answer = member.agent.answer(&request, store.as_ref(), by, &hears).await;
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
         }

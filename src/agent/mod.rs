@@ -5,6 +5,8 @@ mod document;
 pub mod echo;
 pub mod exec;
 pub mod http;
+pub mod model;
+pub mod purse;
 pub mod sessions;
 pub mod store;
 
@@ -20,6 +22,8 @@ use crate::rt::clock;
 use echo::Echo;
 use exec::Exec;
 use http::Http;
+use model::Model;
+use store::Store;
 
 pub use desk::Desk;
 
@@ -32,6 +36,8 @@ pub enum Agent {
     Exec(Exec),
     /// An HTTP endpoint.
     Http(Http),
+    /// A language model.
+    Model(Model),
     /// It never answers.
     #[cfg(test)]
     Hangs,
@@ -41,10 +47,12 @@ pub enum Agent {
 pub type Hears<'a> = &'a dyn Fn(&str);
 
 impl Agent {
-    /// Its answer to `request`, by `by`; `hears` is told what it says before it is done.
+    /// Its answer to `request`, by `by`. What was said before is in `store`; `hears` is told what it
+    /// says before it is done.
     async fn answer(
         &self,
         request: &Request,
+        store: Option<&Store>,
         by: Instant,
         hears: Hears<'_>,
     ) -> Result<Answer, Fault> {
@@ -53,6 +61,7 @@ impl Agent {
             // It does not rest before the program is gone.
             Agent::Exec(exec) => exec.answer(request, by).await,
             Agent::Http(http) => in_time(by, http.answer(request, by, hears)).await,
+            Agent::Model(model) => in_time(by, model.answer(request, store, by, hears)).await,
             #[cfg(test)]
             Agent::Hangs => in_time(by, std::future::pending()).await,
         }

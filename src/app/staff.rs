@@ -3,13 +3,17 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::account;
 use crate::agent::echo::Echo;
 use crate::agent::exec::Exec;
 use crate::agent::http::Http;
+use crate::agent::model::{Model, Setup, Voice};
+use crate::agent::purse::Purse;
 use crate::agent::{Agent, Member, Staff};
+use crate::base::Secret;
 use crate::base::hash::fnv1a;
 use crate::ops::config::{self, AgentKind, Config, Dirs, Env};
 use crate::rt::executor::Spawner;
@@ -25,6 +29,8 @@ pub(super) struct Workplace {
     spawner: Spawner,
     env: Vec<(String, String)>,
     state: PathBuf,
+    /// What the answers of all agents cost together.
+    purse: Rc<Purse>,
 }
 
 impl Workplace {
@@ -35,6 +41,7 @@ impl Workplace {
             spawner: spawner.clone(),
             env: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             state: dirs.state.clone(),
+            purse: Rc::new(Purse::open(&dirs.state)),
         }
     }
 
@@ -57,7 +64,9 @@ impl Workplace {
 
     /// The way to endpoints, if there are any: that of the first account, its proxy included.
     fn network(&self, config: &Config) -> Option<Net> {
-        let is_asked = |agent: &config::Agent| matches!(agent.kind, AgentKind::Http { .. });
+        let is_asked = |agent: &config::Agent| {
+            matches!(agent.kind, AgentKind::Http { .. } | AgentKind::Model(_))
+        };
         let discord = config.accounts.first().filter(|_| config.agents.iter().any(is_asked))?;
         let net = account::network(&self.spawner, discord, config.ca_file.as_deref());
         let net = net.map_err(|refused| log::warn!(target: "agent", "{}", refused.text));
@@ -81,8 +90,11 @@ impl Workplace {
             (AgentKind::Http { url, headers }, Some(net)) => {
                 Agent::Http(Http::new(net, url, headers.clone()))
             }
+            (AgentKind::Model(model), Some(net)) => {
+                Agent::Model(Model::new(net, setup(model), self.purse.clone()))
+            }
             // There is a network wherever an agent asks for it.
-            (AgentKind::Http { .. }, None) => Agent::Echo(Echo::default()),
+            (AgentKind::Http { .. } | AgentKind::Model(_), None) => Agent::Echo(Echo::default()),
         }
     }
 
@@ -95,6 +107,27 @@ impl Workplace {
             format!("agent-{:016x}", fnv1a(id.bytes()))
         };
         self.state.join("agents").join(name)
+    }
+}
+
+fn setup(model: &config::ModelSetup) -> Setup {
+    let voices = model.models.iter().map(|model| Voice {
+        name: model.name.clone(),
+        dialect: model.dialect,
+        url: Secret::new(&model.url),
+        key: model.key.clone(),
+        headers: model.headers.clone(),
+        model: model.model.clone(),
+        price: model.price,
+    });
+    #[allow(clippy::cast_possible_truncation, reason = "it is between 0 and 2")]
+    let temperature = model.temperature.map(|temperature| temperature as f32);
+    Setup {
+        voices: voices.collect(),
+        system: model.system.clone(),
+        tokens_max: model.tokens_max,
+        temperature,
+        limits: model.budget,
     }
 }
 

@@ -217,6 +217,19 @@ pub const LLM_REST_MAX: Duration = Duration::from_secs(60);
 pub const LLM_REST_OF_REFUSAL: Duration = Duration::from_secs(300);
 /// How long a provider may want to be left alone.
 pub const LLM_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long a model may take for its first word, and between two, while there is another to ask.
+/// One that is alone has as long as its turn: small machines think slowly.
+pub const LLM_SILENCE: Duration = Duration::from_secs(45);
+/// How long a turn waits for a model that rests.
+pub const LLM_PATIENCE: Duration = Duration::from_secs(15);
+/// How often in one turn a model may be told what its tools gave back.
+pub const LLM_ROUNDS_MAX: u32 = 8;
+/// Lines of a conversation that a model is told.
+pub const LLM_HISTORY_LINES_MAX: usize = 60;
+/// The same in bytes: some ten thousand tokens, which every model of today reads.
+pub const LLM_HISTORY_BYTES_MAX: usize = 48 * 1024;
+/// The file of what was spent, with as many chats as are counted.
+pub const BUDGET_BYTES_MAX: u32 = 512 * 1024;
 /// Messages that may join a turn that is under way; more wait for one of their own.
 pub const LLM_JOINED_MAX: usize = 8;
 /// Chats whose spending is counted by itself.

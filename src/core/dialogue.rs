@@ -250,6 +250,13 @@ impl Dialogue {
                 self.end(Err(match reason {
                     Some(Reason::Garbled) => Fault::Garbled,
                     Some(Reason::Endless) => Fault::TooLong,
+                    Some(
+                        Reason::Key
+                        | Reason::Forbidden
+                        | Reason::Missing
+                        | Reason::TooLong
+                        | Reason::Invalid,
+                    ) => Fault::Declined,
                     _ => Fault::Unreachable,
                 }));
             }

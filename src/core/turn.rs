@@ -157,6 +157,8 @@ pub enum Fault {
     TooLong,
     /// It says itself that it failed.
     Declined,
+    /// What its answers may cost today is used up.
+    Spent,
     /// A person has ended the turn. Nothing is said about it in the chat.
     Stopped,
 }
@@ -213,6 +215,7 @@ impl Fault {
             Fault::Garbled,
             Fault::TooLong,
             Fault::Declined,
+            Fault::Spent,
         ]
         .into_iter()
     }
@@ -230,6 +233,7 @@ impl Fault {
             Fault::Garbled => "agent_garbled",
             Fault::TooLong => "agent_too_long",
             Fault::Declined => "agent_declined",
+            Fault::Spent => "agent_spent",
             Fault::Stopped => "stopped",
         }
     }
@@ -249,6 +253,7 @@ impl Fault {
             Fault::Garbled => "Sorry, I had an answer, but could not make sense of it.",
             Fault::TooLong => "Sorry, I had far too much to say about that.",
             Fault::Declined => "Sorry, I was not able to do that.",
+            Fault::Spent => "Sorry, I have used up what I may spend today. Please ask tomorrow.",
             Fault::Stopped => "",
         }
     }
@@ -274,6 +279,7 @@ impl fmt::Display for Fault {
             Fault::Garbled => "what the agent said cannot be read",
             Fault::TooLong => "what the agent said is too long to be read",
             Fault::Declined => "the agent reported an error",
+            Fault::Spent => "what the agent's answers may cost today is used up",
             Fault::Stopped => "a person has stopped it",
         })
     }

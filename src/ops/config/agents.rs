@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::check::{Sources, first, id};
+use super::models::Provider;
 use super::raw::Node;
 use super::read::Reader;
 use super::{Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Weight, models};
@@ -27,6 +28,8 @@ const MAIN: &str = "main";
 pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Agent> {
     let mut agents: Vec<Agent> = Vec::new();
     let mut chosen = None;
+    let providers = models::providers(read, sources);
+    let agent = |read: &mut Reader<'_, '_>, id: &str| agent(read, sources, &providers, id);
     let entries = read.entries(ENTRIES).into_iter().map(|entry| (ENTRY, entry));
     let list = read.entries(LIST).into_iter().map(|entry| (ITEM, entry));
     let mut all: Vec<_> = entries.chain(list).collect();
@@ -43,11 +46,11 @@ pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Ag
         let (agent, is_default) = read.within(pattern, entry, |read| {
             if *pattern == ENTRY {
                 let is_default = read.flag("agents.entries.*.default");
-                return (Some(agent(read, sources, entry.key().trim())), is_default);
+                return (Some(agent(read, entry.key().trim())), is_default);
             }
             let id = read.text("agents.list.#.id");
             let is_default = read.flag("agents.list.#.default");
-            (id.map(|id| agent(read, sources, &id)), is_default)
+            (id.map(|id| agent(read, &id)), is_default)
         });
         let Some(agent) = agent.filter(|agent| !agent.id.is_empty()) else {
             read.note_at(Weight::Warning, entry, "an agent without a name is left out", "add id");
@@ -64,7 +67,7 @@ pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Ag
         agents.push(agent);
     }
     if agents.is_empty() {
-        return vec![agent(read, sources, MAIN)];
+        return vec![agent(read, MAIN)];
     }
     if let Some(chosen) = chosen {
         agents[..=chosen].rotate_right(1);
@@ -72,23 +75,28 @@ pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Ag
     agents
 }
 
-fn agent(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Agent {
+fn agent(
+    read: &mut Reader<'_, '_>,
+    sources: &Sources<'_>,
+    providers: &[Provider],
+    id: &str,
+) -> Agent {
     let deadline = [read.span("agents.defaults.timeout"), read.span("agents.asyncToolTimeout")];
     Agent {
         id: id.to_owned(),
-        kind: kind(read, sources),
+        kind: kind(read, sources, providers),
         deadline: first(deadline).unwrap_or(limits::TURN_DEADLINE),
     }
 }
 
-fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> AgentKind {
+fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>, providers: &[Provider]) -> AgentKind {
     let command = read.own(COMMAND, command).filter(|command| !command.is_empty());
     let url = web_address(read, URL);
     let workspace = read.text("agents.defaults.workspace").map(|path| sources.home(&path));
     let env = pairs(read, ENV, "agents.defaults.env.*", is_variable);
     let headers = pairs(read, HEADERS, "agents.defaults.headers.*", is_header);
     let cpu = Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0));
-    let models = models::models(read, sources);
+    let models = models::models(read, sources, providers);
     let setup = setup(read, sources, models);
     let written = read.word("agents.defaults.kind");
     let kind = written.or(match (&command, &url, &setup) {

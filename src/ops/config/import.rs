@@ -183,7 +183,6 @@ mod tests {
             left,
             [
                 "meta",
-                "agents.defaults.model",
                 "channels.telegram",
                 "channels.discord.historyLimit",
                 "channels.discord.guilds.81384788765712384.slug",

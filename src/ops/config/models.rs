@@ -30,47 +30,70 @@ const KNOWN: &[(&str, Dialect, &str, Option<&str>)] = &[
     ("llamacpp", Dialect::OpenAi, "http://127.0.0.1:8080/v1", None),
 ];
 
-/// A provider, as far as the file and the environment say.
-struct Provider {
+/// A provider, as far as the file says.
+#[derive(Clone)]
+pub(super) struct Provider {
+    name: String,
     dialect: Dialect,
+    /// Empty if nobody knows it.
     url: String,
     key: Option<Secret>,
-    /// Whether it answers nobody without one, and where that would be looked for.
-    wants: Option<&'static str>,
+    /// Where a key is looked for that the file does not have.
+    variable: String,
+    /// Whether it answers nobody without one.
+    wants_key: bool,
     headers: Vec<(String, Secret)>,
     /// The models whose price is written.
     prices: Vec<(String, Price)>,
 }
 
+/// The providers that the file names.
+pub(super) fn providers(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Provider> {
+    let mut providers = Vec::new();
+    for entry in read.entries(PROVIDERS) {
+        if matches!(entry.value, Node::Map(_)) {
+            let mut provider = Provider::known(entry.key().trim());
+            read.within(PROVIDER, &entry, |read| written(read, sources, &mut provider));
+            providers.push(provider);
+        }
+    }
+    providers
+}
+
 /// The models of the agent that is being read, the one that is asked first before the others.
 /// Nothing if it names none that can be asked.
-pub(super) fn models(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<ModelRef> {
+pub(super) fn models(
+    read: &mut Reader<'_, '_>,
+    sources: &Sources<'_>,
+    providers: &[Provider],
+) -> Vec<ModelRef> {
     let names = read.own(MODEL, names).unwrap_or_default();
     let mut models: Vec<ModelRef> = Vec::new();
     for name in names.into_iter().take(limits::LLM_MODELS_MAX) {
         let Some((provider, model)) = name.split_once('/') else {
-            let text = format!("\"{name}\" names no provider, so it is left out");
-            read.note(Weight::Warning, MODEL, &text, "write provider/model, as in ollama/qwen3");
+            let text = "a model without its provider is left out";
+            read.note(Weight::Warning, MODEL, text, "write provider/model, as in ollama/qwen3");
             continue;
         };
-        let (provider, model) = (provider.trim(), model.trim());
-        let Some(Provider { dialect, url, key, wants, headers, prices }) =
-            find(read, sources, provider)
-        else {
+        let (of, model) = (provider.trim(), model.trim());
+        let written = providers.iter().find(|provider| spell::same(&provider.name, of));
+        let provider = written.cloned().unwrap_or_else(|| Provider::known(of));
+        if provider.url.is_empty() {
             let known = KNOWN.iter().map(|(name, ..)| *name);
-            let near = spell::nearest(provider, known).filter(|_| !read.is_full());
+            let near = spell::nearest(of, known).filter(|_| !read.is_full());
             let cure = near.map_or_else(
                 || "write its address as models.providers.NAME.baseUrl".to_owned(),
                 |near| format!("did you mean \"{near}\"?"),
             );
-            let text = format!("no provider is called \"{provider}\", so its model is left out");
-            read.note(Weight::Warning, MODEL, &text, &cure);
+            let text = "no provider of that name is known, so its model is left out";
+            read.note(Weight::Warning, MODEL, text, &cure);
             continue;
-        };
-        if let Some(variable) = wants.filter(|_| key.is_none() && headers.is_empty()) {
-            let text = format!("the provider \"{provider}\" wants a key, and there is none");
-            let cure = format!("set {variable}, or models.providers.{provider}.apiKey");
-            read.note(Weight::Warning, MODEL, &text, &cure);
+        }
+        let Provider { dialect, url, key, variable, wants_key, headers, prices, .. } = provider;
+        let key = key.or_else(|| of_environment(sources, &variable));
+        if wants_key && key.is_none() && headers.is_empty() {
+            let cure = format!("set {variable}, or apiKey in models.providers");
+            read.note(Weight::Warning, MODEL, "its provider wants a key, and there is none", &cure);
         }
         let price = prices.iter().find(|(id, _)| id == model).map(|(_, price)| *price);
         models.push(ModelRef {
@@ -110,32 +133,29 @@ fn names(value: &Node<'_>) -> Option<Vec<String>> {
     }
 }
 
-/// The provider of this name: what the file says of it, over what is known.
-fn find(read: &mut Reader<'_, '_>, sources: &Sources<'_>, name: &str) -> Option<Provider> {
-    let known = KNOWN.iter().find(|(known, ..)| spell::same(known, name));
-    let entries = read.entries(PROVIDERS);
-    let entry = entries.iter().find(|entry| spell::same(entry.key().trim(), name));
-    let mut provider = Provider {
-        dialect: known.map_or(Dialect::OpenAi, |(_, dialect, ..)| *dialect),
-        url: known.map_or("", |(_, _, url, _)| url).to_owned(),
-        key: None,
-        wants: known.and_then(|(.., variable)| *variable),
-        headers: Vec::new(),
-        prices: Vec::new(),
-    };
-    if let Some(entry) = entry {
-        read.within(PROVIDER, entry, |read| written(read, sources, &mut provider));
+impl Provider {
+    /// What is known of the provider of this name if nobody says more.
+    fn known(name: &str) -> Provider {
+        let known = KNOWN.iter().find(|(known, ..)| spell::same(known, name));
+        let variable = known.and_then(|(.., variable)| *variable);
+        let usual = || format!("{}_API_KEY", name.to_ascii_uppercase().replace('-', "_"));
+        Provider {
+            name: name.to_owned(),
+            dialect: known.map_or(Dialect::OpenAi, |(_, dialect, ..)| *dialect),
+            url: known.map_or("", |(_, _, url, _)| url).to_owned(),
+            key: None,
+            variable: variable.map_or_else(usual, str::to_owned),
+            wants_key: variable.is_some(),
+            headers: Vec::new(),
+            prices: Vec::new(),
+        }
     }
-    let variable = format!("{}_API_KEY", name.to_ascii_uppercase().replace('-', "_"));
-    let variable = provider.wants.unwrap_or(&variable);
-    provider.key = provider.key.or_else(|| of_environment(sources, variable));
-    (!provider.url.is_empty()).then_some(provider)
 }
 
 fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Provider) {
     if let Some(url) = web_address(read, BASE) {
         // A server at another address has its own idea of keys.
-        provider.wants = provider.wants.filter(|_| provider.url == url);
+        provider.wants_key &= provider.url == url;
         provider.url = url;
     }
     match read.word("models.providers.*.api") {

@@ -1,0 +1,391 @@
+//! The agent that is a language model: it is asked over HTTP, with what was said before in the
+//! same conversation, and its answer comes as a stream (`core::dialogue` says how a turn goes).
+
+use std::cell::{Cell as Slot, RefCell};
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::future::or;
+
+use super::Hears;
+use super::purse::Purse;
+use super::store::{Most, Store};
+use crate::base::limits::{
+    AGENT_OUTPUT_BYTES_MAX, LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX, LLM_PATIENCE,
+    LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
+};
+use crate::base::text::Plain;
+use crate::base::{Instant, Secret};
+use crate::core::answer::Answer;
+use crate::core::budget::{Limits, Price};
+use crate::core::chat::Request;
+use crate::core::dialogue::{Dialogue, End, Input, Output, Rules};
+use crate::core::models::Models;
+use crate::core::session::Key;
+use crate::core::transcript;
+use crate::core::turn::{Fault, Room};
+use crate::proto::llm::{Decoder, Dialect, Message, Part, Prompt, Reason, Reply, Role, Trouble};
+use crate::rt::clock;
+use crate::rt::executor::Tier;
+use crate::rt::net::http::{self, Client, Deadlines, HeaderMap, Heard, HttpError, Method};
+use crate::rt::net::{Net, Reach};
+
+/// Who it is if nobody says.
+const SYSTEM: &str =
+    "You are a helpful assistant that people reach by chat. Be brief and friendly.";
+
+/// A model, and where it is asked.
+#[derive(Debug)]
+pub struct Voice {
+    /// What it is called, for the log.
+    pub name: String,
+    /// How its provider is spoken to.
+    pub dialect: Dialect,
+    /// Its provider's base address.
+    pub url: Secret,
+    /// What its provider asks for.
+    pub key: Option<Secret>,
+    /// Headers that go along.
+    pub headers: Vec<(String, Secret)>,
+    /// As its provider names it.
+    pub model: String,
+    /// What its provider takes.
+    pub price: Price,
+}
+
+/// How an agent's models are asked.
+#[derive(Debug)]
+pub struct Setup {
+    /// The models, each asked when those before it fail.
+    pub voices: Vec<Voice>,
+    /// Who the agent is to be; may be empty.
+    pub system: String,
+    /// How long an answer may become, in tokens.
+    pub tokens_max: u32,
+    /// How free its choice of words is.
+    pub temperature: Option<f32>,
+    /// What answers may cost.
+    pub limits: Limits,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Model {
+    client: Client,
+    setup: Setup,
+    models: RefCell<Models>,
+    purse: Rc<Purse>,
+}
+
+/// What happens next in a turn.
+enum Event {
+    Words(String),
+    Answered(Result<Reply, Trouble>),
+    Due,
+}
+
+impl Model {
+    /// The agent of `setup`, which spends from `purse`.
+    #[must_use]
+    pub fn new(net: &Net, setup: Setup, purse: Rc<Purse>) -> Model {
+        // Each of its turns may be one request.
+        let client = Client::new(net, Tier::Work).places(TURNS_RUNNING_MAX);
+        let models = RefCell::new(Models::new(setup.voices.len()));
+        Model { client, setup, models, purse }
+    }
+
+    /// What the model answers to `request` by `by`, knowing what `store` has of the conversation;
+    /// `hears` is told its words as they come. Those of a model that fails half-way are told, too:
+    /// what counts is the answer.
+    ///
+    /// # Errors
+    /// It gave no answer. The log says more than the fault does.
+    pub async fn answer(
+        &self,
+        request: &Request,
+        store: Option<&Store>,
+        by: Instant,
+        hears: Hears<'_>,
+    ) -> Result<Answer, Fault> {
+        let room = Room { account: request.account.clone(), chat: request.chat };
+        if let Err(over) = self.purse.ask(&room, self.setup.limits) {
+            log::warn!(target: "agent", "message {} in {} is not answered: {over}", request.id, request.chat);
+            return Err(Fault::Spent);
+        }
+        let mut conversation = history(request, store).await;
+        conversation.push(question(request));
+        let system = self.system(request);
+        let silence = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
+        let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
+        let mut dialogue = Dialogue::new(rules, &self.models.borrow(), clock::now());
+        let known = conversation.len();
+        let mut call = None;
+        let mut heard = unbounded().1;
+        loop {
+            while let Some(output) = dialogue.poll() {
+                match output {
+                    Output::Ask { place, .. } => {
+                        conversation.truncate(known);
+                        conversation.extend_from_slice(dialogue.messages());
+                        let (words, hears) = unbounded();
+                        heard = hears;
+                        call = Some(Box::pin(self.ask(place, &system, &conversation, words)));
+                    }
+                    Output::Break => call = None,
+                    Output::Run { number, call } => {
+                        let text = format!("there is no tool called {}", call.name).into();
+                        let outcome = Input::Outcome { number, text, is_error: true };
+                        dialogue.handle(&mut self.models.borrow_mut(), clock::now(), outcome);
+                    }
+                    Output::Show(_) => {}
+                    Output::Spent { place, usage } => {
+                        let price = self.setup.voices.get(place).map(|voice| voice.price);
+                        self.purse.spend(&room, usage, price.unwrap_or_default()).await;
+                    }
+                    Output::Over(End { answer, .. }) => return answer.map(Answer::text),
+                }
+            }
+            let event = next(call.as_mut(), &heard, dialogue.deadline()).await;
+            let (mut models, now) = (self.models.borrow_mut(), clock::now());
+            match event {
+                Event::Words(words) => {
+                    if !words.is_empty() {
+                        hears(&words);
+                    }
+                    dialogue.handle(&mut models, now, Input::Words(&words));
+                }
+                Event::Answered(answered) => {
+                    call = None;
+                    let input = match answered {
+                        Ok(reply) => Input::Replied(reply),
+                        Err(trouble) => Input::Failed(trouble),
+                    };
+                    dialogue.handle(&mut models, now, input);
+                }
+                Event::Due => dialogue.expire(&mut models, now),
+            }
+        }
+    }
+
+    /// Asks the model at `place`; whatever comes is told to `words` as well.
+    fn ask(
+        &self,
+        place: usize,
+        system: &str,
+        messages: &[Message],
+        words: Sender<String>,
+    ) -> impl Future<Output = Result<Reply, Trouble>> + use<'_> {
+        let asked = self.setup.voices.get(place).map(|voice| {
+            let prompt = Prompt {
+                model: &voice.model,
+                system,
+                messages,
+                tools: &[],
+                tokens_max: self.setup.tokens_max,
+                temperature: self.setup.temperature,
+            };
+            (voice, voice.post(&prompt))
+        });
+        async move {
+            let Some((voice, post)) = asked else {
+                return Err(Trouble { reason: Reason::Missing, words: String::new(), wait: None });
+            };
+            let answered = send(&self.client, voice.dialect, post, words).await;
+            answered.inspect_err(|trouble| {
+                log::warn!(target: "agent", "{}: {}", voice.name, Plain(&trouble.to_string()));
+            })
+        }
+    }
+
+    /// Who the model is told to be, and where. The same for all messages of a chat and a day, so
+    /// that providers may keep it.
+    fn system(&self, request: &Request) -> String {
+        let mut system = match self.setup.system.trim() {
+            "" => SYSTEM.to_owned(),
+            written => written.to_owned(),
+        };
+        let place = match request.guild {
+            Some(_) => {
+                "in a channel where several people talk, and the last message begins with the \
+                 name of its author"
+            }
+            None => "in a direct message",
+        };
+        let today = clock::wall().to_string();
+        let today = today.split('T').next().unwrap_or_default();
+        let _ = write!(
+            system,
+            "\n\nYou answer {place}, on {}. Your answer is sent as it stands; simple Markdown is \
+             shown. Today is {today} (UTC).",
+            request.chat.channel
+        );
+        system
+    }
+}
+
+impl Voice {
+    fn post(&self, prompt: &Prompt<'_>) -> http::Request {
+        let base = self.url.expose().trim_end_matches('/');
+        let mut post = http::Request::new(Method::POST, format!("{base}{}", self.dialect.path()))
+            .header("accept", "text/event-stream, application/json;q=0.9")
+            .body("application/json", self.dialect.request(prompt))
+            // The turn has deadlines of its own.
+            .deadlines(Deadlines {
+                connect: Deadlines::default().connect,
+                head: Duration::MAX,
+                body: Duration::MAX,
+            })
+            .body_bytes_max(AGENT_OUTPUT_BYTES_MAX)
+            .plain_reach(Reach::Private);
+        if self.dialect == Dialect::Anthropic {
+            post = post.header("anthropic-version", "2023-06-01");
+        }
+        if let Some(key) = &self.key {
+            post = match self.dialect {
+                Dialect::Anthropic => post.header("x-api-key", key.expose()),
+                Dialect::OpenAi => {
+                    post.header("authorization", &format!("Bearer {}", key.expose()))
+                }
+            };
+        }
+        for (name, value) in &self.headers {
+            post = post.header(name.to_ascii_lowercase(), value.expose());
+        }
+        post
+    }
+}
+
+async fn send(
+    client: &Client,
+    dialect: Dialect,
+    post: http::Request,
+    words: Sender<String>,
+) -> Result<Reply, Trouble> {
+    let mut decoder = Some(Decoder::new(dialect));
+    let (is_stream, failed) = (Slot::new(false), RefCell::new(None));
+    // Nobody is left to hear it when the turn is over.
+    let tell = |text: &str| drop(words.try_send(text.to_owned()));
+    let hear = |head: &http::Parts, piece: &[u8]| {
+        // Whatever comes is a sign of life.
+        tell("");
+        if !head.status.is_success() || !is_event_stream(&head.headers) {
+            return Heard::Keep;
+        }
+        is_stream.set(true);
+        let Some(decoder) = &mut decoder else { return Heard::Enough };
+        match decoder.feed(piece, &mut |text| tell(text)) {
+            Ok(()) if decoder.is_over() => Heard::Enough,
+            Ok(()) => Heard::Taken,
+            Err(trouble) => {
+                failed.replace(Some(trouble));
+                Heard::Enough
+            }
+        }
+    };
+    let response = client.send_heard(post, hear).await;
+    if let Some(trouble) = failed.take() {
+        return Err(trouble);
+    }
+    let response = response.map_err(|error| {
+        let reason = match &error {
+            HttpError::NotSent(_) | HttpError::Lost(_) => Reason::Overloaded,
+            HttpError::Cut(..) => Reason::Cut,
+            HttpError::Garbage => Reason::Garbled,
+            HttpError::TooLong(_) => Reason::Endless,
+        };
+        Trouble { reason, words: error.to_string(), wait: None }
+    })?;
+    let (status, body) = (response.status, &response.body);
+    if !status.is_success() {
+        return Err(dialect.trouble(status.as_u16(), retry_after(&response.headers), body));
+    }
+    match decoder.filter(|_| is_stream.get()) {
+        Some(decoder) => decoder.finish(&mut |text| tell(text)),
+        None => Decoder::whole(dialect, body),
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Waits for what happens first. Words come before the end of the answer that they belong to.
+async fn next(
+    call: Option<&mut (impl Future<Output = Result<Reply, Trouble>> + Unpin)>,
+    heard: &Receiver<String>,
+    due: Option<Instant>,
+) -> Event {
+    let words = async {
+        match heard.recv().await {
+            Ok(words) => Event::Words(words),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let answered = async {
+        match call {
+            Some(call) => Event::Answered(call.await),
+            None => std::future::pending().await,
+        }
+    };
+    let due = async {
+        match due {
+            Some(due) => clock::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+        Event::Due
+    };
+    or(words, or(answered, due)).await
+}
+
+/// What is asked now.
+fn question(request: &Request) -> Message {
+    let text = match request.guild {
+        Some(_) => format!("{}: {}", Plain(&request.author_name), request.text).into(),
+        None => request.text.clone(),
+    };
+    Message { role: Role::User, parts: vec![Part::Text(text)] }
+}
+
+/// What was said in this conversation before.
+async fn history(request: &Request, store: Option<&Store>) -> Vec<Message> {
+    let Some(store) = store else { return Vec::new() };
+    let most = Most {
+        conversation: request.session,
+        lines: LLM_HISTORY_LINES_MAX,
+        bytes: LLM_HISTORY_BYTES_MAX,
+    };
+    let mut lines = store.tail(Key::of(request), most).await.lines;
+    // Whoever keeps the transcript itself has written down the question already.
+    let is_question = |line: &transcript::Line| {
+        line.role == transcript::Role::User && line.at >= request.at && line.text == request.text
+    };
+    if lines.last().is_some_and(is_question) {
+        lines.pop();
+    }
+    let mut messages: Vec<Message> = Vec::new();
+    for line in lines {
+        let role = match line.role {
+            transcript::Role::User => Role::User,
+            transcript::Role::Assistant => Role::Assistant,
+            transcript::Role::Failed | transcript::Role::Stopped => continue,
+        };
+        match messages.last_mut() {
+            Some(last) if last.role == role => last.parts.push(Part::Text(line.text)),
+            // A conversation begins with the people.
+            None if role == Role::Assistant => {}
+            _ => messages.push(Message { role, parts: vec![Part::Text(line.text)] }),
+        }
+    }
+    messages
+}
+
+#[cfg(test)]
+mod tests;

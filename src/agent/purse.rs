@@ -1,0 +1,66 @@
+//! What the answers of all agents have cost today, kept over restarts.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use crate::base::limits::BUDGET_BYTES_MAX;
+use crate::core::budget::{Budget, Limits, Over, Price};
+use crate::core::turn::Room;
+use crate::proto::llm::Usage;
+use crate::rt::store::{Cell, Content, Durability};
+use crate::rt::{blocking, clock};
+
+/// The file in the state directory.
+const FILE: &str = "budget";
+
+/// See the module.
+#[derive(Debug)]
+pub struct Purse {
+    budget: RefCell<Budget>,
+    cell: Cell,
+}
+
+impl Purse {
+    /// Reads what the state directory knows. What cannot be read is said, and counts as nothing.
+    #[must_use]
+    pub fn open(state: &Path) -> Purse {
+        let cell = Cell::new(state, FILE, BUDGET_BYTES_MAX);
+        let budget = match cell.read() {
+            Ok(Content::Whole(bytes)) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Ok(Content::Empty) => Budget::default(),
+            Ok(Content::Quarantined(aside)) => {
+                log::warn!(
+                    target: "agent",
+                    "what was spent today was damaged and put aside as {}: it is counted anew",
+                    aside.display()
+                );
+                Budget::default()
+            }
+            Err(error) => {
+                log::warn!(target: "agent", "what was spent today cannot be read: {error}");
+                Budget::default()
+            }
+        };
+        Purse { budget: RefCell::new(budget), cell }
+    }
+
+    /// Whether another answer may be made in `room`.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub fn ask(&self, room: &Room, limits: Limits) -> Result<(), Over> {
+        self.budget.borrow_mut().ask(room, limits, clock::wall())
+    }
+
+    /// An answer in `room` has taken `usage`, at `price`. It is not forced to the disk: a power cut
+    /// may give the last answers back, and the card is spared.
+    pub async fn spend(&self, room: &Room, usage: Usage, price: Price) {
+        self.budget.borrow_mut().spend(room, usage, price, clock::wall());
+        let content = serde_json::to_vec(&*self.budget.borrow()).unwrap_or_default();
+        let cell = self.cell.clone();
+        // What cannot be written is written with the next answer.
+        if let Ok(Err(error)) = blocking::run(move || cell.write(&content, Durability::Hot)).await {
+            log::debug!(target: "agent", "what was spent cannot be kept: {error}");
+        }
+    }
+}
