@@ -35,6 +35,7 @@ mod intent;
 mod logfile;
 mod logs;
 mod metrics;
+mod models;
 mod openclaw;
 mod outbox;
 mod peers;

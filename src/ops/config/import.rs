@@ -156,7 +156,7 @@ mod tests {
     const OPENCLAW: &str = r#"{
   // written by the wizard
   "meta": { "lastTouchedVersion": "2026.9.6" },
-  "agents": { "defaults": { "model": { "primary": "x/y" }, "workspace": "~/w" } },
+  "agents": { "defaults": { "model": { "primary": "ollama/y" }, "workspace": "~/w" } },
   "channels": {
     "telegram": { "botToken": "${TELEGRAM_BOT_TOKEN}" },
     "discord": {

@@ -179,7 +179,6 @@ fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Prov
             continue;
         }
         read.within(OFFER, &offer, |read| {
-            let Some(id) = read.text("models.providers.*.models.#.id") else { return };
             // Files give them for a million tokens.
             let mut of = |path| billionths(read.number(path).unwrap_or(0.0) / 1e6);
             let price = Price {
@@ -187,7 +186,8 @@ fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Prov
                 cached: of("models.providers.*.models.#.cost.cacheRead"),
                 output: of("models.providers.*.models.#.cost.output"),
             };
-            provider.prices.push((id, price));
+            let id = read.text("models.providers.*.models.#.id");
+            provider.prices.extend(id.map(|id| (id, price)));
         });
     }
 }
