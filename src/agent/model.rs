@@ -129,8 +129,8 @@ impl Model {
                     Output::Ask { place, .. } => {
                         conversation.truncate(known);
                         conversation.extend_from_slice(dialogue.messages());
-                        let (words, hears) = unbounded();
-                        heard = hears;
+                        let words;
+                        (words, heard) = unbounded();
                         call = Some(Box::pin(self.ask(place, &system, &conversation, words)));
                     }
                     Output::Break => call = None,

@@ -320,7 +320,7 @@ mod tests {
             (r#"{agents: {defaults: {model: "qwen3"}}}"#, "write provider/model"),
             (r#"{agents: {defaults: {model: "antropic/x"}}}"#, "did you mean \"anthropic\"?"),
             (r#"{agents: {defaults: {model: "nobody/x"}}}"#, "baseUrl"),
-            (r#"{agents: {defaults: {model: {fallbacks: []}}}}"#, "agents.defaults.model"),
+            (r"{agents: {defaults: {model: {fallbacks: []}}}}", "agents.defaults.model"),
             (
                 r#"{agents: {defaults: {model: "a/x"}}, models: {providers: {a: {baseUrl: "no"}}}}"#,
                 "this is no web address",
@@ -328,8 +328,8 @@ mod tests {
         ] {
             let (config, mistakes) = read(&[], text);
             assert_eq!(asked(&config), []);
-            let all: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
-            assert!(all.contains(said), "{text}: {all}");
+            let is_said = mistakes.iter().any(|mistake| mistake.to_string().contains(said));
+            assert!(is_said, "{text}: {mistakes:?}");
         }
     }
 
