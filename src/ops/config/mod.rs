@@ -380,6 +380,7 @@ impl AgentKind {
             AgentKind::Echo { .. } => "echo",
             AgentKind::Exec { .. } => "exec",
             AgentKind::Http { .. } => "http",
+            AgentKind::Model(_) => "model",
         }
     }
 }
