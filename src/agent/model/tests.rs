@@ -88,7 +88,8 @@ fn ask(
         let mut answers = Vec::new();
         for _ in 0..questions {
             let by = clock::now() + deadline;
-            let answer = clock::timeout(by + deadline, model.answer(&request(), None, by, &|_| {})).await;
+            let answer =
+                clock::timeout(by + deadline, model.answer(&request(), None, by, &|_| {})).await;
             answers.push(answer.expect("the turn keeps its own deadline"));
         }
         let seen = seen.borrow().clone();
