@@ -47,8 +47,8 @@ pub enum Agent {
 pub type Hears<'a> = &'a dyn Fn(&str);
 
 impl Agent {
-    /// Its answer to `request`, by `by`. What was said before is in `store`; `hears` is told what it
-    /// says before it is done.
+    /// Its answer to `request`, by `by`. What was said before is in `store`; `hears` is told what
+    /// it says before it is done.
     async fn answer(
         &self,
         request: &Request,

@@ -111,7 +111,8 @@ impl Model {
     ) -> Result<Answer, Fault> {
         let room = Room { account: request.account.clone(), chat: request.chat };
         if let Err(over) = self.purse.ask(&room, self.setup.limits) {
-            log::warn!(target: "agent", "message {} in {} is not answered: {over}", request.id, request.chat);
+            let Request { id, chat, .. } = request;
+            log::warn!(target: "agent", "message {id} in {chat} is not answered: {over}");
             return Err(Fault::Spent);
         }
         let mut conversation = history(request, store).await;

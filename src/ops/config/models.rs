@@ -322,7 +322,7 @@ mod tests {
             (r#"{agents: {defaults: {model: "nobody/x"}}}"#, "baseUrl"),
             (r"{agents: {defaults: {model: {fallbacks: []}}}}", "agents.defaults.model"),
             (
-                r#"{agents: {defaults: {model: "a/x"}}, models: {providers: {a: {baseUrl: "no"}}}}"#,
+                r#"{models: {providers: {a: {baseUrl: "n"}}}, agents: {defaults: {model: "a/x"}}}"#,
                 "this is no web address",
             ),
         ] {
