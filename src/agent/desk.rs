@@ -366,7 +366,7 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
     let is_heard = match &ticket.ear {
         Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
         Ear::Asker { follower, .. } => {
-            follower.iter().for_each(|follower| _ = follower.try_send(News::Begun));
+            let _ = follower.as_ref().map(|follower| follower.try_send(News::Begun));
             true
         }
     };

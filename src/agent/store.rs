@@ -40,7 +40,9 @@ pub struct Store {
 
 /// Who is told.
 #[derive(Clone, Default)]
-struct Ears(Rc<RefCell<Option<Box<dyn Fn(&Key)>>>>);
+struct Ears(Rc<RefCell<Option<Ear>>>);
+
+type Ear = Box<dyn Fn(&Key)>;
 
 impl fmt::Debug for Ears {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -329,16 +331,10 @@ impl Keeper {
     fn append(&mut self, said: Said) -> bool {
         let Said { header, line } = said;
         let known = self.index.find(&header.key).map(|(number, _)| number);
-        let number = match known {
-            Some(number) => number,
-            None => {
-                let number = self.index.next_number();
-                if !self.write(&Record::Session(number, header)) {
-                    return false;
-                }
-                number
-            }
-        };
+        let number = known.unwrap_or_else(|| self.index.next_number());
+        if known.is_none() && !self.write(&Record::Session(number, header)) {
+            return false;
+        }
         let before = self.index.get(number).map_or(0, |session| session.last);
         self.write(&Record::Line(number, before, line))
     }

@@ -294,7 +294,7 @@ impl WebChat {
             return;
         }
         let events = self.runs.borrow_mut().said(run, held);
-        events.into_iter().for_each(|event| self.tell(Some(event)));
+        self.tell(events);
         *said = Some((clock::now() + limits::DELTA_EVERY, String::new()));
     }
 
@@ -367,10 +367,12 @@ impl WebChat {
         if events.is_empty() {
             return;
         }
-        events.into_iter().for_each(|event| self.tell(Some(event)));
+        self.tell(events);
         let waiters = self.waiting.borrow_mut().remove(run).unwrap_or_default();
         if let Some(done) = self.runs.borrow().done(run) {
-            waiters.iter().for_each(|waiter| drop(waiter.try_send(done.clone())));
+            for waiter in waiters {
+                let _ = waiter.try_send(done.clone());
+            }
         }
     }
 
@@ -446,8 +448,8 @@ impl WebChat {
         is_forgotten
     }
 
-    fn tell(&self, event: Option<Event>) {
-        if let Some(event) = event {
+    fn tell(&self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
             let (name, payload) = tell::frame(&event, clock::wall());
             self.hub.tell(name, &payload);
         }

@@ -50,7 +50,7 @@ pub(crate) struct Words<'a> {
 
 impl Doors {
     /// The agent that is meant by who names none: that of the bindings.
-    pub(crate) fn agent<'r>(&self, routes: &'r Routes) -> &'r str {
+    pub(crate) fn agent(routes: &Routes) -> &str {
         let chat = ChatId { channel: ChannelKind::WebChat, id: 0 };
         routes.agent(OWN_ACCOUNT, &inbound(chat, 0, ""))
     }
@@ -198,7 +198,7 @@ mod tests {
     fn a_binding_says_which_agent_is_meant() {
         let bound = Binding { agent: "helper".into(), ..Binding::default() };
         let routes = Routes::new(["main", "helper"], [bound]);
-        assert_eq!(Doors::default().agent(&routes), "helper");
-        assert_eq!(Doors::default().agent(&Routes::default()), "main");
+        assert_eq!(Doors::agent(&routes), "helper");
+        assert_eq!(Doors::agent(&Routes::default()), "main");
     }
 }

@@ -1,5 +1,7 @@
 //! The agents that the configuration names.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::Call;
@@ -15,7 +17,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<(), Failure> {
     let loaded = config::load(call.env, call.common.config.as_deref()).map_err(broken)?;
     let shows_bindings = call.parsed.has("bindings");
     let answer = described(&loaded.config, shows_bindings);
-    call.answer(&answer, |printer, answer| lines(printer, answer))
+    call.answer(&answer, lines)
 }
 
 /// The agents, as OpenClaw's command prints them for programs.
@@ -45,7 +47,7 @@ fn place(binding: &Binding) -> String {
     let mut place = binding.channel.map_or("every channel", |channel| channel.name()).to_owned();
     let mut name = |what: &str, value: Option<String>| {
         if let Some(value) = value {
-            place.push_str(&format!(" {what}={value}"));
+            let _ = write!(place, " {what}={value}");
         }
     };
     name("accountId", binding.account.clone());

@@ -1,5 +1,7 @@
 //! The conversations that there are.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::Call;
@@ -88,7 +90,7 @@ fn lines(printer: &Printer, answer: &Value) -> String {
     if let (Some(count), Some(total)) = (count, total)
         && count < total
     {
-        shown.push_str(&format!("{count} of {total}; --limit all shows the others\n"));
+        let _ = writeln!(shown, "{count} of {total}; --limit all shows the others");
     }
     shown
 }

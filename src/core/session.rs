@@ -153,20 +153,7 @@ impl Key {
         if let Some(job) = rest.strip_prefix("cron:").filter(|job| !job.is_empty()) {
             return Kind::Cron { job };
         }
-        self.chat(rest).unwrap_or(Kind::Other)
-    }
-
-    fn chat<'k>(&self, rest: &'k str) -> Option<Kind<'k>> {
-        let (service, rest) = rest.split_once(':')?;
-        let channel = ChannelKind::ALL.into_iter().find(|channel| channel.name() == service)?;
-        let (before, id) = rest.rsplit_once(':')?;
-        let id = id.parse().ok()?;
-        let (account, word) = before.rsplit_once(':').unwrap_or((USUAL_ACCOUNT, before));
-        match word {
-            "direct" => Some(Kind::Direct { channel, account, user: id }),
-            "channel" => Some(Kind::Group { channel, account, id }),
-            _ => None,
-        }
+        chat(rest).unwrap_or(Kind::Other)
     }
 
     /// Where its turns are taken, if that can be told by the key alone: of direct messages only
@@ -190,6 +177,20 @@ impl Key {
         // It was made so.
         let rest = self.0.strip_prefix("agent:").unwrap_or(&self.0);
         rest.split_once(':').unwrap_or((rest, MAIN))
+    }
+}
+
+/// The chat that the end of a key names, if it names one.
+fn chat(rest: &str) -> Option<Kind<'_>> {
+    let (service, rest) = rest.split_once(':')?;
+    let channel = ChannelKind::ALL.into_iter().find(|channel| channel.name() == service)?;
+    let (before, id) = rest.rsplit_once(':')?;
+    let id = id.parse().ok()?;
+    let (account, word) = before.rsplit_once(':').unwrap_or((USUAL_ACCOUNT, before));
+    match word {
+        "direct" => Some(Kind::Direct { channel, account, user: id }),
+        "channel" => Some(Kind::Group { channel, account, id }),
+        _ => None,
     }
 }
 
@@ -247,15 +248,12 @@ mod tests {
             assert_eq!(Key::read(key, "another"), Ok(made.clone()));
             assert_eq!(made.agent(), "main");
             let own = made.room();
-            match room {
-                Some((account, id)) => {
-                    assert_eq!((&*own.account, own.chat.id), (account, id));
-                    assert_eq!(made.kind().name(), "group");
-                }
-                None => {
-                    assert_eq!(own.chat.channel, ChannelKind::WebChat);
-                    assert!(matches!(made.kind(), Kind::Direct { user: 1, .. }));
-                }
+            if let Some((account, id)) = room {
+                assert_eq!((&*own.account, own.chat.id), (account, id));
+                assert_eq!(made.kind().name(), "group");
+            } else {
+                assert_eq!(own.chat.channel, ChannelKind::WebChat);
+                assert!(matches!(made.kind(), Kind::Direct { user: 1, .. }));
             }
         }
     }

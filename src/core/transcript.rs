@@ -7,6 +7,7 @@
 //! and never another's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,8 +92,7 @@ pub fn words(answer: &Answer) -> String {
         let Act::Say { files, .. } = act else { continue };
         for file in files {
             let line_end = if words.is_empty() { "" } else { "\n" };
-            words.push_str(line_end);
-            words.push_str(&format!("[{}]", file.name));
+            let _ = write!(words, "{line_end}[{}]", file.name);
         }
     }
     words

@@ -387,20 +387,20 @@ fn what_makes_no_sense_is_refused_with_its_reason_and_changes_nothing() {
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         params
     };
-    let send = |key: &str, message: &str, run: &str| sent(key, message, run, json!({}));
+    let plain = |key: &str, message: &str, run: &str| sent(key, message, run, json!({}));
     let mut bad = vec![
         ("chat.send", json!({}), "sessionKey"),
         ("chat.send", json!({"sessionKey": "main"}), "message"),
         ("chat.send", json!({"sessionKey": "main", "message": "hi"}), "idempotencyKey"),
-        ("chat.send", send("main", " ", "1"), "message"),
+        ("chat.send", plain("main", " ", "1"), "message"),
         ("chat.send", sent("main", "hi", "1", json!({"sessionKey": 7})), "sessionKey"),
-        ("chat.send", send("agent:", "hi", "1"), "malformed"),
-        ("chat.send", send(&long, "hi", "1"), "longer"),
-        ("chat.send", send("a\u{1b}b", "hi", "1"), "control"),
-        ("chat.send", send("main", &huge, "1"), "longer"),
-        ("chat.send", send("main", "a\0b", "1"), "null"),
-        ("chat.send", send("main", "hi", &long), "idempotencyKey"),
-        ("chat.send", send("agent:nobody:main", "hi", "1"), "no agent"),
+        ("chat.send", plain("agent:", "hi", "1"), "malformed"),
+        ("chat.send", plain(&long, "hi", "1"), "longer"),
+        ("chat.send", plain("a\u{1b}b", "hi", "1"), "control"),
+        ("chat.send", plain("main", &huge, "1"), "longer"),
+        ("chat.send", plain("main", "a\0b", "1"), "null"),
+        ("chat.send", plain("main", "hi", &long), "idempotencyKey"),
+        ("chat.send", plain("agent:nobody:main", "hi", "1"), "no agent"),
         ("chat.send", sent("main", "hi", "1", json!({"attachments": [{}]})), "attachments"),
         ("chat.send", sent("main", "hi", "1", json!({"agentId": "nobody"})), "no agent"),
     ];
@@ -499,7 +499,7 @@ fn an_agent_that_speaks_in_pieces_is_heard_in_pieces() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.read(&mut [0; 4096]).unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
         for piece in 0..PIECES {

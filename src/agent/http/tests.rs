@@ -161,12 +161,12 @@ fn of_a_stream_each_piece_is_heard_before_the_answer_is_whole() {
         });
         let net = Net::new(&spawner, &NetOptions::default()).unwrap();
         let http = Http::new(&net, &url, Vec::new());
-        let heard = RefCell::new(Vec::new());
-        let listener = |new: &str| heard.borrow_mut().push(new.to_owned());
-        let answer = http.answer(&request(), clock::now() + PATIENCE, &listener).await.unwrap();
+        let pieces = RefCell::new(Vec::new());
+        let hears = |new: &str| pieces.borrow_mut().push(new.to_owned());
+        let answer = http.answer(&request(), clock::now() + PATIENCE, &hears).await.unwrap();
         drop(server);
         assert_eq!(answer.words(), "one and two");
-        assert_eq!(heard.borrow().concat(), "one and two");
-        assert!(heard.borrow().len() > 1, "{heard:?}");
+        assert_eq!(pieces.borrow().concat(), "one and two");
+        assert!(pieces.borrow().len() > 1, "{pieces:?}");
     });
 }

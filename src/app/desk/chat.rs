@@ -14,6 +14,7 @@ use crate::app::webchat::{Ask, Taken, WebChat};
 use crate::base::limits;
 use crate::base::text::{Plain, truncate};
 use crate::channels::discord::Target;
+use crate::channels::webchat::Doors;
 use crate::control::{Answer, Call, at_once, unknown};
 use crate::core::command::Command;
 use crate::core::runs::{Done, End};
@@ -49,12 +50,11 @@ pub(super) fn session(
     params: &Value,
     keys: &[&str],
 ) -> Result<(Key, Box<str>), Fault> {
-    let webchat = &house.webchat;
     let config = house.config();
     let ids = || config.agents.iter().map(|agent| agent.id.as_str());
     let named = text_of(params, &["agentId", "agent"]);
     let routes = super::super::account::webchat_routes(&config);
-    let usual = webchat.doors.agent(&routes);
+    let usual = Doors::agent(&routes);
     let bad = |bad: BadKey| Fault::invalid(bad.to_string());
     let key = Key::read(text_of(params, keys).unwrap_or_default(), named.unwrap_or(usual));
     let key = key.map_err(bad)?;

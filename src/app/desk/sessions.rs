@@ -25,7 +25,7 @@ const PREVIEW_LINES: u64 = 12;
 /// `sessions.*`.
 pub(super) fn sessions(house: &Rc<House>, verb: &str, params: &Value) -> Answer {
     let answer = match verb {
-        "list" => list(house, params),
+        "list" => Ok(list(house, params)),
         "reset" => reset(house, params),
         "delete" => delete(house, params),
         "preview" => preview(house, params),
@@ -92,11 +92,11 @@ impl Filter {
 }
 
 /// `sessions.list`: all that are known, the one that spoke last first.
-fn list(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
+fn list(house: &Rc<House>, params: &Value) -> Answer {
     let filter = Filter::of(params);
     let house = house.clone();
     let store = house.fleet.borrow().store().clone();
-    Ok(Box::pin(async move {
+    Box::pin(async move {
         let all: Vec<Summary> =
             store.list().await.into_iter().filter(|summary| filter.is_meant(summary)).collect();
         let total = all.len();
@@ -129,7 +129,7 @@ fn list(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
             "defaults": { "modelProvider": null, "model": null, "contextTokens": null },
             "sessions": rows,
         }))
-    }))
+    })
 }
 
 fn preview_of(text: &str) -> String {

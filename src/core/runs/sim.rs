@@ -94,9 +94,9 @@ impl World {
             Some(Plant::TakesOnAnyNumber) => {
                 let other = Key::read("elsewhere", "main").expect("a key");
                 let of = self.runs.of(key);
-                of.iter().for_each(|run| {
-                    self.runs.live.get_mut(run).expect("it is live").key = other.clone()
-                });
+                for run in &of {
+                    self.runs.live.get_mut(run).expect("it is live").key = other.clone();
+                }
             }
             _ => {}
         }
@@ -109,10 +109,11 @@ impl World {
                     return Err(format!("{run} was taken on twice"));
                 }
                 self.heard.insert(run.into(), Heard::default());
-                let open = |(run, heard): (&Box<str>, &Heard)| {
-                    !heard.is_over && run.starts_with(key.as_str())
-                };
-                let of_session = self.heard.iter().filter(|&pair| open(pair)).count();
+                let of_session = self
+                    .heard
+                    .iter()
+                    .filter(|(run, heard)| !heard.is_over && run.starts_with(key.as_str()));
+                let of_session = of_session.count();
                 if of_session > TURNS_QUEUED_PER_CHAT_MAX + 1 {
                     return Err(format!("{of_session} in one session"));
                 }
