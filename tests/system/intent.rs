@@ -69,6 +69,19 @@ fn chatter_is_left_alone_and_who_means_the_bot_is_answered() {
 }
 
 #[test]
+fn it_knows_its_own_name_before_it_has_said_a_word() {
+    let sandbox = Sandbox::start();
+    let gateway = Gateway::configured(&sandbox.api, &config(&json!({})));
+    gateway.await_channel("connected");
+    // The sandbox calls its bots `bot-` and a number; the first word is what people say.
+    gateway.run.line("the token is valid, for bot-");
+    let asked = sandbox.say(&json!({"text": "Bot, list the open ports", "author": "ann"}));
+    assert_eq!(sandbox.answer(&asked), "Bot, list the open ports");
+    let told = story(&gateway, &asked);
+    assert!(step(&told, "meant").unwrap()["text"].as_str().unwrap().contains("by name"), "{told}");
+}
+
+#[test]
 fn another_threshold_holds_from_the_next_message_on() {
     let sandbox = Sandbox::start();
     let gateway = Gateway::configured(&sandbox.api, &config(&json!({"enabled": true})));

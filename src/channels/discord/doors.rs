@@ -38,6 +38,8 @@ pub(super) struct Ledger {
     pub(super) backlog: Backlog,
     /// The message from which on is to be caught up.
     pub(super) gap: Option<u64>,
+    /// What we are called, once the service has told it.
+    pub(super) name: Option<Box<str>>,
 }
 
 /// Who may come in.
@@ -330,7 +332,11 @@ impl Doors {
     ) -> Option<Result<Verdict, Verdict>> {
         let filter = settings.intent.as_ref().filter(|_| inbound.guild.is_some())?;
         let mut memory = self.memory.borrow_mut();
-        Some(filter.judge(memory.get_or_insert_default(), inbound))
+        let memory = memory.get_or_insert_default();
+        if let Some(name) = &self.ledger.borrow().name {
+            memory.call(name);
+        }
+        Some(filter.judge(memory, inbound))
     }
 
     /// Keeps in mind what is said in servers, by ourselves and by those whom nobody answers, too:
@@ -417,8 +423,8 @@ impl Ledger {
     pub(super) fn new(answered: Answered, trace: Trace) -> (Ledger, Receiver<()>) {
         let (changed, hears) = bounded(1);
         let (seen, inflight) = (Seen::default(), Inflight::default());
-        let (backlog, gap) = (Backlog::default(), None);
-        (Ledger { seen, answered, inflight, trace, changed, backlog, gap }, hears)
+        let (backlog, gap, name) = (Backlog::default(), None, None);
+        (Ledger { seen, answered, inflight, trace, changed, backlog, gap, name }, hears)
     }
 
     /// Writes down what was decided about a message that came, and says the first drop of each

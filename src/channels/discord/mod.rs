@@ -281,7 +281,7 @@ impl Account {
             channels,
         };
         let (port, config) = (GatewayPort::new(tools, asked, doubts), setup.gateway);
-        let report = preflight::report(calls.clone(), Intents(config.intents));
+        let report = preflight::report(calls.clone(), Intents(config.intents), ledger.clone());
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
         let view = View { status, ledger, desk, twin, said, due, interval, tallies, rest, me, net };

@@ -1,7 +1,11 @@
 //! What Discord's developer portal has switched on, asked before and beside the connection.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde::Deserialize;
 
+use super::doors::Ledger;
 use super::rest::Calls;
 use crate::base::limits;
 use crate::proto::discord::intents::{self, Intents};
@@ -47,7 +51,7 @@ pub(super) async fn is_refused(calls: Calls) -> bool {
 
 /// Asks, and says what a person should know. Nothing here stops the connection: what Discord
 /// refuses it says again there, with a close code that parks.
-pub(super) async fn report(calls: Calls, wanted: Intents) {
+pub(super) async fn report(calls: Calls, wanted: Intents, ledger: Rc<RefCell<Ledger>>) {
     let application = match application(&calls).await {
         Ok(application) => application,
         // The connection parks with the cure in words.
@@ -58,6 +62,7 @@ pub(super) async fn report(calls: Calls, wanted: Intents) {
         }
     };
     let name = application.bot.as_ref().map_or("?", |bot| bot.username.as_str());
+    ledger.borrow_mut().name = application.bot.as_ref().map(|bot| bot.username.as_str().into());
     log::info!(
         target: "discord",
         "pre-flight: the token is valid, for {name} (application {})",

@@ -102,6 +102,11 @@ impl Memory {
         together(of_place(features, inbound, &around), &shape, &around)
     }
 
+    /// We are called `name`, as long as nothing shows that we write under another.
+    pub fn call(&mut self, name: &str) {
+        self.own_name = self.own_name.or_else(|| shape::name(name));
+    }
+
     /// Takes in that `inbound` was said; `for_us` if it goes on to an agent.
     pub fn hear(&mut self, inbound: &Inbound<'_>, for_us: bool) {
         let name = shape::name(inbound.author_name);

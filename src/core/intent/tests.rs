@@ -115,6 +115,9 @@ fn the_name_under_which_we_write_is_learned() {
     let mut memory = Memory::default();
     let asks = Inbound { id: id(9, 99), text: "Quincy what is a port", ..inbound() };
     assert!(!memory.features(&asks, &named()).has(Cue::Named));
+    memory.call("Ruth");
+    let ruth = Inbound { text: "Ruth what is a port", ..asks };
+    assert!(memory.features(&ruth, &named()).has(Cue::Named));
     let ours = Inbound { author_name: "Quincy 🤖", author: 1, from_self: true, ..inbound() };
     memory.hear(&ours, false);
     assert!(memory.features(&asks, &named()).has(Cue::Named));
