@@ -103,29 +103,37 @@ impl Gate {
     /// Why not.
     pub(crate) fn judge(&self, peer: Option<IpAddr>, given: Option<&str>) -> Result<(), Refusal> {
         let Some(expected) = self.lock.secret() else { return Ok(()) };
-        let (now, peer) = (clock::now(), peer.map(|address| (address, Peer::from(address))));
-        let mut lockout = self.lockout.borrow_mut();
-        if let Some(left) = peer.and_then(|(_, peer)| lockout.locked(now, peer)) {
-            return Err(Refusal::Locked(left));
-        }
+        self.listens_to(peer)?;
         let given = given.filter(|given| !given.is_empty()).ok_or(Refusal::Missing)?;
-        if is_same(expected.expose(), given) {
-            if let Some((_, peer)) = peer {
-                lockout.passed(peer);
-            }
-            return Ok(());
-        }
-        if let Some((address, peer)) = peer
-            && let Some(span) = lockout.failed(now, peer)
-        {
+        let is_right = is_same(expected.expose(), given);
+        self.note(peer, is_right, &self.to_string());
+        if is_right { Ok(()) } else { Err(Refusal::Mismatch) }
+    }
+
+    /// Whether anything is looked at that one who comes from `peer` shows.
+    ///
+    /// # Errors
+    /// For how long it is not.
+    pub(crate) fn listens_to(&self, peer: Option<IpAddr>) -> Result<(), Refusal> {
+        let peer = peer.map(Peer::from);
+        let left = peer.and_then(|peer| self.lockout.borrow_mut().locked(clock::now(), peer));
+        left.map_or(Ok(()), |left| Err(Refusal::Locked(left)))
+    }
+
+    /// One who comes from `peer` has shown a `what`, which was right or wrong.
+    pub(crate) fn note(&self, peer: Option<IpAddr>, is_right: bool, what: &str) {
+        let Some(address) = peer else { return };
+        let mut lockout = self.lockout.borrow_mut();
+        if is_right {
+            lockout.passed(address.into());
+        } else if let Some(span) = lockout.failed(clock::now(), address.into()) {
             log::warn!(
                 target: "control",
-                "{address} has shown a wrong {self} too often: what it shows is not looked at for \
+                "{address} has shown a wrong {what} too often: what it shows is not looked at for \
                  {} s",
                 span.as_secs()
             );
         }
-        Err(Refusal::Mismatch)
     }
 
     /// Whether the password is asked for, and not the token.

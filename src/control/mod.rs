@@ -145,7 +145,13 @@ impl Control {
             });
             json_answer(401, &body)
         };
-        page::guarded(self.reception.login(request).unwrap_or_else(refused))
+        let peer = request.peer.map(|peer| peer.ip());
+        if let Err(refusal) = self.gate.listens_to(peer) {
+            return page::guarded(self.refuse(refusal));
+        }
+        let answer = self.reception.login(request);
+        self.gate.note(peer, answer.is_some(), "code for the page");
+        page::guarded(answer.unwrap_or_else(refused))
     }
 
     /// Goes over to the control protocol.

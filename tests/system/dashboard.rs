@@ -179,6 +179,19 @@ fn until(stream: &mut TcpStream, needle: &str) -> String {
 }
 
 #[test]
+fn whoever_guesses_at_codes_is_locked_out_and_told_for_how_long() {
+    let gateway = Gateway::start("http://127.0.0.1:9/api/v10");
+    let ours = format!("http://127.0.0.1:{}", gateway.port);
+    let link = link(&gateway);
+    let guess = |code: &str| post(&gateway, "/api/login", &ours, &[], &json!({ "code": code }));
+    let refused = (0..100).map(|n| guess(&n.to_string())).find(|status| *status != 401);
+    assert_eq!(refused, Some(429), "somebody may guess for ever");
+    let code = link.split_once('=').unwrap().1;
+    assert_eq!(guess(code), 429, "a right one is not looked at either");
+    gateway.run.line("has shown a wrong code for the page too often");
+}
+
+#[test]
 fn the_page_comes_packed_or_plain_and_may_load_nothing() {
     let gateway = Gateway::start("http://127.0.0.1:9/api/v10");
     let plain = gateway.get("/", &[]);

@@ -77,7 +77,7 @@ async function strangers() {
   await page.goto(home.origin);
   await see(page, 'barnacle dashboard');
   step('who is not logged in is told how to');
-  await page.getByLabel("The gateway's token").fill('wrong');
+  await page.getByLabel("The gateway's token or password").fill('wrong');
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.getByRole('alert').filter({ hasText: /token/ }).waitFor();
   step('a wrong token is refused with words');
@@ -219,7 +219,7 @@ async function restart(page) {
   await want('stop');
   await banner.filter({ hasText: /restarting|lost/ }).waitFor();
   await page.locator('html.stale').waitFor();
-  await banner.filter({ hasText: 'Retrying in' }).waitFor();
+  await banner.filter({ hasText: /Retrying in|Trying/ }).waitFor();
   await shot(page, 'lost');
   await page.emulateMedia({ colorScheme: 'dark' });
   await shot(page, 'lost-dark');
