@@ -58,14 +58,14 @@ impl Sum {
             reason = "a share is between 0 and 1"
         )]
         let height = ((share * 7.0).floor() as usize).min(7);
-        let shade = match self.down {
+        let colour = match self.down {
             0 => Shade::Good,
             _ if share >= 0.95 => Shade::Fair,
             _ => Shade::Bad,
         };
         // What was down at all is never shown as whole.
         let height = if self.down > 0 { height.min(6) } else { height };
-        printer.shade(Some(shade), HEIGHTS[height])
+        printer.shade(Some(colour), HEIGHTS[height])
     }
 
     fn words(self) -> String {

@@ -119,7 +119,9 @@ pub(crate) fn unknown(method: &str) -> Fault {
 
 /// Whether `method` only looks.
 pub(crate) fn is_reading(method: &str) -> bool {
-    let reads = |name: &str, scope: &str| matches!(scope, "" | READ) || name.ends_with(".list");
+    let reads = |name: &str, scope: &str| {
+        matches!(scope, "" | READ) || name.rsplit('.').next() == Some("list")
+    };
     METHODS.iter().any(|(name, scope)| *name == method && reads(name, scope))
 }
 

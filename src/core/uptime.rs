@@ -214,20 +214,11 @@ impl Uptime {
         match (before, end) {
             (Some(seen), end) => {
                 let ran = u64::try_from(now.since(seen.now).as_millis()).unwrap_or(u64::MAX);
-                let from = self.begin_of(Wall(wall.0.saturating_sub(ran)), end);
+                let from = begin_of(Wall(wall.0.saturating_sub(ran)), end);
                 self.book(from, wall, seen.state, &seen.cause);
             }
             (None, Some(end)) => self.book(end, wall, State::Off, NO_PROCESS),
             (None, None) => {}
-        }
-    }
-
-    /// A stretch begins where the record ends, if that is about where it should; what lies between
-    /// otherwise was jumped over.
-    fn begin_of(&self, from: Wall, end: Option<Wall>) -> Wall {
-        match end {
-            Some(end) if from <= end || from.since(end) <= UPTIME_CLOCK_SLACK => end,
-            _ => from,
         }
     }
 
@@ -327,6 +318,15 @@ impl Slot {
             Some((known, longest)) if **known == *cause => *longest = longest.saturating_add(ms),
             other => *other = Some((cause.into(), ms)),
         }
+    }
+}
+
+/// A stretch begins where the record ends, if that is about where it should; what lies between
+/// otherwise was jumped over.
+fn begin_of(from: Wall, end: Option<Wall>) -> Wall {
+    match end {
+        Some(end) if from <= end || from.since(end) <= UPTIME_CLOCK_SLACK => end,
+        _ => from,
     }
 }
 

@@ -7,6 +7,7 @@ use super::channels::{chosen, unknown_account};
 use crate::app::fleet::Seat;
 use crate::app::house::House;
 use crate::base::{Wall, limits};
+use crate::channels::discord::View;
 use crate::core::uptime::{DAY_MS, Tally};
 use crate::proto::control::Fault;
 use crate::rt::clock;
@@ -57,7 +58,7 @@ fn account(seat: &Seat<'_>, wall: Wall) -> Value {
             told
         })
         .collect();
-    let beats = seat.view.as_ref().map(|view| view.beats()).unwrap_or_default();
+    let beats = seat.view.as_ref().map(View::beats).unwrap_or_default();
     let beats: Vec<Value> = beats
         .into_iter()
         .map(|(at, rtt)| json!({ "atMs": at.0, "rttMs": rtt.as_secs_f64() * 1000.0 }))
