@@ -93,7 +93,7 @@ fn the_api_asks_for_the_token_and_the_probes_do_not() {
         }
         assert_eq!(asked(path, &[("Authorization", &bearer)]), 200);
     }
-    for path in ["/api", "/api/nothing", "/metrics", "/../etc/passwd"] {
+    for path in ["/api", "/api/nothing", "/metric", "/../etc/passwd"] {
         assert_eq!(asked(path, &[("Authorization", &bearer)]), 404, "{path}");
     }
     let file = gateway.dir.0.join("state/gateway.token");
