@@ -4,7 +4,7 @@
 //! tried again a few times. A credential that was refused is not, and neither is a request with an
 //! effect that may have been taken on, unless a key makes a second one the same as the first.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
@@ -93,6 +93,8 @@ pub(crate) struct Client {
     url: Option<String>,
     given: Option<Secret>,
     known: OnceCell<Known>,
+    /// Where it was found.
+    settled: RefCell<Option<Place>>,
     /// How long an answer is waited for.
     pub(crate) timeout: Duration,
 }
@@ -106,6 +108,7 @@ struct Known {
 }
 
 /// A place where a gateway may be asked.
+#[derive(Clone)]
 enum Place {
     Unix(PathBuf),
     Tcp(String),
@@ -148,6 +151,7 @@ impl Client {
             url: call.parsed.text("url"),
             given: call.parsed.text("token").map(|token| Secret::new(&token)),
             known: OnceCell::new(),
+            settled: RefCell::default(),
             timeout: Duration::from_millis(PATIENCE_MS),
         })
     }
@@ -210,9 +214,16 @@ impl Client {
     pub(crate) fn try_connect(&self, deadline: Instant) -> Result<Connection, Trouble> {
         let deadline = deadline.min(clock::now() + CONNECT);
         let mut trouble = None;
-        for place in self.places().map_err(Trouble::Final)? {
+        // Once one has answered, none at another place is taken for the same.
+        let settled = self.settled.borrow().clone();
+        let places = settled.map_or_else(|| self.places(), |place| Ok(vec![place]));
+        for place in places.map_err(Trouble::Final)? {
             match self.dial(&place, deadline) {
-                Ok(wire) => return self.shake_hands(wire, &place, deadline),
+                Ok(wire) => {
+                    let connection = self.shake_hands(wire, &place, deadline)?;
+                    self.settled.replace(Some(place));
+                    return Ok(connection);
+                }
                 // What is wrong with the last place is told: it is the one that was expected.
                 Err(fault) => trouble = Some(fault),
             }
@@ -279,7 +290,9 @@ impl Client {
             return Trouble::Final(Failure::new(Exit::Usage, text, "write HOST:PORT"));
         }
         let text = match error.kind() {
-            io::ErrorKind::ConnectionRefused => format!("no gateway runs on {place}"),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                format!("no gateway runs on {place}")
+            }
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => self.late(&place),
             _ => format!("{place} cannot be reached: {error}"),
         };

@@ -18,6 +18,7 @@ fn client(port: u16, timeout_ms: u64) -> Client {
         url: None,
         given: None,
         known: OnceCell::new(),
+        settled: RefCell::default(),
         timeout: Duration::from_millis(timeout_ms),
     }
 }
@@ -235,6 +236,17 @@ fn what_is_no_gateway_is_called_so() {
         assert!(failure.expect_err("no gateway").cure.contains("a barnacle gateway"));
         thread.join().expect("served");
     }
+}
+
+#[test]
+fn a_gateway_that_was_found_is_not_looked_for_elsewhere() {
+    let (port, asked) = gateway(vec![Play::Serve]);
+    let client = client(port, 400);
+    assert_eq!(client.ask("echo", &json!(5), Effect::Same), Ok(json!(5)));
+    asked.join().expect("served");
+    let elsewhere = Client { port: Some(port ^ 1), ..client };
+    let failure = elsewhere.ask("echo", &json!(5), Effect::Same).expect_err("it is gone");
+    assert!(failure.text.contains(&format!("127.0.0.1:{port}")), "{failure}");
 }
 
 #[test]
