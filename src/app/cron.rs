@@ -169,12 +169,11 @@ impl Cron {
             };
             book.put(id, kept).map_err(Fault::Unkept)?;
             let (missed, overlap) = policy(&job);
-            match when {
-                Some(when) => roster.put(id, timing_of(&job, when), now),
-                None => {
-                    roster.adjust(id, missed, overlap);
-                    roster.enable(id, job.enabled, now);
-                }
+            if let Some(when) = when {
+                roster.put(id, timing_of(&job, when), now);
+            } else {
+                roster.adjust(id, missed, overlap);
+                roster.enable(id, job.enabled, now);
             }
             inner.keep(id);
             (before, was_enabled)
@@ -375,21 +374,21 @@ impl Cron {
         }
         drop(file);
     }
+}
 
-    /// Whether jobs run when they are due.
-    pub(super) fn is_on(&self, house: &House) -> bool {
-        house.config().cron.enabled
-    }
+/// Whether jobs run when they are due.
+pub(super) fn is_on(house: &House) -> bool {
+    house.config().cron.enabled
+}
 
-    /// What becomes of missed runs where a job says nothing.
-    pub(super) fn usual_missed(&self, house: &House) -> &'static str {
-        if house.config().cron.skip_missed { "skip" } else { "run" }
-    }
+/// What becomes of missed runs where a job says nothing.
+pub(super) fn usual_missed(house: &House) -> &'static str {
+    if house.config().cron.skip_missed { "skip" } else { "run" }
+}
 
-    /// Whether due jobs wait until the clock can be believed.
-    pub(super) fn waits_for_clock(&self) -> bool {
-        !is_sane(clock::wall(), clock::uptime(), clock::is_synced())
-    }
+/// Whether due jobs wait until the clock can be believed.
+pub(super) fn waits_for_clock() -> bool {
+    !is_sane(clock::wall(), clock::uptime(), clock::is_synced())
 }
 
 fn lost_text(why: Lost, count: u32, last: Wall) -> String {

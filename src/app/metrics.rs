@@ -281,7 +281,7 @@ fn of_agents(house: &House) -> Vec<Family> {
 
 fn of_cron(house: &House) -> Vec<Family> {
     let inner = house.cron.look();
-    let next = inner.roster.next_of_all().filter(|_| house.cron.is_on(house));
+    let next = inner.roster.next_of_all().filter(|_| super::cron::is_on(house));
     let mut due = gauge("barnacle_cron_next_run_timestamp_seconds", "When the next job is due.");
     if let Some(next) = next {
         due.add(&[], Figure::Number(since_1970(next)));

@@ -103,7 +103,7 @@ fn table(printer: &Printer, answer: &Value) -> String {
             times::relative(job["state"]["nextRunAtMs"].as_u64(), now),
             times::relative(job["state"]["lastRunAtMs"].as_u64(), now),
             label(job),
-            text(&job["effectiveAgentId"]),
+            job["agentId"].as_str().unwrap_or("(usual)").to_owned(),
         ]
         .map(|cell| Plain(&cell).to_string())
     });
@@ -115,7 +115,7 @@ fn table(printer: &Printer, answer: &Value) -> String {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let shade = match (at, column) {
                 (0, _) => Some(Shade::Faint),
-                (_, 5) => shade(cell),
+                (_, 5) => Some(shade(cell)),
                 _ => None,
             };
             let padding = width - cell.chars().count();
@@ -140,12 +140,12 @@ fn label(job: &Value) -> String {
     }
 }
 
-fn shade(label: &str) -> Option<Shade> {
+fn shade(label: &str) -> Shade {
     match label.split(' ').next().unwrap_or_default() {
-        "ok" => Some(Shade::Good),
-        "running" => Some(Shade::Fair),
-        "error" => Some(Shade::Bad),
-        _ => Some(Shade::Faint),
+        "ok" => Shade::Good,
+        "running" => Shade::Fair,
+        "error" => Shade::Bad,
+        _ => Shade::Faint,
     }
 }
 
@@ -225,13 +225,15 @@ fn story(printer: &Printer, job: &Value, policy: &Value) -> String {
     say("schedule", &times::schedule(&job["schedule"]));
     say("status", &label(job));
     let next = policy["nextRunsAtMs"].as_array().into_iter().flatten();
-    let next: Vec<String> = next.filter_map(Value::as_u64).map(times::absolute).collect();
+    let zone = job["schedule"]["tz"].as_str();
+    let next = next.filter_map(Value::as_u64).map(|at| times::absolute(at, zone));
+    let next: Vec<String> = next.collect();
     say("next", &next.join(", "));
     let window = policy["windowMs"].as_u64().map(|ms| format!(" of {}", times::span(ms)));
     let missed = format!("{}{}", text(&policy["missed"]), window.unwrap_or_default());
     say("if missed", &missed);
     say("if busy", &text(&policy["overlap"]));
-    say("agent", &text(&job["effectiveAgentId"]));
+    say("agent", job["agentId"].as_str().unwrap_or("(usual)"));
     say("session", &text(&job["sessionTarget"]));
     let payload = &job["payload"];
     say("says", payload["message"].as_str().or(payload["text"].as_str()).unwrap_or_default());
@@ -331,9 +333,9 @@ fn history(printer: &Printer, answer: &Value) -> String {
     let mut out = String::new();
     for entry in entries {
         let status = entry["status"].as_str().unwrap_or("?");
-        let at = times::absolute(entry["ts"].as_u64().unwrap_or(0));
+        let at = times::absolute(entry["ts"].as_u64().unwrap_or(0), None);
         let name = entry["jobName"].as_str().or(entry["jobId"].as_str()).unwrap_or("?");
-        let status = printer.shade(shade(status), status);
+        let status = printer.shade(Some(shade(status)), status);
         let _ = write!(out, "{at}  {status:7}  {}", Plain(name));
         if let Some(took) = entry["durationMs"].as_u64() {
             let _ = write!(out, ", {}", times::span(took));

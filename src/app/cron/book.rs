@@ -165,12 +165,12 @@ enum Record {
         id: Box<str>,
         created: Wall,
         updated: Wall,
-        job: Job,
+        job: Box<Job>,
     },
     State {
         id: Box<str>,
         progress: Progress,
-        tally: Tally,
+        tally: Box<Tally>,
         /// What became of due instants that were lost, kept together with that they are settled.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lost: Vec<Past>,
@@ -197,11 +197,13 @@ impl Book {
         let opened =
             Log::open(dir, FILE, bounds(), |record| match serde_json::from_slice(record) {
                 Ok(Record::Job { id, created, updated, job }) => {
-                    let _ = jobs.insert(id, (created, updated, job));
+                    let _ = jobs.insert(id, (created, updated, *job));
                 }
                 Ok(Record::State { id, progress, tally, lost }) => {
-                    lost.into_iter().for_each(|past| book.push(past));
-                    let _ = states.insert(id, (progress, tally));
+                    for past in lost {
+                        book.push(past);
+                    }
+                    let _ = states.insert(id, (progress, *tally));
                 }
                 Ok(Record::Gone { id }) => {
                     jobs.remove(&id);
@@ -255,7 +257,7 @@ impl Book {
     /// Keeps a new job, or a changed one.
     pub(super) fn put(&mut self, id: &str, kept: Kept) -> Result<(), String> {
         let Kept { job, created, updated, .. } = kept.clone();
-        self.append(&Record::Job { id: id.into(), created, updated, job })?;
+        self.append(&Record::Job { id: id.into(), created, updated, job: job.into() })?;
         self.jobs.insert(id.into(), kept);
         Ok(())
     }
@@ -263,7 +265,7 @@ impl Book {
     /// Keeps how far a job is, and how it fares.
     pub(super) fn keep(&mut self, id: &str, progress: &Progress) -> Result<(), String> {
         let Some(kept) = self.jobs.get(id) else { return Ok(()) };
-        let (progress, tally) = (progress.clone(), kept.tally.clone());
+        let (progress, tally) = (progress.clone(), kept.tally.clone().into());
         let lost = self.lost.extract_if(.., |past| *past.job == *id).collect();
         let record = Record::State { id: id.into(), progress, tally, lost };
         let kept = self.append(&record);
@@ -328,9 +330,9 @@ impl Book {
         let mut records = Vec::new();
         for (id, kept) in &self.jobs {
             let Kept { job, created, updated, tally } = kept.clone();
-            records.push(Record::Job { id: id.clone(), created, updated, job });
+            records.push(Record::Job { id: id.clone(), created, updated, job: job.into() });
             if let Some(progress) = roster.progress(id).cloned() {
-                let lost = Vec::new();
+                let (lost, tally) = (Vec::new(), tally.into());
                 records.push(Record::State { id: id.clone(), progress, tally, lost });
             }
         }

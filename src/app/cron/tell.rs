@@ -203,7 +203,7 @@ fn public(mut job: Value) -> Value {
         "deliverySuppressionReason",
     ];
     if let Some(map) = job.as_object_mut() {
-        READ_ONLY.iter().for_each(|key| drop(map.remove(*key)));
+        map.retain(|key, _| !READ_ONLY.contains(&key.as_str()));
     }
     job
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::text_of;
 use crate::app::cron::book::Kept;
-use crate::app::cron::{Fault as Amiss, Inner, tell};
+use crate::app::cron::{self, Fault as Amiss, Inner, tell};
 use crate::app::house::House;
 use crate::base::limits::TURN_ATTEMPTS_MAX;
 use crate::base::text::{Plain, truncate};
@@ -73,13 +73,13 @@ fn list(house: &House, params: &Value) -> Result<Value, Fault> {
         let mut job = inner.view(id, kept);
         if asked.compact {
             job = compact(&job);
+            job["effectiveAgentId"] = kept.job.agent_id.as_deref().unwrap_or(&usual).into();
         } else {
             previews.insert((*id).to_owned(), tell::preview(kept.job.delivery.as_ref()));
         }
-        job["effectiveAgentId"] = kept.job.agent_id.as_deref().unwrap_or(&usual).into();
         jobs.push(job);
     }
-    let mut answer = paged("jobs", jobs, from, limit, ids.len());
+    let mut answer = paged("jobs", &jobs, from, limit, ids.len());
     answer["snapshotRevision"] = revision.into();
     if !asked.compact && asked.include_delivery_previews != Some(false) {
         answer["deliveryPreviews"] = previews.into();
@@ -159,9 +159,9 @@ fn compact(job: &Value) -> Value {
 
 fn status(house: &House) -> Value {
     let inner = house.cron.look();
-    let is_on = house.cron.is_on(house);
+    let is_on = cron::is_on(house);
     let next = inner.roster.next_of_all().filter(|_| is_on).map(|next| next.0);
-    let waits = house.cron.waits_for_clock();
+    let waits = cron::waits_for_clock();
     json!({
         "enabled": is_on,
         "triggersEnabled": false,
@@ -345,7 +345,8 @@ fn runs(house: &House, params: &Value) -> Result<Value, Fault> {
     }
     let total = entries.len();
     let (from, limit) = window(METHOD, asked.offset, asked.limit.or(Some(RUNS)), total)?;
-    Ok(paged("entries", entries.into_iter().skip(from).take(limit).collect(), from, limit, total))
+    let page: Vec<Value> = entries.into_iter().skip(from).take(limit).collect();
+    Ok(paged("entries", &page, from, limit, total))
 }
 
 /// What OpenClaw has no word for: what becomes of missed runs and of overlapping ones, of one job
@@ -357,7 +358,7 @@ fn policy(house: &House, params: &Value) -> Result<Value, Fault> {
     let mut jobs = Map::new();
     for (id, kept) in inner.book.jobs.iter().filter(|(id, _)| is_meant(id)) {
         let mut policy = serde_json::to_value(&kept.job.policy).unwrap_or_default();
-        let usual = house.cron.usual_missed(house);
+        let usual = cron::usual_missed(house);
         if policy["missed"].is_null() {
             policy["missed"] = usual.into();
         }
@@ -472,7 +473,7 @@ fn window(
     Ok((offset.min(total), limit))
 }
 
-fn paged(key: &str, items: Vec<Value>, from: usize, limit: usize, total: usize) -> Value {
+fn paged(key: &str, items: &[Value], from: usize, limit: usize, total: usize) -> Value {
     let next = from + items.len();
     let has_more = next < total;
     json!({

@@ -1,14 +1,16 @@
 //! Times as people read and write them.
 
+use std::fmt::Write as _;
+
 use jiff::civil::DateTime;
 
 use crate::base::Wall;
 use crate::rt::zones;
 
-/// A time, as it is on this host.
-pub(super) fn absolute(millis: u64) -> String {
+/// A time, as it is in `zone`, or on this host.
+pub(super) fn absolute(millis: u64, zone: Option<&str>) -> String {
     let at = i64::try_from(millis).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    match (at, zones::find(None)) {
+    match (at, zones::find(zone)) {
         (Some(at), Ok(zone)) => at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
         _ => Wall(millis).to_string(),
     }
@@ -41,12 +43,12 @@ pub(super) fn span(millis: u64) -> String {
     let (mut rest, mut out) = (millis, String::new());
     for (unit, name) in UNITS {
         if rest >= unit {
-            out.push_str(&format!("{}{name}", rest / unit));
+            let _ = write!(out, "{}{name}", rest / unit);
             rest %= unit;
         }
     }
     if rest > 0 || out.is_empty() {
-        out.push_str(&format!("{rest}ms"));
+        let _ = write!(out, "{rest}ms");
     }
     out
 }

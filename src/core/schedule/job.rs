@@ -327,7 +327,7 @@ impl Job {
         job.tidy();
         job.check()?;
         let when = job.schedule.settle(now, zones)?;
-        job.schedule.check_time(&when, now)?;
+        Schedule::check_time(&when, now)?;
         if job.schedule.is_once() {
             job.delete_after_run.get_or_insert(true);
         }
@@ -365,7 +365,7 @@ impl Job {
             return Ok((job, None));
         }
         let when = job.schedule.settle(now, zones)?;
-        job.schedule.check_time(&when, now)?;
+        Schedule::check_time(&when, now)?;
         Ok((job, Some(when)))
     }
 
@@ -541,7 +541,7 @@ impl Schedule {
         }
     }
 
-    fn check_time(&self, when: &When, now: Wall) -> Result<(), String> {
+    fn check_time(when: &When, now: Wall) -> Result<(), String> {
         let When::At(at) = when else { return Ok(()) };
         if *at + PAST < now {
             return Err(format!("schedule.at is in the past: {at}, and it is {now}"));
@@ -638,3 +638,6 @@ fn check_text(value: &Value, at: &str) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

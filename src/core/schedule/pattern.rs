@@ -22,6 +22,7 @@ const CHANGES_MAX: usize = 4 * YEARS_MAX as usize;
 
 /// An expression and the place whose clock it speaks of.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a sign of its own in what is written")]
 pub struct Pattern {
     seconds: u64,
     minutes: u64,

@@ -132,7 +132,7 @@ fn unknown_and_unneeded_keys_are_told_with_line_and_cure() {
     assert!(said.ends_with("did you mean channels.discord.token?"), "{said}");
     assert!(mistake("{dmPolicy: 'open'}").ends_with("did you mean channels.discord.dmPolicy?"));
     assert!(mistake("{zzzzzzzz: 1}").contains("help config"));
-    assert!(mistake("{cron: {jobs: []}}").contains("not yet applied"));
+    assert!(mistake("{hooks: {jobs: []}}").contains("not yet applied"));
     let (_, notes) = checked("{channels: {discord: {heartbeatInterval: 41250}}}", &[]);
     assert_eq!(notes[0].weight, Weight::Note);
     assert!(mistake("{gateway: {port: 1, Port: 2}}").contains("written twice"));
