@@ -345,7 +345,9 @@ impl Inner {
     fn record(&self, request: &Request, answer: &Result<Answer, Fault>) {
         let Some(store) = &self.store else { return };
         let room = Room { account: request.account.clone(), chat: request.chat };
-        let name = if request.guild.is_none() { &*request.author_name } else { "" };
+        // A chat with a person is called like the person.
+        let is_direct = request.guild.is_none() && request.session_key.is_none();
+        let name = if is_direct { &*request.author_name } else { "" };
         let header = Header::new(Key::of(request), &room, name);
         let Request { at, session, text, .. } = request;
         let asked = Line::new(*at, Role::User, *session, text);
