@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Dir, Gateway, PATIENCE, Plan, Run, Sandbox, http};
+use crate::harness::{Dir, Gateway, PATIENCE, Plan, Run, Sandbox, http, wait};
 
 /// Everybody is heard in servers; who writes directly is asked for a code.
 const CONFIG: &str = "{channels: {discord: {groupPolicy: 'open'}}}";
@@ -88,6 +88,37 @@ fn the_page_fits_a_telephone_and_keeps_nobody_out() {
     let gateway = Gateway::configured(&sandbox.api, CONFIG);
     gateway.await_channel("connected");
     done(&mut browser("looks", &gateway, &sandbox));
+}
+
+#[test]
+fn the_record_of_up_and_down_outlives_a_kill_and_knows_that_nobody_was_there() {
+    let sandbox = Sandbox::start();
+    let mut gateway = Gateway::connected(&sandbox);
+    let uptime = |gateway: &Gateway| {
+        let mut run = gateway.cli(&["channels", "uptime", "--json"]);
+        assert_eq!(run.code(), 0, "{}", run.output());
+        let told: Value = serde_json::from_str(&run.stdout()).unwrap();
+        told["accounts"][0].clone()
+    };
+    let beats = |told: &Value| told["heartbeats"].as_array().map_or(0, Vec::len);
+    wait("a heartbeat", PATIENCE, || (beats(&uptime(&gateway)) > 0).then_some(()));
+    gateway.again();
+    gateway.await_channel("connected");
+    sandbox.fault("drop", json!({}));
+    gateway.run.line("session resumed");
+    let told = wait("the record of today", PATIENCE, || {
+        let told = uptime(&gateway);
+        let today = told["days"].as_array().unwrap().last().cloned()?;
+        let (off, up) = (today["offMs"].as_u64()?, today["upMs"].as_u64()?);
+        (off > 0 && up > 0).then_some(today)
+    });
+    let causes = told["causes"].to_string();
+    assert!(causes.contains("the gateway was not running"), "{told}");
+    let mut shown = gateway.cli(&["channels", "uptime"]);
+    assert_eq!(shown.code(), 0);
+    let lines = shown.stdout();
+    assert!(lines.contains("discord default") && lines.contains("30 d  "), "{lines}");
+    assert!(lines.contains("stopped or not running"), "{lines}");
 }
 
 /// What a browser sends with a form of a page of `origin`.

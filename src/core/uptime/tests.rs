@@ -224,7 +224,7 @@ fn play(seed: u64, bug: Bug) -> Result<(), String> {
                 let jump = UPTIME_CLOCK_SLACK * 2 + span;
                 life.wall = life.wall + jump;
                 if bug == Bug::InventsWhatWasJumpedOver {
-                    life.now = life.now + jump;
+                    life.now += jump;
                 }
             }
             _ => {
