@@ -168,7 +168,7 @@ fn a_restart_by_hand_is_the_same_process_with_the_same_session() {
     gateway.told("gateway.restart.request", &json!({"reason": "test"}));
     let boot = |value: &Value| value["bootId"].clone();
     let after = wait("another boot, connected", PATIENCE, || {
-        // While it begins again there is nobody to answer; then it listens on another port.
+        // Who asks while it begins again waits for it.
         let mut run = gateway.cli(&["status", "--json"]);
         let told: Value = serde_json::from_str(&run.stdout()).unwrap_or(Value::Null);
         let is_back = told["channels"]["discord"]["status"] == "connected";
