@@ -122,8 +122,8 @@ impl Model {
         let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
         let mut dialogue = Dialogue::new(rules, &self.models.borrow(), clock::now());
         let known = conversation.len();
-        let mut call = None;
-        let mut heard = unbounded().1;
+        let mut asking = None;
+        let mut coming = unbounded().1;
         loop {
             while let Some(output) = dialogue.poll() {
                 match output {
@@ -131,10 +131,10 @@ impl Model {
                         conversation.truncate(known);
                         conversation.extend_from_slice(dialogue.messages());
                         let words;
-                        (words, heard) = unbounded();
-                        call = Some(Box::pin(self.ask(place, &system, &conversation, words)));
+                        (words, coming) = unbounded();
+                        asking = Some(Box::pin(self.ask(place, &system, &conversation, words)));
                     }
-                    Output::Break => call = None,
+                    Output::Break => asking = None,
                     Output::Run { number, call } => {
                         let text = format!("there is no tool called {}", call.name).into();
                         let outcome = Input::Outcome { number, text, is_error: true };
@@ -148,7 +148,7 @@ impl Model {
                     Output::Over(End { answer, .. }) => return answer.map(Answer::text),
                 }
             }
-            let event = next(call.as_mut(), &heard, dialogue.deadline()).await;
+            let event = next(asking.as_mut(), &coming, dialogue.deadline()).await;
             let (mut models, now) = (self.models.borrow_mut(), clock::now());
             match event {
                 Event::Words(words) => {
@@ -158,7 +158,7 @@ impl Model {
                     dialogue.handle(&mut models, now, Input::Words(&words));
                 }
                 Event::Answered(answered) => {
-                    call = None;
+                    asking = None;
                     let input = match answered {
                         Ok(reply) => Input::Replied(reply),
                         Err(trouble) => Input::Failed(trouble),

@@ -120,7 +120,7 @@ pub(crate) fn unknown(method: &str) -> Fault {
 /// Whether `method` only looks.
 pub(crate) fn is_reading(method: &str) -> bool {
     let reads = |name: &str, scope: &str| {
-        matches!(scope, "" | READ) || name.rsplit('.').next() == Some("list")
+        matches!(scope, "" | READ) || name.rsplit_once('.').is_some_and(|(_, verb)| verb == "list")
     };
     METHODS.iter().any(|(name, scope)| *name == method && reads(name, scope))
 }

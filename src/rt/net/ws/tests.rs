@@ -245,6 +245,12 @@ fn silence_names_its_phase() {
         let tls = dial_by(&net(&spawner), &format!("wss://{addr}/"), SOON).await.unwrap_err();
         assert_eq!(tls, End::Silence(Phase::Tls));
         drop(listener);
+        // A place that is taken and where nobody listens: one that was given up may be another's.
+        let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+        let deaf = rustix::net::socket(family, kind, None).unwrap();
+        rustix::net::bind(&deaf, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let deaf = TcpListener::from(deaf);
+        let url = format!("ws://{}/", deaf.local_addr().unwrap());
         let refused = dial_by(&net(&spawner), &url, LONG).await.unwrap_err();
         assert_eq!(refused, End::Dial(DialFault::Refused));
         let (never, hang) = std::sync::mpsc::channel::<()>();
