@@ -14,6 +14,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("DISCORD_BOT_TOKEN", "the bot's token, if the file has none"),
     ("DISCORD_BOT_TOKEN_FILE", "a file that holds it"),
     ("DISCORD_BOT_TOKEN_<NAME>", "the token of the account NAME; so is the same with _FILE"),
+    (
+        "ANTHROPIC_API_KEY",
+        "a provider's key; so are OPENAI_API_KEY and others, and each with _FILE",
+    ),
     ("CREDENTIALS_DIRECTORY", "systemd's; discord-bot-token in it, or discord-bot-token-NAME"),
     ("DISCORD_API_URL", "another server that speaks Discord's REST API"),
     ("HTTPS_PROXY", "an HTTP proxy to Discord, if channels.discord.proxy names none"),
