@@ -17,8 +17,6 @@ const COLUMNS_MAX: usize = 100;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Lines of a file before its tests.
 const FILE_LINES_MAX: usize = 700;
-/// All limits stand in one file, where each can be seen beside those that it depends on.
-const LIMITS: &str = "src/base/limits.rs";
 
 /// What may stand at the top of the repository, besides dot files.
 const TOP: &[&str] = &[
@@ -256,7 +254,6 @@ const RULES: &[Rule] = &[
             let tests = "#[cfg(test)]\nmod tests {\n".to_owned() + &"//\n".repeat(500) + "}\n";
             vec![
                 ("src/rt/a.rs", "//\n".repeat(FILE_LINES_MAX) + &tests),
-                (LIMITS, "//\n".repeat(FILE_LINES_MAX + 1)),
                 ("tests/data/a.json", "{}\n".repeat(FILE_LINES_MAX * 2)),
             ]
         },
@@ -401,8 +398,7 @@ fn functions(source: &Source) -> Vec<Finding> {
 }
 
 fn file_length(source: &Source) -> Vec<Finding> {
-    let is_one_list = source.path == LIMITS;
-    if !is_rust(&source.path) || is_one_list || source.shipped <= FILE_LINES_MAX {
+    if !is_rust(&source.path) || source.shipped <= FILE_LINES_MAX {
         return Vec::new();
     }
     let text = format!("{} lines before the tests; split the room", source.shipped);

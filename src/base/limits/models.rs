@@ -1,0 +1,47 @@
+//! The limits of agents that are language models.
+
+use std::time::Duration;
+
+use super::AGENT_OUTPUT_BYTES_MAX;
+
+/// One event of a language model's stream, which bears a few words, or at most one tool's call.
+pub const LLM_EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// A model's stream, in which each word is wrapped in some hundred bytes.
+pub const LLM_STREAM_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a model says in one answer: as much as an agent of another kind may.
+pub const LLM_TEXT_BYTES_MAX: usize = AGENT_OUTPUT_BYTES_MAX;
+/// Tools that a model may call in one answer.
+pub const LLM_CALLS_MAX: usize = 32;
+/// The arguments of one call: a long text to be written somewhere, and some more.
+pub const LLM_CALL_BYTES_MAX: usize = 256 * 1024;
+/// Models of one agent: who lists more waits too long for the last of them.
+pub const LLM_MODELS_MAX: usize = 8;
+/// How long an answer may become if nobody says, in tokens: about what is read in a chat at all.
+pub const LLM_TOKENS_MAX: u64 = 4096;
+/// How long a model rests after its first failure: about as long as people wait without a word.
+pub const LLM_REST_FIRST: Duration = Duration::from_secs(2);
+/// By how much each further rest is longer.
+pub const LLM_REST_GROWTH: u32 = 3;
+/// The longest rest: an outage of a provider is over at some time, and somebody waits.
+pub const LLM_REST_MAX: Duration = Duration::from_secs(60);
+/// How long a model rests that a person has to do something about first.
+pub const LLM_REST_OF_REFUSAL: Duration = Duration::from_secs(300);
+/// How long a provider may want to be left alone.
+pub const LLM_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long a model may take for its first word, and between two, while there is another to ask.
+/// One that is alone has as long as its turn: small machines think slowly.
+pub const LLM_SILENCE: Duration = Duration::from_secs(45);
+/// How long a turn waits for a model that rests.
+pub const LLM_PATIENCE: Duration = Duration::from_secs(15);
+/// How often in one turn a model may be told what its tools gave back.
+pub const LLM_ROUNDS_MAX: u32 = 8;
+/// Lines of a conversation that a model is told.
+pub const LLM_HISTORY_LINES_MAX: usize = 60;
+/// The same in bytes: some ten thousand tokens, which every model of today reads.
+pub const LLM_HISTORY_BYTES_MAX: usize = 48 * 1024;
+/// The file of what was spent, with as many chats as are counted.
+pub const BUDGET_BYTES_MAX: u32 = 512 * 1024;
+/// Messages that may join a turn that is under way; more wait for one of their own.
+pub const LLM_JOINED_MAX: usize = 8;
+/// Chats whose spending is counted by itself.
+pub const BUDGET_CHATS_MAX: usize = 1024;
