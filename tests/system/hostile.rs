@@ -184,7 +184,7 @@ fn descriptors(gateway: &Gateway) -> usize {
 #[test]
 fn two_hundred_hostile_clients_cost_little_and_keep_nobody_waiting() {
     let span = std::env::var("HOSTILE_SECONDS").ok().and_then(|text| text.parse().ok());
-    let span = seconds(span.unwrap_or(8));
+    let span = seconds(span.unwrap_or(30));
     let sandbox = Sandbox::start();
     let gateway = Gateway::connected(&sandbox);
     let mut by_port = Client::known(&gateway, port(&gateway));

@@ -106,6 +106,9 @@ fn account(seat: &Seat<'_>, now: Instant) -> Value {
         value["lastProofAgeMs"] = json!(view.proof_age(now).map(|age| age.as_millis()));
         value["lastDisconnect"] = json!({ "code": facts.code, "error": facts.cause });
         value["reconnects"] = json!(facts.losses);
+        if let Some(cure) = view.cure() {
+            value["cure"] = cure.into();
+        }
         value["lastInboundAt"] = json!(view.last_inbound().map(|at| at.0));
     }
     value
@@ -121,7 +124,7 @@ fn issue(seat: &Value) -> Option<Value> {
             "accountId": seat["accountId"],
             "kind": if seat["state"] == "auth_required" { "auth" } else { "runtime" },
             "message": message,
-            "fix": "see `barnacle doctor`",
+            "fix": seat["cure"].as_str().unwrap_or("see `barnacle doctor`"),
         })
     })
 }

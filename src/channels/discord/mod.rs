@@ -451,6 +451,11 @@ impl View {
         self.status.borrow().proof.map(|proof| now.since(proof))
     }
 
+    /// What a person has to do, if it can do nothing itself.
+    pub(crate) fn cure(&self) -> Option<&'static str> {
+        self.status.borrow().parked.and_then(cure)
+    }
+
     /// When a message last came in.
     pub(crate) fn last_inbound(&self) -> Option<Wall> {
         self.ledger.borrow().trace.knocks().map(|knock| knock.line.at).max()
