@@ -87,9 +87,13 @@ impl Record {
         serde_json::to_vec(&self.uptime.kept()?).ok()
     }
 
-    /// The record itself.
-    pub(super) fn uptime(&self) -> &Uptime {
-        &self.uptime
+    /// The record as it is now: the time since the last look belongs to what was seen then.
+    pub(super) fn until(&self, now: Instant, wall: Wall) -> Uptime {
+        let mut uptime = self.uptime.clone();
+        if let Some((state, cause)) = &self.last {
+            uptime.look(now, wall, *state, cause);
+        }
+        uptime
     }
 }
 
@@ -102,7 +106,22 @@ mod tests {
     const BEGIN: Wall = Wall(20_600 * 24 * 3_600_000);
 
     fn up(record: &Record, wall: Wall) -> u64 {
-        record.uptime().last_days(wall).map(|day| u64::from(day.tally.up)).sum()
+        record.uptime.last_days(wall).map(|day| u64::from(day.tally.up)).sum()
+    }
+
+    #[test]
+    fn whoever_asks_between_two_looks_is_told_of_the_time_since_the_first() {
+        executor::run(|spawner| async move {
+            let state = Scratch::new();
+            let dirs = Dirs { state: state.path().into(), hot: None };
+            let mut record = Record::open(&spawner, &dirs, "discord");
+            record.look(Instant(0), BEGIN, State::Up, "");
+            let half = UPTIME_BEAT / 2;
+            let now = record.until(Instant(0) + half, BEGIN + half);
+            let told: u64 = now.last_days(BEGIN + half).map(|day| u64::from(day.tally.up)).sum();
+            assert_eq!(u128::from(told), half.as_millis());
+            assert_eq!(up(&record, BEGIN + half), 0, "and the record waits for its next look");
+        });
     }
 
     #[test]

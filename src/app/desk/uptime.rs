@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::channels::{chosen, unknown_account};
 use crate::app::fleet::Seat;
 use crate::app::house::House;
-use crate::base::{Wall, limits};
+use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::View;
 use crate::core::uptime::{DAY_MS, Tally};
 use crate::proto::control::Fault;
@@ -17,9 +17,9 @@ pub(super) fn uptime(house: &House, params: &Value) -> Result<Value, Fault> {
     let chosen = chosen(params)?;
     let fleet = house.fleet.borrow();
     let is_meant = |seat: &Seat<'_>| chosen.as_deref().is_none_or(|name| name == seat.name);
-    let wall = clock::wall();
+    let (now, wall) = (clock::now(), clock::wall());
     let accounts: Vec<Value> =
-        fleet.seats().filter(is_meant).map(|seat| account(&seat, wall)).collect();
+        fleet.seats().filter(is_meant).map(|seat| account(&seat, now, wall)).collect();
     if let Some(name) = &chosen
         && accounts.is_empty()
     {
@@ -28,8 +28,8 @@ pub(super) fn uptime(house: &House, params: &Value) -> Result<Value, Fault> {
     Ok(json!({ "ts": wall.0, "accounts": accounts }))
 }
 
-fn account(seat: &Seat<'_>, wall: Wall) -> Value {
-    let uptime = seat.record.uptime();
+fn account(seat: &Seat<'_>, now: Instant, wall: Wall) -> Value {
+    let uptime = seat.record.until(now, wall);
     let slots: Vec<Value> = uptime
         .last_day(wall)
         .into_iter()
