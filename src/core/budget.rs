@@ -1,7 +1,8 @@
 //! What answers may cost, in tokens and in money, for each chat and in all, on one day.
 //!
-//! A day is one of UTC. What a turn takes is known when it is over, so that the last one of a day
-//! may go over the limit, by as much as one answer can take.
+//! A day is one of UTC. What a turn takes is known when it is over, so that the last of a day may
+//! go over the limit: a chat's by as much as one answer can take, that of all chats by as much as
+//! those that are under way at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
