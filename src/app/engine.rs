@@ -10,7 +10,7 @@ use super::cron;
 use super::fleet::Verb;
 use super::house::{Ending, House, Source, Standing};
 use super::ports::Ports;
-use crate::base::Instant;
+use crate::base::{Instant, limits};
 use crate::ops::exit::{Exit, Failure};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
@@ -99,6 +99,7 @@ impl Engine {
                 }
                 Event::Due => self.due(),
             }
+            self.feed_watchdog();
         };
         let sockets = self.drain(ports, ending).await;
         Ok(Left { ending, sockets })
@@ -133,10 +134,14 @@ impl Engine {
     /// The ping has a time of its own: an account that keeps us busy must not put it off.
     fn schedule_watchdog(&mut self) {
         let interval = self.house.source.env.watchdog();
-        self.watchdog_due = interval.map(|interval| clock::now() + interval / 3);
+        self.watchdog_due =
+            interval.map(|interval| clock::now() + interval / limits::WATCHDOG_FEEDS);
     }
 
-    fn due(&mut self) {
+    /// What systemd hears is that the loop turned and every channel kept its schedule; there is no
+    /// timer that says so by itself. A channel that does not keep it is restarted by the health
+    /// monitor first, and takes the process with it only if that did not help.
+    fn feed_watchdog(&mut self) {
         let now = clock::now();
         if self.watchdog_due.is_some_and(|due| due <= now) {
             if self.house.fleet.borrow().keeps_schedule(now) {
@@ -144,6 +149,10 @@ impl Engine {
             }
             self.schedule_watchdog();
         }
+    }
+
+    fn due(&mut self) {
+        let now = clock::now();
         let wants_files = self.house.fleet.borrow_mut().due(now);
         if wants_files {
             // What is wrong with the file was said.
@@ -209,4 +218,20 @@ fn busy(pid: Option<u32>) -> Failure {
         format!("{who} on this host already runs the bot with this token"),
         "stop that one first, or give this one another token",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_units_have_the_watchdog_wait_as_long_as_the_health_monitor_may_need() {
+        for unit in [
+            include_str!("../../systemd/barnacle.service"),
+            include_str!("../../systemd/barnacle-user.service"),
+        ] {
+            let wait = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec="));
+            assert_eq!(wait, Some(limits::WATCHDOG.as_secs().to_string().as_str()));
+        }
+    }
 }

@@ -518,9 +518,10 @@ pub const HISTORY_ENTRIES_MAX: usize = 128;
 /// And the bytes that these take as they are kept.
 pub const HISTORY_BYTES_MAX: u32 = 64 * 1024;
 /// How often the health monitor looks whether an account keeps its own schedule …
-pub const MONITOR_LOOK: Duration = Duration::from_secs(60);
-/// … for how long it must not have, before it is restarted …
-pub const MONITOR_PATIENCE: Duration = Duration::from_secs(60);
+pub const MONITOR_LOOK: Duration = Duration::from_secs(10);
+/// … for how long it must not have, before it is restarted: in time for the watchdog to hear of
+/// it, since a process that is killed takes the other accounts with it …
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(20);
 /// … and the wait before it is restarted once more, doubling …
 pub const MONITOR_WAIT: Duration = Duration::from_secs(300);
 /// … up to this.
@@ -531,6 +532,11 @@ pub const STAGE_DEADLINE: Duration = Duration::from_secs(30);
 pub const STAGE_LOOK: Duration = Duration::from_millis(20);
 /// By how much a channel may miss its own schedule before systemd's watchdog is no longer fed.
 pub const SCHEDULE_SLACK: Duration = Duration::from_secs(10);
+/// How often it is fed in the time that it waits: an account that was stuck and was restarted is
+/// told of before that time is over.
+pub const WATCHDOG_FEEDS: u32 = 6;
+/// How long it waits, by our units. That they say so is a test beside what feeds it.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
 /// How long SIGTERM drains.
 pub const DRAIN: Duration = Duration::from_secs(8);
 /// Hot cursors go to the runtime directory this often.
@@ -656,6 +662,13 @@ const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_M
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());
+const _: () = assert!(
+    SCHEDULE_SLACK.as_secs()
+        + MONITOR_PATIENCE.as_secs()
+        + MONITOR_LOOK.as_secs()
+        + WATCHDOG.as_secs() / (WATCHDOG_FEEDS as u64)
+        < WATCHDOG.as_secs()
+);
 const _: () = assert!(KILL_GRACE.as_secs() * 2 < DRAIN.as_secs());
 const _: () = assert!(SERVER_GRACE.as_secs() < DRAIN.as_secs());
 // Some places are left for those who only ask by HTTP.
