@@ -7,6 +7,7 @@ mod intent;
 mod jobs;
 mod models;
 mod page;
+mod tools;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use intent::*;
 pub use jobs::*;
 pub use models::*;
 pub use page::*;
+pub use tools::*;
 
 use super::Wall;
 

@@ -113,7 +113,8 @@ impl World {
             for number in 0..=self.rng.bits() % 3 {
                 self.calls += 1;
                 let id = format!("c{}", self.calls);
-                calls.push(Call { id, name: format!("t{number}"), input: "{}".into() });
+                let name = format!("t{number}");
+                calls.push(Call { id, name, input: "{}".into(), ..Call::default() });
             }
         }
         self.is_fair &= with_tools || calls.is_empty();
@@ -369,7 +370,7 @@ fn what_is_said_before_a_tool_is_called_is_part_of_the_answer() {
         usage: Usage::default(),
         model: None,
     };
-    let call = Call { id: "c".into(), name: "look".into(), input: "{}".into() };
+    let call = Call { id: "c".into(), name: "look".into(), ..Call::default() };
     dialogue.handle(&mut models, Instant(1), Input::Replied(reply("I look.", vec![call])));
     let outcome = Input::Outcome { number: 0, text: "rain".into(), is_error: false };
     dialogue.handle(&mut models, Instant(2), outcome);

@@ -2,7 +2,7 @@
 //! messages", "Tool use", "Vision", "Prompt caching" and "Errors".
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Draft, Message, Part, Prompt, Role, Stop, Told, Trouble, Usage, name};
 
@@ -30,6 +30,9 @@ pub(super) fn request(prompt: &Prompt<'_>) -> Value {
             json!({ "name": tool.name, "description": tool.about, "input_schema": tool.schema })
         });
         body["tools"] = tools.collect();
+        if !prompt.may_call {
+            body["tool_choice"] = json!({ "type": "none" });
+        }
     }
     if let Some(temperature) = prompt.temperature {
         body["temperature"] = json!(temperature);
@@ -53,21 +56,13 @@ fn message(message: &Message) -> Value {
             "source": { "type": "base64", "media_type": kind, "data": base64 },
         }),
         Part::Call(call) => json!({
-            "type": "tool_use", "id": call.id, "name": call.name, "input": arguments(&call.input),
+            "type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments(),
         }),
         Part::Outcome { call, text, is_error } => json!({
             "type": "tool_result", "tool_use_id": call, "content": text, "is_error": is_error,
         }),
     });
     json!({ "role": role, "content": parts.collect::<Vec<_>>() })
-}
-
-/// The arguments of a call, which have to be an object here.
-fn arguments(input: &str) -> Value {
-    match serde_json::from_str::<Map<String, Value>>(input) {
-        Ok(object) => Value::Object(object),
-        Err(_) => json!({ "unreadable": input }),
-    }
 }
 
 /// One event of the stream. The name that goes before it says the same as its `type`.
@@ -166,7 +161,7 @@ pub(super) fn hear(data: &str, draft: &mut Draft) -> Result<(), Trouble> {
         },
         Event::ContentBlockDelta { index, delta } => match delta {
             Delta::Text { text } => draft.say(&text)?,
-            Delta::Input { partial_json } => draft.call(index)?.add(&partial_json)?,
+            Delta::Input { partial_json } => draft.call(index)?.add(&partial_json),
             Delta::Other => {}
         },
         Event::MessageDelta { delta, usage } => {
@@ -225,7 +220,7 @@ pub(super) fn document(body: &[u8], draft: &mut Draft) -> Result<(), Trouble> {
                 let call = draft.call(index)?;
                 call.id = name(&id)?;
                 call.name = name(&tool)?;
-                call.add(&input.unwrap_or_else(|| json!({})).to_string())?;
+                call.add(&input.unwrap_or_else(|| json!({})).to_string());
             }
             Block::Other => {}
         }

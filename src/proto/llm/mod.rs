@@ -9,6 +9,7 @@
 
 pub mod anthropic;
 pub mod openai;
+pub mod schema;
 
 use std::fmt;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub struct Call {
     pub name: String,
     /// Its arguments, as JSON; what the model made of it need not be that.
     pub input: String,
+    /// Whether they were longer than is read; then nothing of them is kept.
+    pub is_overlong: bool,
 }
 
 /// A tool that the model may call.
@@ -93,8 +96,10 @@ pub struct Prompt<'a> {
     pub system: &'a str,
     /// The conversation, the oldest message first.
     pub messages: &'a [Message],
-    /// What the model may call.
+    /// What the model may call. Those that it has called before have to be among them.
     pub tools: &'a [Tool],
+    /// Whether it may call them now, too.
+    pub may_call: bool,
     /// How long the answer may become, in the model's tokens.
     pub tokens_max: u32,
     /// How free its choice of words is, if it should not be the provider's own idea.
@@ -512,12 +517,23 @@ impl Draft {
 }
 
 impl Call {
-    fn add(&mut self, input: &str) -> Result<(), Trouble> {
-        if self.input.len() + input.len() > LLM_CALL_BYTES_MAX {
-            return Err(Trouble::new(Reason::Endless, "the arguments of a tool"));
+    /// The arguments as they are told again: an object, whatever the model has made of it, since
+    /// providers and small servers take nothing else.
+    fn arguments(&self) -> serde_json::Value {
+        match serde_json::from_str::<serde_json::Map<_, _>>(&self.input) {
+            Ok(object) => serde_json::Value::Object(object),
+            Err(_) if self.input.trim().is_empty() => serde_json::json!({}),
+            Err(_) => serde_json::json!({ "unreadable": self.input }),
         }
-        self.input.push_str(input);
-        Ok(())
+    }
+
+    fn add(&mut self, input: &str) {
+        if self.is_overlong || self.input.len() + input.len() > LLM_CALL_BYTES_MAX {
+            self.is_overlong = true;
+            self.input = String::new();
+        } else {
+            self.input.push_str(input);
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub(super) fn request(prompt: &Prompt<'_>) -> Value {
             json!({ "type": "function", "function": function })
         });
         body["tools"] = tools.collect();
+        if !prompt.may_call {
+            body["tool_choice"] = json!("none");
+        }
     }
     if let Some(temperature) = prompt.temperature {
         body["temperature"] = json!(temperature);
@@ -76,7 +79,7 @@ fn assistant(message: &Message) -> Value {
             Part::Call(call) => calls.push(json!({
                 "id": call.id,
                 "type": "function",
-                "function": { "name": call.name, "arguments": call.input },
+                "function": { "name": call.name, "arguments": call.arguments().to_string() },
             })),
             Part::Image { .. } | Part::Outcome { .. } => {}
         }
@@ -225,9 +228,10 @@ fn called(called: &Called, draft: &mut Draft) -> Result<(), Trouble> {
     }
     match called.function.as_ref().and_then(|function| function.arguments.as_ref()) {
         Some(Value::String(text)) => call.add(text),
-        Some(Value::Null) | None => Ok(()),
+        Some(Value::Null) | None => {}
         Some(value) => call.add(&value.to_string()),
     }
+    Ok(())
 }
 
 fn usage(tokens: &Tokens) -> Usage {
