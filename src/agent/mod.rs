@@ -9,6 +9,7 @@ pub mod model;
 pub mod purse;
 pub mod sessions;
 pub mod store;
+pub mod tools;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

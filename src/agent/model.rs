@@ -12,6 +12,7 @@ use smol::future::or;
 use super::Hears;
 use super::purse::Purse;
 use super::store::{Most, Store};
+use super::tools::{Outcome, Toolbox, Work};
 use crate::base::limits::{
     AGENT_OUTPUT_BYTES_MAX, LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX, LLM_PATIENCE,
     LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
@@ -26,7 +27,9 @@ use crate::core::models::Models;
 use crate::core::session::Key;
 use crate::core::transcript;
 use crate::core::turn::{Fault, Room};
-use crate::proto::llm::{Decoder, Dialect, Message, Part, Prompt, Reason, Reply, Role, Trouble};
+use crate::proto::llm::{
+    Decoder, Dialect, Message, Part, Prompt, Reason, Reply, Role, Tool, Trouble,
+};
 use crate::rt::clock;
 use crate::rt::executor::Tier;
 use crate::rt::net::http::{self, Client, Deadlines, HeaderMap, Heard, HttpError, Method};
@@ -68,6 +71,8 @@ pub struct Setup {
     pub temperature: Option<f32>,
     /// What answers may cost.
     pub limits: Limits,
+    /// What it may use.
+    pub tools: Toolbox,
 }
 
 /// See the module.
@@ -83,6 +88,7 @@ pub struct Model {
 enum Event {
     Words(String),
     Answered(Result<Reply, Trouble>),
+    Ran(usize, Outcome),
     Due,
 }
 
@@ -121,34 +127,35 @@ impl Model {
         let silence = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
         let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
         let mut dialogue = Dialogue::new(rules, &self.models.borrow(), clock::now());
+        let mut work = Work::new(&self.setup.tools, request, by);
         let known = conversation.len();
         let mut asking = None;
         let mut coming = unbounded().1;
         loop {
             while let Some(output) = dialogue.poll() {
                 match output {
-                    Output::Ask { place, .. } => {
+                    Output::Ask { place, with_tools } => {
                         conversation.truncate(known);
                         conversation.extend_from_slice(dialogue.messages());
                         let words;
                         (words, coming) = unbounded();
-                        asking = Some(Box::pin(self.ask(place, &system, &conversation, words)));
+                        let tools = (&*work.tools, with_tools);
+                        let call = self.ask(place, &system, &conversation, tools, words);
+                        asking = Some(Box::pin(call));
                     }
                     Output::Break => asking = None,
-                    Output::Run { number, call } => {
-                        let text = format!("there is no tool called {}", call.name).into();
-                        let outcome = Input::Outcome { number, text, is_error: true };
-                        dialogue.handle(&mut self.models.borrow_mut(), clock::now(), outcome);
-                    }
+                    Output::Run { number, call } => work.begin(number, call),
                     Output::Show(_) => {}
                     Output::Spent { place, usage } => {
                         let price = self.setup.voices.get(place).map(|voice| voice.price);
                         self.purse.spend(&room, usage, price.unwrap_or_default()).await;
                     }
-                    Output::Over(End { answer, .. }) => return answer.map(Answer::text),
+                    Output::Over(End { answer, .. }) => {
+                        return answer.map(|text| work.answer(text));
+                    }
                 }
             }
-            let event = next(asking.as_mut(), &coming, dialogue.deadline()).await;
+            let event = next(asking.as_mut(), &mut work, &coming, dialogue.deadline()).await;
             let (mut models, now) = (self.models.borrow_mut(), clock::now());
             match event {
                 Event::Words(words) => {
@@ -165,6 +172,12 @@ impl Model {
                     };
                     dialogue.handle(&mut models, now, input);
                 }
+                Event::Ran(number, outcome) => {
+                    let is_error = outcome.is_err();
+                    let text = outcome.unwrap_or_else(|failed| failed).into();
+                    let outcome = Input::Outcome { number, text, is_error };
+                    dialogue.handle(&mut models, now, outcome);
+                }
                 Event::Due => dialogue.expire(&mut models, now),
             }
         }
@@ -176,6 +189,7 @@ impl Model {
         place: usize,
         system: &str,
         messages: &[Message],
+        (tools, may_call): (&[Tool], bool),
         words: Sender<String>,
     ) -> impl Future<Output = Result<Reply, Trouble>> + use<'_> {
         let asked = self.setup.voices.get(place).map(|voice| {
@@ -183,7 +197,8 @@ impl Model {
                 model: &voice.model,
                 system,
                 messages,
-                tools: &[],
+                tools,
+                may_call,
                 tokens_max: self.setup.tokens_max,
                 temperature: self.setup.temperature,
             };
@@ -321,6 +336,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Waits for what happens first. Words come before the end of the answer that they belong to.
 async fn next(
     call: Option<&mut (impl Future<Output = Result<Reply, Trouble>> + Unpin)>,
+    work: &mut Work<'_>,
     heard: &Receiver<String>,
     due: Option<Instant>,
 ) -> Event {
@@ -343,7 +359,11 @@ async fn next(
         }
         Event::Due
     };
-    or(words, or(answered, due)).await
+    let ran = async {
+        let (number, outcome) = work.next().await;
+        Event::Ran(number, outcome)
+    };
+    or(or(words, answered), or(ran, due)).await
 }
 
 /// What is asked now.

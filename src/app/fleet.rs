@@ -14,7 +14,7 @@ use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use super::staff::Workplace;
 use super::uptime::Record;
-use crate::agent::{Desk, sessions::Sessions, store::Store};
+use crate::agent::{Desk, sessions::Sessions, store::Store, tools::Blot};
 use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::{View, stem};
 use crate::core::chat::ChannelKind;
@@ -118,12 +118,13 @@ impl Fleet {
         dirs: Dirs,
         env: &Env,
         config: &Config,
+        blot: Blot,
         changed: Sender<()>,
     ) -> Fleet {
         let slots = Plan::all(config).into_iter();
         let slots = slots.map(|plan| Slot::new(spawner, plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
-        let workplace = Workplace::new(spawner, &dirs, env);
+        let workplace = Workplace::new(spawner, &dirs, env, blot);
         let (store, sessions) = (Store::open(spawner, &dirs.state), Sessions::open(&dirs.state));
         let staff = workplace.staff(config);
         let desk = Desk::keeping(spawner, staff, sessions, Some(store.clone()));

@@ -16,6 +16,7 @@ use super::cron::Cron;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
 use super::webchat::WebChat;
+use crate::agent::tools::Blot;
 use crate::base::Instant;
 use crate::control::{Facts, Hub, Reception};
 use crate::core::health::Report;
@@ -96,7 +97,10 @@ impl House {
         let changed = bounded(1);
         let dirs = source.dirs.clone();
         let cron = Cron::open(&dirs);
-        let fleet = Fleet::new(spawner, dirs, &source.env, &standing.config, changed.0.clone());
+        let hides = lines.clone();
+        let blot: Blot = Rc::new(move |text| hides.blot(text));
+        let (env, config) = (&source.env, &standing.config);
+        let fleet = Fleet::new(spawner, dirs, env, config, blot, changed.0.clone());
         let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
         let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
         Rc::new(House {

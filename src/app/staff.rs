@@ -12,6 +12,7 @@ use crate::agent::exec::Exec;
 use crate::agent::http::Http;
 use crate::agent::model::{Model, Setup, Voice};
 use crate::agent::purse::Purse;
+use crate::agent::tools::{self, Blot, Family, Toolbox};
 use crate::agent::{Agent, Member, Staff};
 use crate::base::Secret;
 use crate::base::hash::fnv1a;
@@ -31,10 +32,12 @@ pub(super) struct Workplace {
     state: PathBuf,
     /// What the answers of all agents cost together.
     purse: Rc<Purse>,
+    /// Hides our secrets in what tools say.
+    blot: Blot,
 }
 
 impl Workplace {
-    pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env) -> Workplace {
+    pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env, blot: Blot) -> Workplace {
         let usual = USUAL.into_iter().map(|(name, or)| (name, env.get(name).unwrap_or(or)));
         let set = usual.filter(|(_, value)| !value.is_empty());
         Workplace {
@@ -42,6 +45,7 @@ impl Workplace {
             env: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             state: dirs.state.clone(),
             purse: Rc::new(Purse::open(&dirs.state)),
+            blot,
         }
     }
 
@@ -91,11 +95,17 @@ impl Workplace {
                 Agent::Http(Http::new(net, url, headers.clone()))
             }
             (AgentKind::Model(model), Some(net)) => {
-                Agent::Model(Model::new(net, setup(model), self.purse.clone()))
+                Agent::Model(Model::new(net, setup(model, self.toolbox()), self.purse.clone()))
             }
             // There is a network wherever an agent asks for it.
             (AgentKind::Http { .. } | AgentKind::Model(_), None) => Agent::Echo(Echo::default()),
         }
+    }
+
+    /// What an agent has tools for.
+    fn toolbox(&self) -> Toolbox {
+        let families = vec![Family::Chat(tools::Chat::default())];
+        Toolbox::new(families, Rc::default(), self.blot.clone())
     }
 
     /// The directory of an agent that was given none.
@@ -110,7 +120,7 @@ impl Workplace {
     }
 }
 
-fn setup(model: &config::ModelSetup) -> Setup {
+fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
     let voices = model.models.iter().map(|model| Voice {
         name: model.name.clone(),
         dialect: model.dialect,
@@ -128,6 +138,7 @@ fn setup(model: &config::ModelSetup) -> Setup {
         tokens_max: model.tokens_max,
         temperature,
         limits: model.budget,
+        tools,
     }
 }
 
@@ -149,7 +160,7 @@ mod tests {
         let dirs = Dirs { state: state.path().into(), hot: None };
         executor::run(|spawner| async move {
             let env = Env::of(&[("HOME", "/somewhere"), ("DISCORD_BOT_TOKEN", "secret")]);
-            let workplace = Workplace::new(&spawner, &dirs, &env);
+            let workplace = Workplace::new(&spawner, &dirs, &env, Rc::new(|text| text));
             let names: Vec<&str> = workplace.env.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, ["PATH", "HOME", "LANG"]);
             let kind = AgentKind::Exec { command: vec!["x".into()], workspace: None, env: vec![] };

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, bounded};
@@ -47,7 +48,7 @@ impl Stage {
         config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
         config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
         let (changed, _) = bounded(1);
-        let workplace = Workplace::new(spawner, &dirs, &Env::default());
+        let workplace = Workplace::new(spawner, &dirs, &Env::default(), Rc::new(|text| text));
         let desk = Desk::new(spawner, workplace.staff(&config), Sessions::open(&dirs.state));
         let started = account::start(spawner, &dirs, &Plan::all(&config)[0], &desk, &changed)
             .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;

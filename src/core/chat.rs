@@ -142,10 +142,16 @@ pub struct Request {
     pub seq: u64,
     /// The server or group around the chat; `None` in a DM.
     pub guild: Option<u64>,
+    /// Of a thread, the channel around it, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u64>,
     /// Who said it.
     pub author: u64,
     /// What the author is called.
     pub author_name: Box<str>,
+    /// The author's roles in the guild, as far as they are known.
+    #[serde(default, skip_serializing_if = "<[u64]>::is_empty")]
+    pub roles: Box<[u64]>,
     /// What was said.
     pub text: Box<str>,
     /// The message that it answers, if it answers one.
@@ -176,8 +182,10 @@ impl Request {
             id: inbound.id,
             seq: inbound.seq,
             guild: inbound.guild,
+            parent: inbound.parent,
             author: inbound.author,
             author_name: inbound.author_name.into(),
+            roles: inbound.roles.into(),
             text: inbound.text.into(),
             reply_to: inbound.reply_to,
             at,
@@ -231,8 +239,10 @@ pub(crate) mod sample {
             id,
             seq: id,
             guild: None,
+            parent: None,
             author: 1,
             author_name: "ann".into(),
+            roles: Box::default(),
             text: format!("text {id}").into(),
             reply_to: None,
             at: Wall(0),

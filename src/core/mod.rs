@@ -16,6 +16,7 @@ pub mod models;
 pub mod outbox;
 pub mod output;
 pub mod pairing;
+pub mod permit;
 pub mod route;
 pub mod runs;
 pub mod schedule;

@@ -82,8 +82,14 @@ fn ask(
             }));
         }
         let net = Net::new(&spawner, &NetOptions::default()).unwrap();
-        let setup =
-            Setup { voices, system: "Be brief.".into(), tokens_max: 50, temperature: None, limits };
+        let setup = Setup {
+            voices,
+            system: "Be brief.".into(),
+            tokens_max: 50,
+            temperature: None,
+            limits,
+            tools: Toolbox::default(),
+        };
         let model = Model::new(&net, setup, Rc::new(Purse::open(state.path())));
         let mut answers = Vec::new();
         for _ in 0..questions {

@@ -1,5 +1,7 @@
 //! The fleet against the embedded Discord, in one process.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::*;
@@ -33,7 +35,8 @@ impl Rig {
             config.accounts.push(account);
         }
         let (change, changed) = bounded(1);
-        let mut fleet = Fleet::new(spawner, dirs, &Env::default(), &config, change);
+        let mut fleet =
+            Fleet::new(spawner, dirs, &Env::default(), &config, Rc::new(|text| text), change);
         fleet.start_all();
         Rig { fleet, changed, sandbox, config, _dir: dir }
     }
