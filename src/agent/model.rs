@@ -116,11 +116,7 @@ impl Model {
         hears: Hears<'_>,
     ) -> Result<Answer, Fault> {
         let room = Room { account: request.account.clone(), chat: request.chat };
-        if let Err(over) = self.purse.ask(&room, self.setup.limits) {
-            let Request { id, chat, .. } = request;
-            log::warn!(target: "agent", "message {id} in {chat} is not answered: {over}");
-            return Err(Fault::Spent);
-        }
+        self.may_spend(&room, request)?;
         let mut conversation = history(request, store).await;
         conversation.push(question(request));
         let system = self.system(request);
@@ -181,6 +177,14 @@ impl Model {
                 Event::Due => dialogue.expire(&mut models, now),
             }
         }
+    }
+
+    fn may_spend(&self, room: &Room, request: &Request) -> Result<(), Fault> {
+        self.purse.ask(room, self.setup.limits).map_err(|over| {
+            let Request { id, chat, .. } = request;
+            log::warn!(target: "agent", "message {id} in {chat} is not answered: {over}");
+            Fault::Spent
+        })
     }
 
     /// Asks the model at `place`; whatever comes is told to `words` as well.
