@@ -140,6 +140,7 @@ fn whether_a_message_is_meant_for_us_costs_no_allocation() {
                 text,
                 text_cut: false,
                 has_more: false,
+                attachments: &[],
             };
             let is_meant = filter.judge(&memory, &inbound).is_ok();
             memory.hear(&inbound, is_meant);

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::core::chat::Request;
+use crate::core::chat::{Attachment, Request};
 use crate::core::turn::Room;
 
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ struct Document<'r> {
     guild: Option<String>,
     author: Author<'r>,
     text: &'r str,
+    /// The files that came with it.
+    attachments: Vec<Attached<'r>>,
     /// The message that it answers, or `null`.
     reply_to: Option<String>,
     account: &'r str,
@@ -39,6 +41,27 @@ struct Author<'r> {
     name: &'r str,
 }
 
+/// A file, as its service describes it.
+#[derive(Serialize)]
+struct Attached<'r> {
+    name: &'r str,
+    /// Such as `image/png`; empty if the service does not say.
+    r#type: &'r str,
+    bytes: u64,
+    /// Where it can be fetched, for a while.
+    url: &'r str,
+    /// How long it plays, if it is a voice note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u32>,
+}
+
+impl Attached<'_> {
+    fn of(attachment: &Attachment) -> Attached<'_> {
+        let Attachment { name, kind, bytes, url, seconds } = attachment;
+        Attached { name, r#type: kind, bytes: *bytes, url, seconds: *seconds }
+    }
+}
+
 /// The document of `request`.
 pub(super) fn of(request: &Request) -> Vec<u8> {
     let Request { account, chat, .. } = request;
@@ -49,6 +72,7 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         guild: request.guild.map(|guild| guild.to_string()),
         author: Author { id: request.author.to_string(), name: &request.author_name },
         text: &request.text,
+        attachments: request.attachments.iter().map(Attached::of).collect(),
         reply_to: request.reply_to.map(|id| id.to_string()),
         account,
         agent: &request.agent,

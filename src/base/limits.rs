@@ -5,6 +5,7 @@
 mod gateway;
 mod intent;
 mod jobs;
+mod media;
 mod models;
 mod page;
 mod tools;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use gateway::*;
 pub use intent::*;
 pub use jobs::*;
+pub use media::*;
 pub use models::*;
 pub use page::*;
 pub use tools::*;

@@ -146,6 +146,7 @@ fn inbound(chat: ChatId, id: u64, text: &str) -> Inbound<'_> {
         text,
         text_cut: false,
         has_more: false,
+        attachments: &[],
     }
 }
 

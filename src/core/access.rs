@@ -202,10 +202,11 @@ pub fn judge(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> Result
         None => judge_dm(access, inbound.author, known)?,
         Some(guild) => judge_group(access, guild, inbound, known)?,
     }
-    if !inbound.text.trim().is_empty() {
+    // A picture says something by itself.
+    if !inbound.text.trim().is_empty() || !inbound.attachments.is_empty() {
         return Ok(());
     }
-    // A DM, a message that names us and one with a picture come as they are, whatever the intents
+    // A DM, a message that names us and one with a sticker come as they are, whatever the intents
     // are: that they have no text is their author's will.
     let is_odd = inbound.guild.is_some() && !inbound.mentions_us && !inbound.has_more;
     Err(if is_odd { Refusal::ContentHidden } else { Refusal::Empty })
@@ -510,7 +511,7 @@ impl fmt::Display for Refusal {
                 "its author is not among the users there, nor has one of the roles"
             }
             Refusal::NotMentioned(_) => "it does not name us",
-            Refusal::Empty => "it has no text",
+            Refusal::Empty => "it has neither text nor files",
             Refusal::ContentHidden => "its text was kept from us",
         })
     }

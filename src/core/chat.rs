@@ -86,6 +86,42 @@ impl fmt::Display for ChatId {
     }
 }
 
+/// A file that came with a message, as its service describes it. What it really is, only its bytes
+/// tell.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its name, without a path.
+    pub name: Box<str>,
+    /// Its type, such as `image/png`; empty if the service does not say.
+    pub kind: Box<str>,
+    /// How long it is.
+    pub bytes: u64,
+    /// Where it lies; empty if the address was too long to be one.
+    pub url: Box<str>,
+    /// How long it plays, if it is a voice note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+}
+
+impl Attachment {
+    /// Whether it is said to be something to be heard.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.seconds.is_some() || self.is_of("audio/")
+    }
+
+    /// Whether it is said to be a picture.
+    #[must_use]
+    pub fn is_picture(&self) -> bool {
+        self.is_of("image/")
+    }
+
+    /// Whether its type begins so, in whatever case.
+    fn is_of(&self, family: &str) -> bool {
+        self.kind.get(..family.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(family))
+    }
+}
+
 /// A message that came in, as the port saw it: borrowed from the port's own buffers, so that one
 /// which nobody will answer costs no memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,6 +161,9 @@ pub struct Inbound<'a> {
     pub text_cut: bool,
     /// Whether there is more than text: attachments, embeds, stickers, a poll.
     pub has_more: bool,
+    /// The files that came with it; at most
+    /// [`ATTACHMENTS_MAX`](crate::base::limits::ATTACHMENTS_MAX) of them.
+    pub attachments: &'a [Attachment],
 }
 
 /// A message that will be answered, on its way to an agent.
@@ -168,6 +207,9 @@ pub struct Request {
     /// chat service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_key: Option<Box<str>>,
+    /// The files that came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 impl Request {
@@ -193,6 +235,7 @@ impl Request {
             attempt: 0,
             session: 0,
             session_key: None,
+            attachments: inbound.attachments.to_vec(),
         }
     }
 }
@@ -227,6 +270,7 @@ pub(crate) mod sample {
             text: "hello",
             text_cut: false,
             has_more: false,
+            attachments: &[],
         }
     }
 
@@ -250,6 +294,7 @@ pub(crate) mod sample {
             attempt: 0,
             session: 0,
             session_key: None,
+            attachments: Vec::new(),
         }
     }
 }

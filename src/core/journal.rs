@@ -281,6 +281,7 @@ impl Again {
 mod tests {
     use super::*;
     use crate::base::Wall;
+    use crate::core::chat::Attachment;
     use crate::core::chat::sample::{self, chat};
     use crate::core::outbox::Unit;
     use proptest::prelude::*;
@@ -346,6 +347,24 @@ mod tests {
         let mut memory = read(&entries);
         assert_eq!(open(&memory), [(9, 1), (11, 0)]);
         assert!(memory.items().is_empty() && memory.answered.already(here, 10));
+    }
+
+    #[test]
+    fn the_files_of_a_message_are_kept_and_older_records_have_none() {
+        let with = |attachments| Request { attachments, ..request(chat(1), 10) };
+        let file = Attachment {
+            name: "a.png".into(),
+            kind: "image/png".into(),
+            bytes: 7,
+            url: "https://cdn/a.png".into(),
+            seconds: None,
+        };
+        let entry = Entry::Admitted(with(vec![file]).into());
+        assert_eq!(Entry::decode(&entry.encode()), Some(entry));
+        let bare = Entry::Admitted(with(Vec::new()).into());
+        let bytes = bare.encode();
+        assert!(!String::from_utf8_lossy(&bytes).contains("attachments"), "as it always was");
+        assert_eq!(Entry::decode(&bytes), Some(bare));
     }
 
     #[test]

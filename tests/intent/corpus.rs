@@ -142,6 +142,7 @@ impl Conversation {
                 text: &message.text,
                 text_cut: false,
                 has_more: message.text == "[image]",
+                attachments: &[],
             };
             let goes_on =
                 message.for_us.is_some() && { judge(message, memory.features(&inbound, &names)) };

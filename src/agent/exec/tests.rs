@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::answer::Act;
-use crate::core::chat::sample;
+use crate::core::chat::{Attachment, sample};
 use crate::rt::store::tests::Scratch;
 use std::time::Duration;
 
@@ -12,6 +12,13 @@ pub(in crate::agent) fn request() -> Request {
         text: "hello \"you\"".into(),
         reply_to: Some(5),
         late: true,
+        attachments: vec![Attachment {
+            name: "note.ogg".into(),
+            kind: "audio/ogg".into(),
+            bytes: 3,
+            url: "https://cdn/note.ogg".into(),
+            seconds: Some(2),
+        }],
         attempt: 1,
         session: 2,
         ..sample::request(7, 1_234_567_890_123_456_789)
@@ -46,7 +53,10 @@ fn the_program_reads_the_message_and_its_answer_is_said() {
         "id": "1234567890123456789", "channel": "discord", "chat": "7", "guild": null,
         "author": { "id": "3", "name": "ann" }, "text": "hello \"you\"", "replyTo": "5",
         "account": "default", "agent": "main", "session": "discord-default-7-2", "late": true,
-        "attempt": 1, "at": "1970-01-01T00:00:00.000Z",
+        "attempt": 1, "at": "1970-01-01T00:00:00.000Z", "attachments": [{
+            "name": "note.ogg", "type": "audio/ogg", "bytes": 3, "url": "https://cdn/note.ogg",
+            "seconds": 2,
+        }],
     });
     assert_eq!(document, expected);
     assert_eq!(answer("true"), Ok(Answer::default()), "silence is an answer");

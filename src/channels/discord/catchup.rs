@@ -16,9 +16,10 @@ use super::rest::Calls;
 use super::send::{History, history, snowflake, snowflake_span};
 use super::settings::Settings;
 use crate::base::limits;
-use crate::core::chat::{ChannelKind, ChatId, Inbound};
+use crate::base::text::truncate;
+use crate::core::chat::{Attachment, ChannelKind, ChatId, Inbound};
 use crate::proto::discord::rest::{Failure, Route};
-use crate::proto::discord::said::Said;
+use crate::proto::discord::said::{Attached, Said};
 use crate::rt::clock;
 
 /// What is found on the way.
@@ -34,6 +35,7 @@ pub(super) struct Found {
     chat: ChatId,
     around: Around,
     said: Said,
+    attachments: Vec<Attachment>,
 }
 
 /// Where a chat is.
@@ -57,11 +59,16 @@ pub(super) struct CatchUp {
 }
 
 impl Found {
+    fn new(chat: ChatId, around: Around, said: Said) -> Found {
+        let attachments = attachments(&said);
+        Found { chat, around, said, attachments }
+    }
+
     /// The message as the doors see it, to whom we are `me`. Its text is without a mention of us
     /// at its beginning.
     pub(super) fn inbound(&self, me: u64, text: impl Fn(&str) -> &str) -> Inbound<'_> {
-        let Found { chat, around, said } = self;
-        let kept = crate::base::text::truncate(&said.content, limits::TEXT_BYTES_MAX);
+        let Found { chat, around, said, attachments } = self;
+        let kept = truncate(&said.content, limits::TEXT_BYTES_MAX);
         Inbound {
             chat: *chat,
             id: said.id,
@@ -80,6 +87,7 @@ impl Found {
             text: text(kept),
             text_cut: kept.len() < said.content.len(),
             has_more: said.has_more(),
+            attachments,
         }
     }
 
@@ -92,6 +100,23 @@ impl Found {
     pub(super) fn kind(&self) -> u32 {
         self.said.kind
     }
+}
+
+/// The files of `said`, as the gateway would have told them.
+fn attachments(said: &Said) -> Vec<Attachment> {
+    let short = |text: &str, bytes_max| Some(text.into()).filter(|_| text.len() <= bytes_max);
+    let attachment = |file: &Attached| Attachment {
+        name: truncate(&file.filename, limits::ATTACHMENT_NAME_BYTES_MAX).into(),
+        kind: short(
+            file.content_type.as_deref().unwrap_or_default(),
+            limits::ATTACHMENT_KIND_BYTES_MAX,
+        )
+        .unwrap_or_default(),
+        bytes: file.size,
+        url: short(&file.url, limits::ATTACHMENT_URL_BYTES_MAX).unwrap_or_default(),
+        seconds: file.seconds(),
+    };
+    said.attachments.iter().take(limits::ATTACHMENTS_MAX).map(attachment).collect()
 }
 
 impl CatchUp {
@@ -173,7 +198,7 @@ impl CatchUp {
                 }
                 count += 1;
                 self.await_room().await;
-                let found = Late::Message(Box::new(Found { chat, around, said }));
+                let found = Late::Message(Box::new(Found::new(chat, around, said)));
                 if self.late.send(found).await.is_err() {
                     return Ok(count);
                 }

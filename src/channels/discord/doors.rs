@@ -13,14 +13,14 @@ use super::settings::Settings;
 use crate::base::{Secret, limits};
 use crate::core::access::{self, About, Bots, Known, Refusal};
 use crate::core::backlog::Backlog;
-use crate::core::chat::{ChannelKind, ChatId, Inbound, Request};
+use crate::core::chat::{Attachment, ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
 use crate::core::dedup::{Answered, Seen, Spoken};
 use crate::core::inflight::Inflight;
 use crate::core::intent::{Memory, Verdict};
 use crate::core::pairing::Told;
 use crate::core::trace::{Knock, Line, Step, Trace};
-use crate::proto::discord::model::{Interaction, Message};
+use crate::proto::discord::model::{File, Interaction, Message};
 use crate::rt::clock;
 
 /// Message types that a person writes ("Message Types"): a plain one and a reply.
@@ -64,6 +64,7 @@ pub(super) struct Doors {
 impl Doors {
     /// Judges `message`, which came at `seq`, and hands it on if it is to be answered.
     pub(super) fn knock(&self, message: &Message<'_>, seq: u64, missing: Option<u64>) {
+        let attachments: Vec<Attachment> = message.files.iter().map(attachment).collect();
         let inbound = Inbound {
             chat: ChatId { channel: ChannelKind::Discord, id: message.channel },
             id: message.id,
@@ -81,6 +82,7 @@ impl Doors {
             late: false,
             text_cut: message.text_cut,
             has_more: message.has_more,
+            attachments: &attachments,
         };
         if is_written(message) || inbound.from_self {
             let name = message.channel_name;
@@ -241,6 +243,7 @@ impl Doors {
             late: false,
             text_cut: false,
             has_more: false,
+            attachments: &[],
         };
         let slip = Slip {
             application: used.application,
@@ -404,6 +407,17 @@ impl Doors {
 /// Whether somebody wrote it, rather than the service.
 pub(super) fn is_written(message: &Message<'_>) -> bool {
     WRITTEN.contains(&message.kind)
+}
+
+/// A file out of the buffers of the gateway.
+fn attachment(file: &File) -> Attachment {
+    Attachment {
+        name: file.name().into(),
+        kind: file.kind().into(),
+        bytes: file.bytes(),
+        url: file.url().into(),
+        seconds: file.seconds(),
+    }
 }
 
 /// What is said to us, without the mention of us that it begins with: `<@7> hello` is `hello`
@@ -572,6 +586,7 @@ mod tests {
             text_cut: false,
             nonce: None,
             has_more: false,
+            files: &[],
         }
     }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::rest::Calls;
 use crate::base::{Instant, Secret, limits};
-use crate::core::chat::{ChatId, Inbound};
+use crate::core::chat::{Attachment, ChatId, Inbound};
 use crate::proto::discord::rest::{Failure, Route};
 use crate::rt::clock;
 
@@ -78,6 +78,7 @@ pub(super) struct Letter {
     name: Box<str>,
     text: Box<str>,
     roles: Box<[u64]>,
+    attachments: Box<[Attachment]>,
     /// If it is a slash command.
     pub(super) slip: Option<Slip>,
     /// When it is judged, whatever is known.
@@ -126,7 +127,14 @@ impl Letter {
             name: inbound.author_name.into(),
             text: inbound.text.into(),
             roles: inbound.roles.into(),
-            inbound: Inbound { author_name: "", text: "", roles: &[], ..*inbound },
+            attachments: inbound.attachments.into(),
+            inbound: Inbound {
+                author_name: "",
+                text: "",
+                roles: &[],
+                attachments: &[],
+                ..*inbound
+            },
             slip,
             by: clock::now() + patience,
         }
@@ -138,6 +146,7 @@ impl Letter {
             author_name: &self.name,
             text: &self.text,
             roles: &self.roles,
+            attachments: &self.attachments,
             parent: parent.or(self.inbound.parent),
             ..self.inbound
         }

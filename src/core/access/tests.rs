@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::base::Rng;
-use crate::core::chat::sample;
+use crate::core::chat::{Attachment, sample};
 
 const PATH: &str = "channels.discord";
 
@@ -512,6 +512,18 @@ fn no_wrong_alarm_about_the_intent() {
             assert!(guild.is_some() && !mentions_us && !has_more, "{message:?}");
         }
     }
+}
+
+#[test]
+fn a_picture_alone_says_something_where_it_may_be_said_and_a_sticker_does_not() {
+    let files = [Attachment::default()];
+    let said = Inbound { text: " ", has_more: true, guild: None, ..sample::inbound() };
+    let access = Access { dms: Policy::Open, ..Access::default() };
+    assert_eq!(judge(&access, &said, Known::default()), Err(Refusal::Empty));
+    let picture = Inbound { attachments: &files, ..said };
+    assert_eq!(judge(&access, &picture, Known::default()), Ok(()));
+    let closed = Access { dms: Policy::Disabled, ..Access::default() };
+    assert!(judge(&closed, &picture, Known::default()).is_err());
 }
 
 #[test]

@@ -5,8 +5,11 @@
 //! else is passed over, whatever its size. Discord promises no order of `op`, `s`, `t` and `d`, so
 //! every field is collected first, and only then is said what the message was.
 
+mod file;
 mod node;
 
+pub use self::file::File;
+pub(super) use self::file::whole_seconds;
 use self::node::Node;
 use super::places::Places;
 use crate::base::limits;
@@ -79,6 +82,8 @@ pub struct Message<'a> {
     /// Whether there is more than text: attachments, embeds, stickers, components, a poll. Tells a
     /// picture without words from content that Discord withholds.
     pub has_more: bool,
+    /// The files that came with it, as many as are kept.
+    pub files: &'a [File],
 }
 
 /// A slash command that somebody uses ("Receiving and Responding"). It has no `Debug`: the token
@@ -254,6 +259,7 @@ impl Decoder {
             text_cut: fields.content.is_cut(),
             nonce: Some(fields.nonce.as_str()).filter(|nonce| !nonce.is_empty()),
             has_more: fields.has_more,
+            files: &fields.files,
         })
     }
 
@@ -373,6 +379,7 @@ struct Fields {
     global_name: Capture<{ limits::NAME_BYTES_MAX }>,
     nonce: Capture<{ limits::NONCE_CHARS_MAX * 4 }>,
     roles: heapless::Vec<u64, { limits::ROLES_MAX }>,
+    files: heapless::Vec<File, { limits::ATTACHMENTS_MAX }>,
     token: Capture<{ limits::INTERACTION_TOKEN_BYTES_MAX }>,
     command: Capture<{ limits::NAME_BYTES_MAX }>,
     option: Capture<{ limits::COMMAND_OPTION_BYTES_MAX }>,
@@ -406,6 +413,7 @@ impl Fields {
             global_name: Capture::new(),
             nonce: Capture::new(),
             roles: heapless::Vec::new(),
+            files: heapless::Vec::new(),
             token: Capture::new(),
             command: Capture::new(),
             option: Capture::new(),
@@ -435,6 +443,7 @@ impl Fields {
         self.global_name.clear();
         self.nonce.clear();
         self.roles.clear();
+        self.files.clear();
         self.token.clear();
         self.command.clear();
         self.option.clear();
@@ -448,8 +457,9 @@ impl Fields {
     }
 
     fn enter(&mut self, known: bool) {
-        self.has_more |= self.next == Node::Extra;
-        if known {
+        self.has_more |= matches!(self.next, Node::Extra | Node::File);
+        // Further files than are kept are passed over.
+        if known && (self.next != Node::File || self.files.push(File::new()).is_ok()) {
             self.place = self.next;
             if self.place == Node::OnePlace {
                 self.place_name.clear();
@@ -531,6 +541,14 @@ impl Fields {
                 }
             }
             Node::Name | Node::PlaceName => self.place_name.push(part, last),
+            Node::FileName | Node::FileType | Node::FileUrl => {
+                let Some(file) = self.files.last_mut() else { return };
+                match self.next {
+                    Node::FileName => file.name.push(part, last),
+                    Node::FileType => file.kind.push(part, last),
+                    _ => file.url.push(part, last),
+                }
+            }
             Node::Event => {
                 self.event.push(part, last);
                 if last {
@@ -582,6 +600,11 @@ impl Sink for Fields {
             Token::ObjectEnd | Token::ArrayEnd => self.leave(),
             // Older clients send a nonce as a number.
             Token::Number(text) if self.next == Node::Nonce => self.nonce.push(text, true),
+            Token::Number(text) if matches!(self.next, Node::FileSize | Node::FileSeconds) => {
+                let is_size = self.next == Node::FileSize;
+                let Some(file) = self.files.last_mut() else { return };
+                if is_size { file.read_bytes(text) } else { file.read_seconds(text) }
+            }
             Token::Number(text) => self.read_number(text.parse().ok()),
             Token::Bool(value) if self.next == Node::Bot => self.bot = value,
             Token::Bool(value) if self.next == Node::Data => self.resumable = value,
@@ -646,6 +669,7 @@ mod tests {
             text_cut: false,
             nonce: Some("1389234501982347264"),
             has_more: false,
+            files: &[],
         };
         assert_eq!(message, expected);
         assert_eq!(decoder.signal(), Signal::Dispatch { seq: 42, event: Dispatch::Other });
@@ -664,6 +688,9 @@ mod tests {
         assert_eq!((message.author, message.author_name), (700_000_000_000_000_001, "Ada Löwe 🦁"));
         assert_eq!((message.kind, message.reply_to), (19, Some(1_389_234_400_000_000_001)));
         assert!(!message.from_bot && message.has_more);
+        let [tide] = message.files else { panic!("{:?}", message.files) };
+        assert_eq!((tide.name(), tide.kind(), tide.bytes()), ("tide.png", "image/png", 482_113));
+        assert!(tide.url().ends_with("tide.png?ex=1&is=2&hm=3") && tide.seconds().is_none());
         assert!(message.mentions_us, "it answers a message of ours");
     }
 
@@ -791,10 +818,45 @@ mod tests {
             text_cut: false,
             nonce: None,
             has_more: false,
+            files: &[],
         };
         assert_eq!(decoder.message(), Some(expected));
         read(&mut decoder, r#"{"op":11}"#, 5);
         assert_eq!((decoder.signal(), decoder.message(), decoder.seq()), (Signal::Ack, None, None));
+    }
+
+    #[test]
+    fn files_are_read_as_many_as_there_is_room_for_and_never_those_of_others() {
+        let of = |files: &str| {
+            let d = r#"{"id":"1","channel_id":"2","author":{"id":"3"},"attachments":FILES,
+                "referenced_message":{"attachments":[{"filename":"other"}]}}"#;
+            dispatch("MESSAGE_CREATE", &d.replace("FILES", files))
+        };
+        let voice = of(r#"[{"id":"9","filename":"voice-message.ogg","size":3021,
+            "url":"https://cdn/x","proxy_url":"https://media/x","duration_secs":1.2,
+            "waveform":"AAs=","content_type":"audio/ogg","flags":0}]"#);
+        for window in [1, 7, 4096] {
+            let decoder = decode_in(&voice, window);
+            let message = decoder.message().unwrap();
+            let [file] = message.files else { panic!("{:?}", message.files) };
+            assert_eq!((file.name(), file.kind()), ("voice-message.ogg", "audio/ogg"));
+            assert_eq!(
+                (file.bytes(), file.seconds(), file.url()),
+                (3021, Some(2), "https://cdn/x")
+            );
+            assert!(message.has_more);
+        }
+        let many = vec![r#"{"filename":"a","size":-1}"#; limits::ATTACHMENTS_MAX + 3].join(",");
+        let decoder = decode(&of(&format!("[{many}]")));
+        let message = decoder.message().unwrap();
+        assert_eq!(message.files.len(), limits::ATTACHMENTS_MAX);
+        assert_eq!(message.files[0].bytes(), u64::MAX, "what is no length is not fetched");
+        let long = "x".repeat(limits::ATTACHMENT_URL_BYTES_MAX + 1);
+        let odd = of(&format!(r#"[[1],"a",7,null,{{"url":"{long}","size":"8"}}]"#));
+        let decoder = decode(&odd);
+        let message = decoder.message().unwrap();
+        let [file] = message.files else { panic!("{:?}", message.files) };
+        assert_eq!((file.url(), file.bytes()), ("", 0));
     }
 
     #[test]

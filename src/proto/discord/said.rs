@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::model::whole_seconds;
 use crate::base::{limits, text};
 
 /// A message.
@@ -30,8 +31,9 @@ pub struct Said {
     referenced_message: Option<Referenced>,
     #[serde(default)]
     mentions: Vec<Author>,
+    /// The files that came with it.
     #[serde(default)]
-    attachments: Vec<serde::de::IgnoredAny>,
+    pub attachments: Vec<Attached>,
     #[serde(default)]
     embeds: Vec<serde::de::IgnoredAny>,
     #[serde(default)]
@@ -57,6 +59,26 @@ pub struct Author {
     pub bot: bool,
 }
 
+/// A file that came with a message ("Attachment Object").
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub struct Attached {
+    /// Its name.
+    #[serde(default)]
+    pub filename: String,
+    /// Its type, if that is said.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// How long it is said to be.
+    #[serde(default)]
+    pub size: u64,
+    /// Where it lies.
+    #[serde(default)]
+    pub url: String,
+    /// How long it plays, if it is a voice note.
+    #[serde(default)]
+    duration_secs: Option<f64>,
+}
+
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 struct Reference {
     #[serde(default, deserialize_with = "maybe_number")]
@@ -74,6 +96,14 @@ impl Author {
     pub fn name(&self) -> &str {
         let name = self.global_name.as_deref().filter(|name| !name.is_empty());
         text::truncate(name.unwrap_or(&self.username), limits::NAME_BYTES_MAX)
+    }
+}
+
+impl Attached {
+    /// How long it plays, if it is a voice note; begun seconds count.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u32> {
+        self.duration_secs.map(whole_seconds)
     }
 }
 
@@ -106,8 +136,9 @@ impl Said {
     /// Whether there is more than text.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        let lists = [&self.attachments, &self.embeds, &self.sticker_items];
-        self.poll.is_some() || lists.iter().any(|list| !list.is_empty())
+        let lists = [&self.embeds, &self.sticker_items];
+        let has_files = !self.attachments.is_empty();
+        has_files || self.poll.is_some() || lists.iter().any(|list| !list.is_empty())
     }
 }
 
@@ -133,13 +164,17 @@ mod tests {
             "mentions":[{"id":"6","username":"ben","global_name":null}],
             "message_reference":{"type":0,"message_id":"10","channel_id":"3"},
             "referenced_message":{"id":"10","author":{"id":"7","username":"us","bot":true}},
-            "attachments":[{"id":"1"}],"embeds":[],"nonce":4,"poll":null}]"#;
+            "attachments":[{"id":"1","filename":"a.ogg","size":7,"url":"https://c/a.ogg",
+                "content_type":"audio/ogg","duration_secs":2.04,"waveform":"AA=="},{"id":"2"}],"embeds":[],"nonce":4,"poll":null}]"#;
         let said: Vec<Said> = serde_json::from_str(page).unwrap();
         let said = &said[0];
         assert_eq!((said.id, said.author.id, said.author.name()), (11, 5, "Ann"));
         assert_eq!((said.kind, said.reference(), said.nonce()), (19, Some(10), None));
         assert!(said.mentions(6) && said.mentions(7) && !said.mentions(8));
         assert!(said.has_more() && !said.from_bot());
+        let voice = &said.attachments[0];
+        assert_eq!((voice.filename.as_str(), voice.size, voice.seconds()), ("a.ogg", 7, Some(3)));
+        assert_eq!(said.attachments[1].seconds(), None);
     }
 
     #[test]

@@ -64,6 +64,14 @@ pub(super) enum Node {
     PlaceName,
     PlaceParent,
     PlaceType,
+    // Of the files that come with a message.
+    Files,
+    File,
+    FileName,
+    FileType,
+    FileSize,
+    FileUrl,
+    FileSeconds,
     /// A list of what a message may hold beside its text.
     Extras,
     Extra,
@@ -86,6 +94,11 @@ impl Node {
             (Node::Command, b"name") => Node::CommandName,
             (Node::Command, b"options") => Node::Options,
             (Node::CommandOption, b"value") => Node::OptionValue,
+            (Node::File, b"filename") => Node::FileName,
+            (Node::File, b"content_type") => Node::FileType,
+            (Node::File, b"size") => Node::FileSize,
+            (Node::File, b"url") => Node::FileUrl,
+            (Node::File, b"duration_secs") => Node::FileSeconds,
             (Node::OnePlace, b"id") => Node::PlaceId,
             (Node::OnePlace, b"name") => Node::PlaceName,
             (Node::OnePlace, b"parent_id") => Node::PlaceParent,
@@ -122,8 +135,8 @@ impl Node {
             b"mentions" => Node::Mentions,
             b"message_reference" => Node::Reference,
             b"referenced_message" => Node::Referenced,
-            b"attachments" | b"embeds" | b"components" | b"sticker_items"
-            | b"message_snapshots" => Node::Extras,
+            b"attachments" => Node::Files,
+            b"embeds" | b"components" | b"sticker_items" | b"message_snapshots" => Node::Extras,
             b"poll" => Node::Extra,
             b"member" => Node::Member,
             b"token" => Node::Token,
@@ -141,6 +154,7 @@ impl Node {
         match self {
             Node::Mentions => Node::Mention,
             Node::Extras => Node::Extra,
+            Node::Files => Node::File,
             Node::Roles => Node::Role,
             Node::Options => Node::CommandOption,
             Node::Places => Node::OnePlace,
@@ -158,6 +172,7 @@ impl Node {
             Node::Options => Node::Command,
             Node::CommandOption => Node::Options,
             Node::OnePlace => Node::Places,
+            Node::File => Node::Files,
             Node::Envelope | Node::Outside => Node::Outside,
             _ => Node::Data,
         }
@@ -180,10 +195,19 @@ impl Node {
                 | Node::Command
                 | Node::CommandOption
                 | Node::OnePlace
+                | Node::File
         )
     }
 
     pub(super) fn is_list(self) -> bool {
-        matches!(self, Node::Mentions | Node::Extras | Node::Roles | Node::Options | Node::Places)
+        matches!(
+            self,
+            Node::Mentions
+                | Node::Extras
+                | Node::Files
+                | Node::Roles
+                | Node::Options
+                | Node::Places
+        )
     }
 }
