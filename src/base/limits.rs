@@ -451,6 +451,8 @@ pub const SANDBOX_USERS_MAX: usize = 256;
 pub const SANDBOX_CHANNELS_MAX: usize = 256;
 /// Messages kept of each channel.
 pub const SANDBOX_MESSAGES_MAX: usize = 1000;
+/// Bytes of attached files that it keeps: two of the largest messages that Discord takes.
+pub const SANDBOX_FILES_BYTES_MAX: usize = 2 * DISCORD_BODY_BYTES_MAX;
 /// Sessions, those that are offline included.
 pub const SANDBOX_SESSIONS_MAX: usize = 64;
 /// Events that a session keeps for a RESUME.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use smol::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::faults::{ARGS, Args, FAULTS, Kick, Scope};
+use super::files::{Attached, Upload};
 use super::journal::{Event, Sockets, Tally, What};
 use super::session::Session;
 use super::world::{Channel, Kind, World};
@@ -34,7 +35,9 @@ pub fn help() -> String {
          state                      everything that is known, in JSON\n\
          clear                      disarm all faults\n\
          help                       this\n\n\
-         of what is said: channel, thread, author, roles, bot, reference\n\nof faults:\n",
+         of what is said: channel, thread, author, roles, bot, reference, files (a list in JSON,\n\
+         without spaces, of objects: name, type, base64, seconds, size, url, manners)\n\nof \
+         faults:\n",
     );
     for (name, what) in ARGS {
         let _ = writeln!(text, "  {name:<10} {what}");
@@ -186,6 +189,11 @@ fn said(fields: &Map<String, Value>) -> Result<Say, String> {
                 let roles = roles.map(str::parse).collect::<Result<_, _>>();
                 say.roles = Some(roles.map_err(|_| format!("roles are not ids: {value}"))?);
             }
+            "files" => {
+                let files: Vec<Value> = serde_json::from_str(&value)
+                    .map_err(|error| format!("files are no list in JSON: {error}"))?;
+                say.files = files.iter().map(Upload::read).collect::<Result<_, _>>()?;
+            }
             _ => return Err(format!("no field {key}")),
         }
     }
@@ -302,6 +310,7 @@ fn channel(world: &World, channel: &Channel) -> Value {
             "content": message.content, "nonce": message.nonce,
             "reference": message.reference.map(|id| id.to_string()),
             "files": message.files.len(),
+            "attachments": message.files.iter().map(Attached::json).collect::<Value>(),
             "reactions": message.reactions.iter().map(|(emoji, _)| &**emoji).collect::<Vec<_>>(),
         })
     });

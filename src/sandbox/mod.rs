@@ -6,6 +6,7 @@
 
 mod control;
 mod faults;
+mod files;
 mod frames;
 mod gateway;
 mod journal;
@@ -36,6 +37,7 @@ use smol::net::TcpListener;
 
 pub use control::stdin;
 pub use faults::{Args, Fault, Sees};
+pub use files::Upload;
 pub use journal::{Event, What};
 pub use watch::{Verdict, Watch};
 
@@ -104,12 +106,14 @@ impl Sandbox {
             gateway: url("ws", &main)?,
             resume: url("ws", &resume)?,
         };
+        let mut world = World::default();
+        world.shelf.url = url("http", &rest)?;
         let shared = Rc::new(Shared {
             options,
             urls,
             spawner: spawner.clone(),
             orders: RefCell::default(),
-            world: RefCell::default(),
+            world: RefCell::new(world),
             journal: RefCell::default(),
             peers: RefCell::default(),
             connections: Cell::new(0),
@@ -161,7 +165,7 @@ pub struct Urls {
 }
 
 /// What a person is to say.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Say {
     /// Name or id of a channel; `general` if empty.
     pub channel: String,
@@ -182,6 +186,8 @@ pub struct Say {
     pub thread: String,
     /// The author's roles from now on, unless `None`.
     pub roles: Option<Vec<u64>>,
+    /// What is attached to it.
+    pub files: Vec<Upload>,
 }
 
 /// What a flood is made of.
@@ -443,8 +449,8 @@ impl Shared {
         let channel = self.place(say, author)?;
         let content =
             if say.mention { format!("<@{}> {}", bot?, say.text) } else { say.text.clone() };
-        let reference = say.reference;
-        let draft = Draft { channel, author, content, reference, ..Draft::default() };
+        let (reference, files) = (say.reference, say.files.clone());
+        let draft = Draft { channel, author, content, reference, files, ..Draft::default() };
         match self.post(draft) {
             Some(Posted::New(id) | Posted::Before(id)) => Ok((channel, id)),
             None => Err("no such channel".to_owned()),

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::files::Attached;
 use super::session::intents;
 use super::world::{Channel, GENERAL, GUILD, Kind, Message, User, World};
 use crate::base::Wall;
@@ -200,7 +201,7 @@ pub fn message(world: &World, message: &Message, view: View) -> Value {
     });
     if view.content {
         value["content"] = message.content.as_str().into();
-        value["attachments"] = message.files.iter().enumerate().map(file).collect();
+        value["attachments"] = message.files.iter().map(Attached::json).collect();
     }
     if view.nonce
         && let Some(nonce) = &message.nonce
@@ -235,11 +236,6 @@ fn channel_type(kind: Kind) -> u8 {
         Kind::Direct { .. } => 1,
         Kind::Thread { .. } => 11,
     }
-}
-
-fn file((index, (name, size)): (usize, &(String, usize))) -> Value {
-    let url = format!("http://127.0.0.1/attachments/{name}");
-    json!({"id": index.to_string(), "filename": name, "size": size, "url": url, "proxy_url": url})
 }
 
 /// Whom a message mentions: by `<@id>` in its text, or by answering them.

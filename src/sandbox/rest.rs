@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::control;
 use super::faults::{Deed, Order, Stage};
+use super::files::{Manners, Upload};
 use super::journal::What;
 use super::model::{self, View};
 use super::play;
@@ -68,6 +69,9 @@ pub(super) async fn answer(shared: Rc<Shared>, request: Request) -> Response {
     if let ["_sandbox", name] = *parts {
         return control::answer(&shared, name, &request);
     }
+    if let ["attachments", _, id, _] = *parts {
+        return attachment(&shared, id).await;
+    }
     let response = match *parts {
         ["api", "v9" | "v10", ref route @ ..] | ["api", ref route @ ..] => {
             discord(&shared, &request, route).await
@@ -77,6 +81,23 @@ pub(super) async fn answer(shared: Rc<Shared>, request: Request) -> Response {
     let status = if matches!(response.body, Body::Cut) { 0 } else { response.status };
     *shared.journal.borrow_mut().rest.entry(status).or_default() += 1;
     response
+}
+
+/// A file, as the CDN serves it to everybody who knows its address.
+async fn attachment(shared: &Shared, id: &str) -> Response {
+    let upload = id.parse().ok().and_then(|id| shared.world.borrow().shelf.get(id).cloned());
+    match upload {
+        Some(Upload { manners: Manners::Hang, .. }) => {
+            clock::sleep(Duration::from_secs(HANG_SECONDS)).await;
+            Response::empty(504)
+        }
+        Some(Upload { manners: Manners::Serve, bytes, .. }) => {
+            let body = Body::Bytes(bytes.to_vec());
+            let content_type = "application/octet-stream";
+            Response { content_type, body, ..Response::empty(200) }
+        }
+        Some(Upload { manners: Manners::Gone, .. }) | None => NOT_FOUND.response(),
+    }
 }
 
 async fn discord(shared: &Rc<Shared>, request: &Request, route: &[&str]) -> Response {
@@ -505,8 +526,8 @@ fn id(value: Option<&Value>) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// The part `payload_json` of a form, and the names and sizes of its files (RFC 7578).
-fn multipart(body: &[u8], boundary: &str) -> Result<(Value, Vec<(String, usize)>), Refused> {
+/// The part `payload_json` of a form, and its files (RFC 7578).
+fn multipart(body: &[u8], boundary: &str) -> Result<(Value, Vec<Upload>), Refused> {
     const FILES_MAX: usize = 10;
     let (mut payload, mut files) = (json!({}), Vec::new());
     let mark = format!("--{boundary}");
@@ -518,7 +539,13 @@ fn multipart(body: &[u8], boundary: &str) -> Result<(Value, Vec<(String, usize)>
         let head = String::from_utf8_lossy(head);
         if let Some((_, name)) = head.split_once("filename=\"") {
             let name = name.split('"').next().unwrap_or_default();
-            files.push((name.to_owned(), content.len()));
+            let kind = head.lines().find_map(|line| line.strip_prefix("Content-Type: "));
+            files.push(Upload {
+                name: name.to_owned(),
+                kind: kind.unwrap_or_default().trim().to_owned(),
+                bytes: content.into(),
+                ..Upload::default()
+            });
         } else if head.contains("name=\"payload_json\"") {
             payload = serde_json::from_slice(content).map_err(|_| BAD_JSON)?;
         }
@@ -553,7 +580,9 @@ mod tests {
             --x--\r\n";
         let (payload, files) = multipart(body, "x").unwrap();
         assert_eq!(payload["content"], "hi");
-        assert_eq!(files, [("a.txt".to_owned(), 8)]);
+        let [file] = &files[..] else { panic!("{files:?}") };
+        assert_eq!((file.name.as_str(), file.kind.as_str()), ("a.txt", "text/plain"));
+        assert_eq!(&*file.bytes, b"abc\r\n\r\nd");
         let (nothing, files) = multipart(b"rubbish", "x").unwrap();
         assert_eq!((nothing, files.len()), (json!({}), 0));
     }

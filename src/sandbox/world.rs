@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::files::{Attached, Shelf, Upload};
 use super::model;
 use super::session::{Session, Sessions, intents};
 use super::slash::Slash;
@@ -63,7 +64,7 @@ pub enum Kind {
 }
 
 /// A place where messages are.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Channel {
     /// The id.
     pub id: u64,
@@ -76,7 +77,7 @@ pub struct Channel {
 }
 
 /// A message.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Message {
     /// The id.
     pub id: u64,
@@ -94,14 +95,14 @@ pub struct Message {
     pub nonce: Option<String>,
     /// The message that it answers.
     pub reference: Option<u64>,
-    /// Names and sizes of attached files.
-    pub files: Vec<(String, usize)>,
+    /// Attached files.
+    pub files: Vec<Attached>,
     /// Reactions: emoji and who.
     pub reactions: Vec<(String, u64)>,
 }
 
 /// A message that is to be posted.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Draft {
     /// Where.
     pub channel: u64,
@@ -115,8 +116,8 @@ pub struct Draft {
     pub enforce_nonce: bool,
     /// The message that it answers.
     pub reference: Option<u64>,
-    /// Names and sizes of attached files.
-    pub files: Vec<(String, usize)>,
+    /// What is attached.
+    pub files: Vec<Upload>,
     /// Whether it passes without being kept, as the messages of a flood do.
     pub fleeting: bool,
 }
@@ -154,6 +155,8 @@ pub struct World {
     pub sessions: Sessions,
     /// Slash commands.
     pub slash: Slash,
+    /// Attached files.
+    pub shelf: Shelf,
     /// By bot and channel (0: all calls): calls of the running period, and when it ends.
     buckets: BTreeMap<(u64, u64), (u32, Instant)>,
     last_id: u64,
@@ -170,6 +173,7 @@ impl Default for World {
             channels: BTreeMap::from([channel(GENERAL, "general"), channel(RANDOM, "random")]),
             sessions: Sessions::default(),
             slash: Slash::default(),
+            shelf: Shelf::default(),
             buckets: BTreeMap::new(),
             last_id: 0,
         };
@@ -316,6 +320,11 @@ impl World {
         }
         let id = self.next_id(now);
         let Draft { channel, author, content, nonce, reference, files, fleeting, .. } = draft;
+        let files = files.into_iter().map(|upload| {
+            let id = self.next_id(now);
+            self.shelf.put(channel, id, upload)
+        });
+        let files = files.collect();
         let (at, reactions) = (now, Vec::new());
         let edited = None;
         let message = Message {
