@@ -165,7 +165,8 @@ mod tests {
             "message_reference":{"type":0,"message_id":"10","channel_id":"3"},
             "referenced_message":{"id":"10","author":{"id":"7","username":"us","bot":true}},
             "attachments":[{"id":"1","filename":"a.ogg","size":7,"url":"https://c/a.ogg",
-                "content_type":"audio/ogg","duration_secs":2.04,"waveform":"AA=="},{"id":"2"}],"embeds":[],"nonce":4,"poll":null}]"#;
+                "content_type":"audio/ogg","duration_secs":2.04,"waveform":"AA=="},{"id":"2"}],
+            "embeds":[],"nonce":4,"poll":null}]"#;
         let said: Vec<Said> = serde_json::from_str(page).unwrap();
         let said = &said[0];
         assert_eq!((said.id, said.author.id, said.author.name()), (11, 5, "Ann"));
