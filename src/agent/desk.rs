@@ -346,18 +346,23 @@ impl Inner {
         let Some(store) = &self.store else { return };
         let room = Room { account: request.account.clone(), chat: request.chat };
         // A chat with a person is called like the person.
-        let is_direct = request.guild.is_none() && request.session_key.is_none();
-        let name = if is_direct { &*request.author_name } else { "" };
-        let header = Header::new(Key::of(request), &room, name);
-        let Request { at, session, text, .. } = request;
-        let asked = Line::new(*at, Role::User, *session, text);
+        let key = Key::of(request);
+        let name = if key.person().is_some() { &*request.author_name } else { "" };
+        let header = Header::new(key, &room, name);
+        let Request { at, session, text, author_name, .. } = request;
+        let person = request.person();
+        let mut asked = Line::new(*at, Role::User, *session, text);
+        if let Some(person) = person {
+            asked = asked.by(person, author_name);
+        }
         store.append(Said { header: header.clone(), line: asked });
         let (role, words) = match answer {
             Ok(answer) => (Role::Assistant, transcript::words(answer)),
             Err(fault) => (Role::Failed, fault.to_string()),
         };
         if !words.is_empty() {
-            let line = Line::new(clock::wall(), role, *session, &words);
+            let line = Line::new(clock::wall(), role, *session, &words)
+                .about(person.into_iter().collect());
             store.append(Said { header, line });
         }
     }

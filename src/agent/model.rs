@@ -11,11 +11,10 @@ use smol::future::or;
 
 use super::Hears;
 use super::purse::Purse;
-use super::store::{Most, Store};
+use super::store::Store;
 use super::tools::{Outcome, Toolbox, Work};
 use crate::base::limits::{
-    AGENT_OUTPUT_BYTES_MAX, LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX, LLM_PATIENCE,
-    LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
+    AGENT_OUTPUT_BYTES_MAX, LLM_PATIENCE, LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
 };
 use crate::base::text::Plain;
 use crate::base::{Instant, Secret};
@@ -24,16 +23,14 @@ use crate::core::budget::{Limits, Price};
 use crate::core::chat::Request;
 use crate::core::dialogue::{Dialogue, End, Input, Output, Rules};
 use crate::core::models::Models;
-use crate::core::session::Key;
-use crate::core::transcript;
 use crate::core::turn::{Fault, Room};
-use crate::proto::llm::{
-    Decoder, Dialect, Message, Part, Prompt, Reason, Reply, Role, Tool, Trouble,
-};
+use crate::proto::llm::{Decoder, Dialect, Message, Prompt, Reason, Reply, Tool, Trouble};
 use crate::rt::clock;
 use crate::rt::executor::Tier;
 use crate::rt::net::http::{self, Client, Deadlines, HeaderMap, Heard, HttpError, Method};
 use crate::rt::net::{Net, Reach};
+
+mod history;
 
 /// Who it is if nobody says.
 const SYSTEM: &str =
@@ -117,8 +114,7 @@ impl Model {
     ) -> Result<Answer, Fault> {
         let room = Room { account: request.account.clone(), chat: request.chat };
         self.may_spend(&room, request)?;
-        let mut conversation = history(request, store).await;
-        conversation.push(question(request));
+        let mut conversation = history::conversation(request, store).await;
         let system = self.system(request);
         let silence = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
         let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
@@ -368,48 +364,6 @@ async fn next(
         Event::Ran(number, outcome)
     };
     or(or(words, answered), or(ran, due)).await
-}
-
-/// What is asked now.
-fn question(request: &Request) -> Message {
-    let text = match request.guild {
-        Some(_) => format!("{}: {}", Plain(&request.author_name), request.text).into(),
-        None => request.text.clone(),
-    };
-    Message { role: Role::User, parts: vec![Part::Text(text)] }
-}
-
-/// What was said in this conversation before.
-async fn history(request: &Request, store: Option<&Store>) -> Vec<Message> {
-    let Some(store) = store else { return Vec::new() };
-    let most = Most {
-        conversation: request.session,
-        lines: LLM_HISTORY_LINES_MAX,
-        bytes: LLM_HISTORY_BYTES_MAX,
-    };
-    let mut lines = store.tail(Key::of(request), most).await.lines;
-    // Whoever keeps the transcript itself has written down the question already.
-    let is_question = |line: &transcript::Line| {
-        line.role == transcript::Role::User && line.at >= request.at && line.text == request.text
-    };
-    if lines.last().is_some_and(is_question) {
-        lines.pop();
-    }
-    let mut messages: Vec<Message> = Vec::new();
-    for line in lines {
-        let role = match line.role {
-            transcript::Role::User => Role::User,
-            transcript::Role::Assistant => Role::Assistant,
-            transcript::Role::Failed | transcript::Role::Stopped => continue,
-        };
-        match messages.last_mut() {
-            Some(last) if last.role == role => last.parts.push(Part::Text(line.text)),
-            // A conversation begins with the people.
-            None if role == Role::Assistant => {}
-            _ => messages.push(Message { role, parts: vec![Part::Text(line.text)] }),
-        }
-    }
-    messages
 }
 
 #[cfg(test)]

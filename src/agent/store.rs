@@ -5,6 +5,7 @@
 //! Whatever is wrong with the disk costs lines of the transcript, said once, and never a message.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,8 +15,9 @@ use smol::future::or;
 
 use crate::base::Wall;
 use crate::base::limits;
+use crate::core::person::Person;
 use crate::core::session::Key;
-use crate::core::transcript::{Header, Index, Line, Open, Record, Role, Session, Sieve};
+use crate::core::transcript::{Begun, Header, Index, Line, Open, Record, Role, Session, Sieve};
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::store::{Bounds, Found, LOG_START, Log, Reader, Short, StoreError, length_of};
 use crate::rt::{blocking, clock};
@@ -68,6 +70,8 @@ pub struct Summary {
     pub updated: Wall,
     /// The conversation that this was of.
     pub conversation: u32,
+    /// How its conversation began, if that was written down.
+    pub begun: Option<Begun>,
 }
 
 /// The end of a session.
@@ -77,6 +81,8 @@ pub struct Tail {
     pub lines: Vec<Line>,
     /// Whether there are older ones.
     pub has_more: bool,
+    /// What stands for the older ones, where that is asked for.
+    pub summary: Option<Line>,
 }
 
 /// How much of a session is read.
@@ -101,11 +107,23 @@ pub struct Left {
     pub again: u8,
 }
 
+/// Some of what is kept about a person.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OfPerson {
+    /// Lines, each with its session, the oldest first.
+    pub lines: Vec<(Key, Line)>,
+    /// From where the next are told, if there are any.
+    pub next: Option<u64>,
+}
+
 #[derive(Debug)]
 enum Order {
     Append(Said, Option<Sender<bool>>),
     Again(Key, Box<str>),
-    Tail(Key, Most, Sender<Tail>),
+    Begin(Box<Header>, Begun),
+    Tail(Key, Most, bool, Sender<Tail>),
+    Of(Person, u64, usize, Sender<OfPerson>),
+    Without(Person, Sender<u64>),
     Find(Key, Sender<Option<Summary>>),
     List(Sender<Vec<Summary>>),
     Left(Sender<Vec<Left>>),
@@ -172,7 +190,29 @@ impl Store {
 
     /// The end of the session `key`.
     pub async fn tail(&self, key: Key, most: Most) -> Tail {
-        self.ask(|answer| Order::Tail(key, most, answer)).await.unwrap_or_default()
+        self.ask(|answer| Order::Tail(key, most, false, answer)).await.unwrap_or_default()
+    }
+
+    /// The same for whoever is to go on with it: what a summary stands for is not among the lines.
+    pub async fn context(&self, key: Key, most: Most) -> Tail {
+        self.ask(|answer| Order::Tail(key, most, true, answer)).await.unwrap_or_default()
+    }
+
+    /// Another conversation begins in a session.
+    pub async fn begin(&self, header: Header, begun: Begun) {
+        let _ = self.orders.send(Order::Begin(Box::new(header), begun)).await;
+    }
+
+    /// What is kept about `person` from the place `from` on (0 is the beginning), some `bytes` of
+    /// it.
+    pub async fn of_person(&self, person: Person, from: u64, bytes: usize) -> OfPerson {
+        self.ask(|answer| Order::Of(person, from, bytes, answer)).await.unwrap_or_default()
+    }
+
+    /// Forgets all that is kept about `person`, and waits until it is gone from the file. How many
+    /// bytes the file has lost; `None` if it could not be done.
+    pub async fn without(&self, person: Person) -> Option<u64> {
+        self.ask(|answer| Order::Without(person, answer)).await
     }
 
     /// The session `key`, if something was ever said in it.
@@ -301,8 +341,22 @@ impl Keeper {
                     self.write(&Record::Again(number, run));
                 }
             }
-            Order::Tail(key, most, answer) => {
-                let _ = answer.try_send(self.tail(&key, most).await);
+            Order::Begin(header, begun) => {
+                if let Some(number) = self.number(*header) {
+                    self.write(&Record::Begun(number, begun));
+                }
+            }
+            Order::Tail(key, most, to_summary, answer) => {
+                let _ = answer.try_send(self.tail(&key, most, to_summary).await);
+            }
+            Order::Of(person, from, bytes, answer) => {
+                let _ = answer.try_send(self.of_person(person, from, bytes).await);
+            }
+            Order::Without(person, answer) => {
+                let before = self.log.bytes();
+                if self.shorten_by(self.index.without(person)).await {
+                    let _ = answer.try_send(before.saturating_sub(self.log.bytes()));
+                }
             }
             Order::Find(key, answer) => {
                 let found = self.index.find(&key).map(|(_, session)| summary(session));
@@ -329,14 +383,22 @@ impl Keeper {
     }
 
     fn append(&mut self, said: Said) -> bool {
-        let Said { header, line } = said;
-        let known = self.index.find(&header.key).map(|(number, _)| number);
-        let number = known.unwrap_or_else(|| self.index.next_number());
-        if known.is_none() && !self.write(&Record::Session(number, header)) {
-            return false;
-        }
-        let before = self.index.get(number).map_or(0, |session| session.last);
+        let Said { header, mut line } = said;
+        let Some(number) = self.number(header) else { return false };
+        let (before, last) =
+            self.index.get(number).map_or((0, 0), |session| (session.last, session.seq));
+        line.seq = last.saturating_add(1);
         self.write(&Record::Line(number, before, line))
+    }
+
+    /// The number of a session, which is written down if it is new.
+    fn number(&mut self, header: Header) -> Option<u32> {
+        let known = self.index.find(&header.key).map(|(number, _)| number);
+        if known.is_some() {
+            return known;
+        }
+        let number = self.index.next_number();
+        self.write(&Record::Session(number, header)).then_some(number)
     }
 
     fn write(&mut self, record: &Record) -> bool {
@@ -351,13 +413,20 @@ impl Keeper {
         is_written
     }
 
-    async fn tail(&self, key: &Key, most: Most) -> Tail {
+    async fn tail(&self, key: &Key, most: Most, to_summary: bool) -> Tail {
         let Some((number, session)) = self.index.find(key) else { return Tail::default() };
-        let (last, reader) = (session.last, self.log.reader());
-        let read = move || read_back(&reader, number, last, most);
+        let (from, reader) = ((number, session.last), self.log.reader());
+        let read = move || read_back(&reader, from, most, to_summary);
         // With too much waiting for the disk it is read here and now: it is seldom.
         let reader = self.log.reader();
-        blocking::run(read).await.unwrap_or_else(|_| read_back(&reader, number, last, most))
+        blocking::run(read).await.unwrap_or_else(|_| read_back(&reader, from, most, to_summary))
+    }
+
+    async fn of_person(&self, person: Person, from: u64, bytes: usize) -> OfPerson {
+        let headers: BTreeMap<u32, Header> = self.index.headers().collect();
+        let (reader, end) = (self.log.reader(), self.log.bytes());
+        let read = move || read_of(&reader, &headers, person, (from.max(LOG_START), end), bytes);
+        blocking::run(read).await.unwrap_or_default()
     }
 
     fn left(&self) -> Vec<Left> {
@@ -390,7 +459,11 @@ impl Keeper {
     }
 
     async fn shorten(&mut self) {
-        let sieve = self.index.sieve(limits::TRANSCRIPTS_SHORT_BYTES / 2);
+        self.shorten_by(self.index.sieve(limits::TRANSCRIPTS_SHORT_BYTES / 2)).await;
+    }
+
+    /// Makes the log short to what stays in `sieve`. False if that failed.
+    async fn shorten_by(&mut self, sieve: Sieve) -> bool {
         let sieved = self.log.sieve(sieve, Sieve::stays).await;
         let outcome = match sieved {
             Ok((short, sieve)) => {
@@ -401,7 +474,9 @@ impl Keeper {
         };
         // If it cannot be made short now, it is tried again at twice the length.
         self.long = limits::TRANSCRIPTS_SHORT_BYTES.max(self.log.bytes().saturating_mul(2));
+        let is_short = outcome.is_ok();
         self.tell(outcome);
+        is_short
     }
 
     fn tell(&mut self, outcome: Result<(), StoreError>) {
@@ -420,14 +495,15 @@ impl Keeper {
 }
 
 fn summary(session: &Session) -> Summary {
-    let Session { header, updated, conversation, .. } = session;
-    Summary { header: header.clone(), updated: *updated, conversation: *conversation }
+    let Session { header, updated, conversation, begun, .. } = session;
+    let (header, updated) = (header.clone(), *updated);
+    Summary { header, updated, conversation: *conversation, begun: *begun }
 }
 
-/// The lines of session `number` that end at `last`.
-fn read_back(reader: &Reader, number: u32, last: u64, most: Most) -> Tail {
-    let (mut lines, mut bytes, mut place) = (Vec::new(), 0, last);
-    let mut has_more = false;
+/// The lines of session `number` that end at `last`; if it goes `to_summary`, only those that the
+/// last summary does not stand for.
+fn read_back(reader: &Reader, (number, last): (u32, u64), most: Most, to_summary: bool) -> Tail {
+    let (mut tail, mut bytes, mut place) = (Tail::default(), 0, last);
     while place != 0 {
         let record = reader.at(place).and_then(|record| Record::decode(&record));
         // Whatever else stands there, it is none of ours.
@@ -435,16 +511,54 @@ fn read_back(reader: &Reader, number: u32, last: u64, most: Most) -> Tail {
         if of != number || before >= place || line.conversation != most.conversation {
             break;
         }
+        place = before;
+        match &tail.summary {
+            // All before it is older still.
+            Some(summary) if line.seq <= summary.upto => break,
+            None if to_summary && line.role == Role::Summary => {
+                bytes += line.text.len();
+                tail.summary = Some(line);
+                continue;
+            }
+            _ if to_summary && line.role == Role::Summary => continue,
+            _ => {}
+        }
         bytes += line.text.len();
-        if lines.len() >= most.lines || (bytes > most.bytes && !lines.is_empty()) {
-            has_more = true;
+        if tail.lines.len() >= most.lines || (bytes > most.bytes && !tail.lines.is_empty()) {
+            tail.has_more = true;
             break;
         }
-        lines.push(line);
-        place = before;
+        tail.lines.push(line);
     }
-    lines.reverse();
-    Tail { lines, has_more }
+    tail.lines.reverse();
+    tail
+}
+
+/// What is kept about `person` in a part of the log, some `bytes` of it.
+fn read_of(
+    reader: &Reader,
+    headers: &BTreeMap<u32, Header>,
+    person: Person,
+    (from, end): (u64, u64),
+    bytes: usize,
+) -> OfPerson {
+    let (mut found, mut place, mut taken) = (OfPerson::default(), from, 0);
+    while place < end {
+        // One that is not whole ends the log for every reader.
+        let Some(record) = reader.at(place) else { break };
+        if taken > bytes {
+            found.next = Some(place);
+            break;
+        }
+        place += length_of(&record);
+        let Some(Record::Line(number, _, line)) = Record::decode(&record) else { continue };
+        let Some(header) = headers.get(&number) else { continue };
+        if header.is_of(person) || line.people.contains(&person) {
+            taken += line.text.len();
+            found.lines.push((header.key.clone(), line));
+        }
+    }
+    found
 }
 
 fn tell_found(found: &Found, strange: u64) {

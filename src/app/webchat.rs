@@ -202,7 +202,7 @@ impl WebChat {
         let is_end = |line: &&Line| *line.run == *run && line.role != Role::User;
         let line = tail.lines.into_iter().rev().find(|line| is_end(&line))?;
         let end = match line.role {
-            Role::User => return None,
+            Role::User | Role::Summary => return None,
             Role::Assistant => End::Answered(line.text),
             Role::Failed => End::Refused(line.text),
             Role::Stopped => End::Stopped,

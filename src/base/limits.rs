@@ -8,6 +8,7 @@ mod jobs;
 mod media;
 mod models;
 mod page;
+mod sessions;
 mod tools;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use jobs::*;
 pub use media::*;
 pub use models::*;
 pub use page::*;
+pub use sessions::*;
 pub use tools::*;
 
 use super::Wall;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::person::Person;
 use crate::base::Wall;
 
 /// The chat services.
@@ -213,6 +214,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Who said it, if it was somebody whom a service knows.
+    #[must_use]
+    pub fn person(&self) -> Option<Person> {
+        (self.author != 0).then_some(Person { channel: self.chat.channel, id: self.author })
+    }
+
     /// Takes `inbound`, heard by `account` and to be answered by `agent`, out of its port's
     /// buffers.
     #[must_use]

@@ -17,6 +17,8 @@ pub mod outbox;
 pub mod output;
 pub mod pairing;
 pub mod permit;
+pub mod person;
+pub mod reset;
 pub mod route;
 pub mod runs;
 pub mod schedule;

@@ -7,6 +7,8 @@
 //! | `agent:<agent>:discord:channel:<id>` | a channel or thread of a server |
 //! | `agent:<agent>:discord:direct:<user>` | direct messages with a person |
 //! | `agent:<agent>:discord:<account>:channel:<id>` | the same as another account hears it |
+//! | `agent:<agent>:discord:channel:<id>:user:<user>` | what one person says in a channel |
+//! | `agent:<agent>:direct:<user>` | direct messages with a person, on whatever service |
 //! | `cron:<job>` | `agent:<default>:cron:<job>` |
 //! | anything else, `x` | `agent:<default>:x` |
 //!
@@ -80,6 +82,22 @@ pub enum Kind<'k> {
         /// Its number.
         id: u64,
     },
+    /// What one person says in a channel.
+    Member {
+        /// The service.
+        channel: ChannelKind,
+        /// The account that hears it.
+        account: &'k str,
+        /// The channel's number.
+        id: u64,
+        /// The person.
+        user: u64,
+    },
+    /// Direct messages with a person, on whatever service.
+    Peer {
+        /// The person.
+        user: u64,
+    },
     /// A scheduled job.
     Cron {
         /// Which.
@@ -94,10 +112,65 @@ impl Kind<'_> {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Main | Kind::Direct { .. } | Kind::Other => "direct",
-            Kind::Group { .. } => "group",
+            Kind::Main | Kind::Direct { .. } | Kind::Peer { .. } | Kind::Other => "direct",
+            Kind::Group { .. } | Kind::Member { .. } => "group",
             Kind::Cron { .. } => "cron",
         }
+    }
+}
+
+/// Whose direct messages are one session (`session.dmScope`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DirectScope {
+    /// All people's, with the agent's main session.
+    Main,
+    /// Each person's, on whatever service and account.
+    Peer,
+    /// Each person's on a service.
+    ChannelPeer,
+    /// Each person's with each account. Nobody sees what another one said.
+    #[default]
+    AccountChannelPeer,
+}
+
+/// Whose messages in a channel are one session (`session.groupScope`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GroupScope {
+    /// Everybody's there.
+    #[default]
+    Chat,
+    /// Each person's there.
+    Sender,
+}
+
+/// What makes one session of several messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Scopes {
+    /// Whether everything is one session, the agent's main one (`session.scope: global`).
+    pub is_global: bool,
+    /// Of direct messages.
+    pub direct: DirectScope,
+    /// Of channels.
+    pub group: GroupScope,
+}
+
+impl Scopes {
+    /// The key of the session that `request` belongs to, where that is not the usual one.
+    #[must_use]
+    pub fn key(self, request: &Request) -> Option<Key> {
+        let Request { agent, chat, guild, author, .. } = request;
+        let agent = agent.to_lowercase();
+        let rest = match (guild, self.direct) {
+            _ if self.is_global => MAIN.to_owned(),
+            (Some(_), _) if self.group == GroupScope::Sender => {
+                return Some(Key(format!("{}:user:{author}", Key::usual(request)).into()));
+            }
+            (None, DirectScope::Main) => MAIN.to_owned(),
+            (None, DirectScope::Peer) => format!("direct:{author}"),
+            (None, DirectScope::ChannelPeer) => format!("{}:direct:{author}", chat.channel),
+            (None, DirectScope::AccountChannelPeer) | (Some(_), _) => return None,
+        };
+        Some(Key(format!("agent:{agent}:{rest}").into()))
     }
 }
 
@@ -124,10 +197,15 @@ impl Key {
     /// The session that `request` belongs to: the one that it names, or that of its chat.
     #[must_use]
     pub fn of(request: &Request) -> Key {
-        let Request { agent, account, chat, guild, author, session_key, .. } = request;
-        if let Some(key) = session_key.as_deref().and_then(|key| Key::read(key, agent).ok()) {
-            return key;
-        }
+        let Request { agent, session_key, .. } = request;
+        let named = session_key.as_deref().and_then(|key| Key::read(key, agent).ok());
+        named.unwrap_or_else(|| Key::usual(request))
+    }
+
+    /// The session of the chat of `request`, as nobody wants it otherwise.
+    #[must_use]
+    pub fn usual(request: &Request) -> Key {
+        let Request { agent, account, chat, guild, author, .. } = request;
         let (kind, id) = if guild.is_some() { ("channel", chat.id) } else { ("direct", *author) };
         let account = match &**account {
             USUAL_ACCOUNT => String::new(),
@@ -153,14 +231,31 @@ impl Key {
         if let Some(job) = rest.strip_prefix("cron:").filter(|job| !job.is_empty()) {
             return Kind::Cron { job };
         }
+        if let Some(user) = rest.strip_prefix("direct:").and_then(|user| user.parse().ok()) {
+            return Kind::Peer { user };
+        }
         chat(rest).unwrap_or(Kind::Other)
+    }
+
+    /// The person whom it is with alone, by their number at their service; of one that is of all
+    /// services, without the service.
+    #[must_use]
+    pub fn person(&self) -> Option<u64> {
+        match self.kind() {
+            Kind::Direct { user, .. } | Kind::Member { user, .. } | Kind::Peer { user } => {
+                Some(user)
+            }
+            Kind::Main | Kind::Group { .. } | Kind::Cron { .. } | Kind::Other => None,
+        }
     }
 
     /// Where its turns are taken, if that can be told by the key alone: of direct messages only
     /// the service knows the chat, and so they are looked up among the sessions that are known.
     #[must_use]
     pub fn room(&self) -> Room {
-        if let Kind::Group { channel, account, id } = self.kind() {
+        if let Kind::Group { channel, account, id } | Kind::Member { channel, account, id, .. } =
+            self.kind()
+        {
             return Room { account: account.into(), chat: ChatId { channel, id } };
         }
         let id = fnv1a(self.0.bytes());
@@ -186,12 +281,27 @@ fn chat(rest: &str) -> Option<Kind<'_>> {
     let channel = ChannelKind::ALL.into_iter().find(|channel| channel.name() == service)?;
     let (before, id) = rest.rsplit_once(':')?;
     let id = id.parse().ok()?;
+    if let Some(within) = before.strip_suffix(":user")
+        && let Some(Kind::Group { channel, account, id: at }) = group(channel, within)
+    {
+        return Some(Kind::Member { channel, account, id: at, user: id });
+    }
     let (account, word) = before.rsplit_once(':').unwrap_or((USUAL_ACCOUNT, before));
     match word {
         "direct" => Some(Kind::Direct { channel, account, user: id }),
         "channel" => Some(Kind::Group { channel, account, id }),
         _ => None,
     }
+}
+
+/// The channel that `text`, behind the name of its service, names.
+fn group(channel: ChannelKind, text: &str) -> Option<Kind<'_>> {
+    let (before, id) = text.rsplit_once(':')?;
+    let account = match before {
+        "channel" => USUAL_ACCOUNT,
+        before => before.strip_suffix(":channel")?,
+    };
+    Some(Kind::Group { channel, account, id: id.parse().ok()? })
 }
 
 impl fmt::Display for Key {
@@ -257,6 +367,49 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn scopes_put_together_what_belongs_together_and_nothing_else() {
+        let ann = request(6, 1);
+        let group = Request { guild: Some(9), ..request(5, 1) };
+        let direct = |direct| Scopes { direct, ..Scopes::default() };
+        let key = |scopes: Scopes, request: &Request| {
+            let key = scopes.key(request).unwrap_or_else(|| Key::of(request));
+            assert_eq!(Key::read(key.as_str(), "another"), Ok(key.clone()));
+            key.as_str().to_owned()
+        };
+        let work = Request { account: "work".into(), ..ann.clone() };
+        for (scope, own, theirs) in [
+            (DirectScope::Main, "agent:main:main", "agent:main:main"),
+            (DirectScope::Peer, "agent:main:direct:1", "agent:main:direct:1"),
+            (
+                DirectScope::ChannelPeer,
+                "agent:main:discord:direct:1",
+                "agent:main:discord:direct:1",
+            ),
+            (
+                DirectScope::AccountChannelPeer,
+                "agent:main:discord:direct:1",
+                "agent:main:discord:work:direct:1",
+            ),
+        ] {
+            assert_eq!(key(direct(scope), &ann), own, "{scope:?}");
+            assert_eq!(key(direct(scope), &work), theirs, "{scope:?}");
+            assert_eq!(key(direct(scope), &group), "agent:main:discord:channel:5", "{scope:?}");
+        }
+        let sender = Scopes { group: GroupScope::Sender, ..Scopes::default() };
+        assert_eq!(key(sender, &group), "agent:main:discord:channel:5:user:1");
+        assert_eq!(key(sender, &ann), "agent:main:discord:direct:1");
+        let of_work = Request { account: "work".into(), ..group.clone() };
+        let made = sender.key(&of_work).expect("of the sender");
+        let channel = ChannelKind::Discord;
+        let member = Kind::Member { channel, account: "work", id: 5, user: 1 };
+        assert_eq!((made.kind(), made.room().chat.id, made.person()), (member, 5, Some(1)));
+        let global = Scopes { is_global: true, ..Scopes::default() };
+        assert_eq!((key(global, &ann), key(global, &group)), (MAIN_KEY.into(), MAIN_KEY.into()));
+    }
+
+    const MAIN_KEY: &str = "agent:main:main";
 
     #[test]
     fn what_names_its_session_is_of_that_and_each_session_is_a_room() {

@@ -12,13 +12,16 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Act, Answer};
-use super::session::Key;
+use super::chat::ChannelKind;
+use super::person::Person;
+use super::reset::Why;
+use super::session::{Key, Kind};
 use super::turn::Room;
 use crate::base::hash::fnv1a;
 use crate::base::limits::{
-    TRANSCRIPT_NAME_BYTES_MAX, TRANSCRIPT_OPEN_MAX, TRANSCRIPT_RUN_BYTES_MAX,
-    TRANSCRIPT_RUNS_DONE_MAX, TRANSCRIPT_SESSION_BYTES, TRANSCRIPT_SESSIONS_MAX,
-    TRANSCRIPT_TEXT_BYTES_MAX,
+    TRANSCRIPT_NAME_BYTES_MAX, TRANSCRIPT_OPEN_MAX, TRANSCRIPT_PEOPLE_MAX,
+    TRANSCRIPT_RUN_BYTES_MAX, TRANSCRIPT_RUNS_DONE_MAX, TRANSCRIPT_SESSION_BYTES,
+    TRANSCRIPT_SESSIONS_MAX, TRANSCRIPT_TEXT_BYTES_MAX,
 };
 use crate::base::ring::Ring;
 use crate::base::{Wall, text};
@@ -36,10 +39,13 @@ pub enum Role {
     Failed,
     /// Somebody has ended the turn.
     Stopped,
+    /// What was said before, in short: the line stands for those up to its `upto`.
+    Summary,
 }
 
 impl Role {
-    const ALL: [Role; 4] = [Role::User, Role::Assistant, Role::Failed, Role::Stopped];
+    const ALL: [Role; 5] =
+        [Role::User, Role::Assistant, Role::Failed, Role::Stopped, Role::Summary];
 
     fn code(self) -> u8 {
         match self {
@@ -47,6 +53,7 @@ impl Role {
             Role::Assistant => 2,
             Role::Failed => 3,
             Role::Stopped => 4,
+            Role::Summary => 5,
         }
     }
 }
@@ -66,6 +73,14 @@ pub struct Line {
     pub text: Box<str>,
     /// Whether there were more.
     pub is_cut: bool,
+    /// Its number in the session, from 1 on; 0 in what an older version wrote.
+    pub seq: u32,
+    /// What its author is called; empty if that is not known, or nobody's concern.
+    pub name: Box<str>,
+    /// Whose words are in it: who said it, or who is answered; of a summary, all who spoke.
+    pub people: Vec<Person>,
+    /// Of a summary, the number of the last line that it stands for.
+    pub upto: u32,
 }
 
 impl Line {
@@ -74,7 +89,25 @@ impl Line {
     pub fn new(at: Wall, role: Role, conversation: u32, words: &str) -> Line {
         let kept = text::truncate(words, TRANSCRIPT_TEXT_BYTES_MAX);
         let is_cut = kept.len() < words.len();
-        Line { at, role, conversation, run: "".into(), text: kept.into(), is_cut }
+        let (run, text, name) = ("".into(), kept.into(), "".into());
+        let (seq, people, upto) = (0, Vec::new(), 0);
+        Line { at, role, conversation, run, text, is_cut, seq, name, people, upto }
+    }
+
+    /// The same, said by `person`, whom people call `name`.
+    #[must_use]
+    pub fn by(self, person: Person, name: &str) -> Line {
+        let name = text::truncate(name, TRANSCRIPT_NAME_BYTES_MAX).into();
+        Line { name, people: vec![person], ..self }
+    }
+
+    /// The same, in which these people's words are.
+    #[must_use]
+    pub fn about(self, mut people: Vec<Person>) -> Line {
+        people.sort_unstable();
+        people.dedup();
+        people.truncate(TRANSCRIPT_PEOPLE_MAX);
+        Line { people, ..self }
     }
 
     /// The same, of this run.
@@ -124,6 +157,19 @@ impl Header {
     pub fn room(&self) -> Room {
         Room { account: self.account.clone(), chat: self.chat }
     }
+
+    /// Whether it is a session with `person` alone.
+    #[must_use]
+    pub fn is_of(&self, person: Person) -> bool {
+        match self.key.kind() {
+            Kind::Direct { channel, user, .. } | Kind::Member { channel, user, .. } => {
+                Person { channel, id: user } == person
+            }
+            // Of several services: the room tells which.
+            Kind::Peer { user } => Person { channel: self.chat.channel, id: user } == person,
+            Kind::Main | Kind::Group { .. } | Kind::Cron { .. } | Kind::Other => false,
+        }
+    }
 }
 
 /// One record of the log.
@@ -137,6 +183,19 @@ pub enum Record {
     Forgotten(u32),
     /// The turn of this run, which was cut short, was begun once more.
     Again(u32, Box<str>),
+    /// Another conversation begins in it.
+    Begun(u32, Begun),
+}
+
+/// The beginning of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Begun {
+    /// Its number in the session.
+    pub conversation: u32,
+    /// When.
+    pub at: Wall,
+    /// Why.
+    pub why: Why,
 }
 
 /// Where the place of the line before stands in a line's record.
@@ -159,13 +218,18 @@ impl Record {
                 bytes
             }
             Record::Line(number, before, line) => {
-                let mut bytes = begin(2, *number);
+                // What no older version could write is of a kind of its own.
+                let kind = if line.seq == 0 && line.people.is_empty() { 2 } else { 5 };
+                let mut bytes = begin(kind, *number);
                 bytes.extend_from_slice(&before.to_le_bytes());
                 bytes.extend_from_slice(&line.at.0.to_le_bytes());
                 bytes.extend_from_slice(&line.conversation.to_le_bytes());
+                bytes.extend_from_slice(&[line.role.code(), u8::from(line.is_cut)]);
+                if kind == 5 {
+                    line.encode_people(&mut bytes);
+                }
                 let run = text::truncate(&line.run, TRANSCRIPT_RUN_BYTES_MAX);
                 let run_bytes = u16::try_from(run.len()).unwrap_or(0);
-                bytes.extend_from_slice(&[line.role.code(), u8::from(line.is_cut)]);
                 bytes.extend_from_slice(&run_bytes.to_le_bytes());
                 bytes.extend_from_slice(run.as_bytes());
                 bytes.extend_from_slice(line.text.as_bytes());
@@ -175,6 +239,11 @@ impl Record {
             Record::Again(number, run) => {
                 let mut bytes = begin(4, *number);
                 bytes.extend_from_slice(run.as_bytes());
+                bytes
+            }
+            Record::Begun(number, begun) => {
+                let mut bytes = begin(6, *number);
+                bytes.extend(serde_json::to_vec(begun).unwrap_or_default());
                 bytes
             }
         }
@@ -189,30 +258,74 @@ impl Record {
         if version != VERSION {
             return None;
         }
-        let text = |bytes| std::str::from_utf8(bytes).ok();
         Some(match kind {
             1 => Record::Session(number, serde_json::from_slice(rest).ok()?),
-            2 => {
+            2 | 5 => {
                 let (before, rest) = rest.split_first_chunk()?;
-                let (at, rest) = rest.split_first_chunk()?;
-                let (conversation, rest) = rest.split_first_chunk()?;
-                let (&[role, is_cut], rest) = rest.split_first_chunk()?;
-                let (run_bytes, rest) = rest.split_first_chunk()?;
-                let (run, words) =
-                    rest.split_at_checked(usize::from(u16::from_le_bytes(*run_bytes)))?;
-                let line = Line {
-                    at: Wall(u64::from_le_bytes(*at)),
-                    role: Role::ALL.into_iter().find(|known| known.code() == role)?,
-                    conversation: u32::from_le_bytes(*conversation),
-                    run: text(run)?.into(),
-                    text: text(words)?.into(),
-                    is_cut: is_cut != 0,
-                };
-                Record::Line(number, u64::from_le_bytes(*before), line)
+                Record::Line(number, u64::from_le_bytes(*before), Line::decode(kind, rest)?)
             }
             3 if rest.is_empty() => Record::Forgotten(number),
-            4 => Record::Again(number, text(rest)?.into()),
+            4 => Record::Again(number, std::str::from_utf8(rest).ok()?.into()),
+            6 => Record::Begun(number, serde_json::from_slice(rest).ok()?),
             _ => return None,
+        })
+    }
+}
+
+impl Line {
+    /// Number, `upto`, people and the author's name.
+    fn encode_people(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.seq.to_le_bytes());
+        bytes.extend_from_slice(&self.upto.to_le_bytes());
+        let people = self.people.get(..TRANSCRIPT_PEOPLE_MAX).unwrap_or(&self.people);
+        bytes.push(u8::try_from(people.len()).unwrap_or(0));
+        for person in people {
+            bytes.push(person.channel.code());
+            bytes.extend_from_slice(&person.id.to_le_bytes());
+        }
+        let name = text::truncate(&self.name, TRANSCRIPT_NAME_BYTES_MAX);
+        bytes.push(u8::try_from(name.len()).unwrap_or(0));
+        bytes.extend_from_slice(name.as_bytes());
+    }
+
+    /// What stands behind the place of the line before in a record of this kind.
+    fn decode(kind: u8, rest: &[u8]) -> Option<Line> {
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let (at, rest) = rest.split_first_chunk()?;
+        let (conversation, rest) = rest.split_first_chunk()?;
+        let (&[role, is_cut], mut rest) = rest.split_first_chunk()?;
+        let (mut seq, mut upto, mut people, mut name) = (0, 0, Vec::new(), "");
+        if kind == 5 {
+            let (number, more) = rest.split_first_chunk()?;
+            let (last, more) = more.split_first_chunk()?;
+            (seq, upto) = (u32::from_le_bytes(*number), u32::from_le_bytes(*last));
+            let (&[count], mut more) = more.split_first_chunk()?;
+            for _ in 0..count {
+                let (&[channel], next) = more.split_first_chunk()?;
+                let (id, next) = next.split_first_chunk()?;
+                // Of a service that this version does not know nobody can be asked for.
+                if let Some(channel) = ChannelKind::of_code(channel) {
+                    people.push(Person { channel, id: u64::from_le_bytes(*id) });
+                }
+                more = next;
+            }
+            let (&[name_bytes], more) = more.split_first_chunk()?;
+            let (called, more) = more.split_at_checked(name_bytes.into())?;
+            (name, rest) = (text(called)?, more);
+        }
+        let (run_bytes, rest) = rest.split_first_chunk()?;
+        let (run, words) = rest.split_at_checked(usize::from(u16::from_le_bytes(*run_bytes)))?;
+        Some(Line {
+            at: Wall(u64::from_le_bytes(*at)),
+            role: Role::ALL.into_iter().find(|known| known.code() == role)?,
+            conversation: u32::from_le_bytes(*conversation),
+            run: text(run)?.into(),
+            text: text(words)?.into(),
+            is_cut: is_cut != 0,
+            seq,
+            name: name.into(),
+            people,
+            upto,
         })
     }
 }
@@ -228,6 +341,10 @@ pub struct Session {
     pub conversation: u32,
     /// The place of the last line; 0 if there is none.
     pub last: u64,
+    /// The number of the last line.
+    pub seq: u32,
+    /// When its conversation began and why, if that was written down.
+    pub begun: Option<Begun>,
     /// The bytes of its lines' records.
     bytes: u64,
     /// The place of what was last written of it: its age.
@@ -271,6 +388,12 @@ impl Index {
                     open.again = open.again.saturating_add(1);
                 }
             }
+            Some(Record::Begun(number, begun)) => {
+                if let Some(session) = self.sessions.get_mut(&number) {
+                    session.conversation = begun.conversation;
+                    session.begun = Some(begun);
+                }
+            }
             None => self.strange += 1,
         }
     }
@@ -288,7 +411,9 @@ impl Index {
             }
         }
         let (updated, touched) = (Wall(0), place);
-        let session = Session { header, updated, conversation: 0, last: 0, bytes: 0, touched };
+        let (conversation, last, seq, begun) = (0, 0, 0, None);
+        let session =
+            Session { header, updated, conversation, last, seq, begun, bytes: 0, touched };
         self.sessions.insert(number, session);
     }
 
@@ -298,6 +423,7 @@ impl Index {
         session.conversation = line.conversation;
         session.bytes += bytes;
         (session.last, session.touched) = (place, place);
+        session.seq = session.seq.max(line.seq);
         if line.run.is_empty() {
             return;
         }
@@ -337,6 +463,11 @@ impl Index {
         all
     }
 
+    /// What each session is, by its number.
+    pub fn headers(&self) -> impl Iterator<Item = (u32, Header)> {
+        self.sessions.iter().map(|(&number, session)| (number, session.header.clone()))
+    }
+
     /// The number that a session gets which is not known yet.
     #[must_use]
     pub fn next_number(&self) -> u32 {
@@ -367,7 +498,22 @@ impl Index {
         let skip = self.sessions.iter().map(|(&number, s)| (number, s.bytes.saturating_sub(share)));
         let known = self.sessions.keys().copied().collect();
         let done = self.done.clone();
-        Sieve { skip: skip.collect(), known, done, next: Index::default() }
+        let begun = self.sessions.iter().filter_map(|(&number, s)| Some((number, s.begun?)));
+        let (begun, without, next) = (begun.collect(), None, Index::default());
+        Sieve { skip: skip.collect(), known, done, next, begun, without }
+    }
+
+    /// What leaves out all that is about `person`: their own sessions, what they have said, what
+    /// they were answered, and each summary that they have a part in.
+    #[must_use]
+    pub fn without(&self, person: Person) -> Sieve {
+        let mut sieve = self.sieve(u64::MAX);
+        sieve.skip.clear();
+        sieve.known.retain(|number| {
+            self.sessions.get(number).is_some_and(|session| !session.header.is_of(person))
+        });
+        sieve.without = Some(person);
+        sieve
     }
 }
 
@@ -379,17 +525,30 @@ pub struct Sieve {
     known: BTreeSet<u32>,
     done: Box<Ring<u64, TRANSCRIPT_RUNS_DONE_MAX>>,
     next: Index,
+    /// The beginnings that still count.
+    begun: BTreeMap<u32, Begun>,
+    /// Nothing that is about them stays.
+    without: Option<Person>,
 }
 
 impl Sieve {
     /// Whether `record` stays. If it does, it will stand at `place`, and says of the line before
     /// it where that stands now.
     pub fn stays(&mut self, place: u64, record: &mut [u8]) -> bool {
-        let (number, is_line) = match Record::decode(record) {
-            Some(Record::Session(number, _) | Record::Again(number, _)) => (number, false),
-            Some(Record::Line(number, ..)) => (number, true),
-            Some(Record::Forgotten(_)) | None => return false,
+        let decoded = Record::decode(record);
+        let (number, is_line) = match &decoded {
+            Some(Record::Session(number, _) | Record::Again(number, _)) => (*number, false),
+            Some(Record::Begun(number, begun)) if self.begun.get(number) == Some(begun) => {
+                (*number, false)
+            }
+            Some(Record::Line(number, ..)) => (*number, true),
+            Some(Record::Begun(..) | Record::Forgotten(_)) | None => return false,
         };
+        if let (Some(Record::Line(.., line)), Some(person)) = (&decoded, self.without)
+            && line.people.contains(&person)
+        {
+            return false;
+        }
         if !self.known.contains(&number) {
             return false;
         }

@@ -9,7 +9,7 @@ use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::agent::exec::tests::request;
 use crate::core::budget::Limit;
-use crate::core::transcript::{Header, Line};
+
 use crate::rt::executor;
 use crate::rt::net::NetOptions;
 use crate::rt::store::tests::Scratch;
@@ -209,33 +209,4 @@ fn what_is_used_up_is_refused_and_nobody_is_asked() {
     let said = Ok(Answer::text("Here."));
     assert_eq!(answers, [said.clone(), said, Err(Fault::Spent)]);
     assert_eq!(seen[0].len(), 2);
-}
-
-#[test]
-fn the_conversation_so_far_is_told_and_no_other() {
-    executor::run(|spawner| async move {
-        let state = Scratch::new();
-        let store = Store::open(&spawner, state.path());
-        let request = request();
-        let room = Room { account: request.account.clone(), chat: request.chat };
-        let header = Header::new(Key::of(&request), &room, "");
-        let lines = [
-            (transcript::Role::User, request.session, "one"),
-            (transcript::Role::Failed, request.session, "it was too slow"),
-            (transcript::Role::User, request.session, "two"),
-            (transcript::Role::Assistant, request.session, "to two"),
-        ];
-        for (role, conversation, words) in lines {
-            let line = Line::new(clock::wall(), role, conversation, words);
-            store.append(crate::agent::store::Said { header: header.clone(), line });
-        }
-        let text = |text: &str| Part::Text(text.into());
-        let expected = [
-            Message { role: Role::User, parts: vec![text("one"), text("two")] },
-            Message { role: Role::Assistant, parts: vec![text("to two")] },
-        ];
-        assert_eq!(history(&request, Some(&store)).await, expected);
-        let later = Request { session: request.session + 1, ..request };
-        assert_eq!(history(&later, Some(&store)).await, []);
-    });
 }

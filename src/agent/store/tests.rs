@@ -191,3 +191,69 @@ fn a_long_file_is_made_short_and_the_last_words_of_everybody_stay() {
     let length = std::fs::metadata(state.path().join(FILE)).unwrap().len();
     assert!(length < limits::TRANSCRIPTS_SHORT_BYTES / 2, "{length}");
 }
+
+#[test]
+fn what_a_summary_stands_for_is_not_told_and_what_came_since_is() {
+    let state = Scratch::new();
+    with(&state, |store| async move {
+        for n in 1..=5 {
+            store.append(said("a", n, &format!("line {n}")));
+        }
+        let before = store.context(key("a"), ALL).await;
+        assert_eq!((texts(&before).len(), &before.summary), (5, &None));
+        assert_eq!(before.lines[2].seq, 3, "each has a number");
+        let summary = said("a", 6, "in short");
+        let line = Line { role: Role::Summary, upto: 3, ..summary.line };
+        // It came while the other was at work.
+        store.append(said("a", 7, "meanwhile"));
+        store.append(Said { line, ..summary });
+        store.append(said("a", 8, "since"));
+        let told = store.context(key("a"), ALL).await;
+        assert_eq!(texts(&told), ["line 4", "line 5", "meanwhile", "since"]);
+        assert_eq!(told.summary.map(|line| line.text), Some("in short".into()));
+        let few = store.context(key("a"), Most { lines: 2, ..ALL }).await;
+        assert_eq!((texts(&few), few.has_more), (vec!["meanwhile", "since"], true));
+        assert_eq!(store.tail(key("a"), ALL).await.lines.len(), 8, "people see all of it");
+    });
+    with(&state, |store| async move {
+        store.append(said("a", 9, "after a restart"));
+        let told = store.context(key("a"), ALL).await;
+        assert_eq!(texts(&told).last(), Some(&"after a restart"));
+        assert_eq!(told.lines.last().map(|line| line.seq), Some(9));
+    });
+}
+
+#[test]
+fn all_about_a_person_is_told_in_parts_and_gone_when_it_is_to_be() {
+    let state = Scratch::new();
+    let ann = Person { channel: crate::core::chat::ChannelKind::Discord, id: 1 };
+    let of_ann =
+        move |n| Said { line: said("a", n, "ann's").line.by(ann, "ann"), ..said("a", n, "") };
+    with(&state, move |store| async move {
+        for n in 0..9 {
+            store.append(of_ann(n));
+            store.append(said("a", n, "another's"));
+        }
+        store.append(said("discord:direct:1", 1, "of an older version"));
+        let (mut lines, mut from) = (Vec::new(), 0);
+        loop {
+            let part = store.of_person(ann, from, 12).await;
+            assert!(part.lines.len() <= 4, "in parts");
+            lines.extend(part.lines);
+            match part.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        assert_eq!(lines.len(), 10);
+        assert_eq!(lines[9].0.as_str(), "agent:main:discord:direct:1");
+        assert!(store.without(ann).await.is_some_and(|bytes| bytes > 100));
+        assert_eq!(store.of_person(ann, 0, 1000).await, OfPerson::default());
+        assert_eq!(store.tail(key("a"), ALL).await.lines.len(), 9);
+        store.append(said("a", 10, "and on"));
+        assert_eq!(store.tail(key("a"), ALL).await.lines.len(), 10);
+    });
+    let bytes = std::fs::read(state.path().join(FILE)).unwrap();
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|bytes| bytes == text);
+    assert!(!has(b"ann's") && !has(b"older version") && has(b"another's"));
+}

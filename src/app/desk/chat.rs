@@ -252,12 +252,19 @@ pub(super) fn shown(line: &Line, chars: usize) -> Value {
     if line.is_cut || end < line.text.len() {
         text.push_str("\n…(truncated)…");
     }
-    let role = if line.role == Role::User { "user" } else { "assistant" };
-    let is_said = matches!(line.role, Role::User | Role::Assistant);
+    let role = match line.role {
+        Role::User => "user",
+        Role::Summary => "system",
+        Role::Assistant | Role::Failed | Role::Stopped => "assistant",
+    };
+    let is_said = matches!(line.role, Role::User | Role::Assistant | Role::Summary);
     let content = if is_said { json!([{ "type": "text", "text": text }]) } else { json!([]) };
     let mut message = json!({ "role": role, "content": content, "timestamp": line.at.0 });
+    if !line.name.is_empty() {
+        message["senderName"] = line.name.to_string().into();
+    }
     match line.role {
-        Role::User => {}
+        Role::User | Role::Summary => {}
         Role::Assistant => message["stopReason"] = "stop".into(),
         Role::Stopped => message["stopReason"] = "aborted".into(),
         Role::Failed => {
@@ -288,9 +295,11 @@ fn delivery(params: &Value, key: &Key) -> Result<Option<(Option<String>, Target)
     let named = text_of(params, &["replyTo", "to"]);
     let account = text_of(params, &["replyAccountId", "accountId"]).map(str::to_owned);
     let own = match key.kind() {
-        Kind::Group { account, id, .. } => Some((account, Target::Chat(id))),
+        Kind::Group { account, id, .. } | Kind::Member { account, id, .. } => {
+            Some((account, Target::Chat(id)))
+        }
         Kind::Direct { account, user, .. } => Some((account, Target::Person(user))),
-        Kind::Main | Kind::Cron { .. } | Kind::Other => None,
+        Kind::Main | Kind::Peer { .. } | Kind::Cron { .. } | Kind::Other => None,
     };
     match (named, own) {
         (Some(named), _) => {

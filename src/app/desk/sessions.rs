@@ -143,8 +143,10 @@ fn row(house: &House, summary: &Summary) -> Value {
     let conversation = house.fleet.borrow().desk().conversation(&room);
     let (channel, chat_type) = match key.kind() {
         Kind::Direct { channel, .. } => (channel.name(), "direct"),
-        Kind::Group { channel, .. } => (channel.name(), "channel"),
-        Kind::Main | Kind::Cron { .. } | Kind::Other => (header.chat.channel.name(), "direct"),
+        Kind::Group { channel, .. } | Kind::Member { channel, .. } => (channel.name(), "channel"),
+        Kind::Main | Kind::Peer { .. } | Kind::Cron { .. } | Kind::Other => {
+            (header.chat.channel.name(), "direct")
+        }
     };
     let is_running = !house.webchat.under_way(key).is_empty();
     json!({
@@ -170,7 +172,9 @@ fn display_name(key: &Key, name: &str) -> String {
     match key.kind() {
         Kind::Main => MAIN.to_owned(),
         Kind::Group { channel, id, .. } => format!("{channel}:#{id}"),
+        Kind::Member { channel, id, user, .. } => format!("{channel}:#{id} {user}"),
         Kind::Direct { channel, user, .. } => format!("{channel}:{user}"),
+        Kind::Peer { user } => user.to_string(),
         Kind::Cron { job } => format!("cron: {job}"),
         Kind::Other => {
             let rest = key.as_str().splitn(3, ':').nth(2);
