@@ -8,7 +8,7 @@ use crate::core::session::Key;
 use crate::core::transcript::{self, Line};
 use crate::proto::llm::{Message, Part, Role};
 
-/// What was said in the conversation of `request`, as far as `store` has it, and then what is asked.
+/// What was said in the conversation of `request`, as far as `store` has it, and the question.
 pub(super) async fn conversation(request: &Request, store: Option<&Store>) -> Vec<Message> {
     let names = has_names(request);
     let mut messages = messages(&read(request, store).await, names);

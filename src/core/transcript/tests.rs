@@ -167,6 +167,21 @@ struct Memory {
     waiting: BTreeSet<String>,
 }
 
+/// What waits is known as long as its question is there.
+fn all_wait(disk: &Disk, memory: &Memory) -> Result<(), String> {
+    let asked = |run: &&String| {
+        let n = run.split('-').next().and_then(|n| n.parse().ok()).unwrap_or(9);
+        let lines = memory.lines.get(&n);
+        lines.is_some_and(|lines| {
+            let last = lines.iter().rfind(|line| *line.run == ***run);
+            last.is_some_and(|line| line.role == Role::User)
+        })
+    };
+    let waiting: Vec<&str> = memory.waiting.iter().filter(asked).map(|run| &**run).collect();
+    let is_open = |run: &&str| disk.index.open().any(|(open, _)| open == *run);
+    if waiting.iter().all(is_open) { Ok(()) } else { Err(format!("{waiting:?} wait")) }
+}
+
 /// Plays with a disk; the first promise that is broken.
 fn play(seed: u64, plant: Option<Plant>) -> Result<(), String> {
     let (mut rng, mut disk, mut memory) = (Rng::new(seed), Disk::default(), Memory::default());
@@ -237,19 +252,7 @@ fn play(seed: u64, plant: Option<Plant>) -> Result<(), String> {
                 return Err(format!("step {step}: {:?}, and not {known:?}", disk.tail(n)));
             }
         }
-        // What waits is known as long as its question is there.
-        let asked = |run: &&String| {
-            let n = run.split('-').next().and_then(|n| n.parse().ok()).unwrap_or(9);
-            let lines = memory.lines.get(&n);
-            lines.is_some_and(|lines| {
-                let last = lines.iter().rfind(|line| *line.run == ***run);
-                last.is_some_and(|line| line.role == Role::User)
-            })
-        };
-        let waiting: Vec<&str> = memory.waiting.iter().filter(asked).map(|run| &**run).collect();
-        if !waiting.iter().all(|run| disk.index.open().any(|(open, _)| open == *run)) {
-            return Err(format!("step {step}: {waiting:?} wait"));
-        }
+        all_wait(&disk, &memory).map_err(|what| format!("step {step}: {what}"))?;
     }
     Ok(())
 }
