@@ -167,6 +167,24 @@ struct Memory {
     waiting: BTreeSet<String>,
 }
 
+impl Memory {
+    fn compare(&self, disk: &Disk) -> Result<(), String> {
+        for n in 0..4 {
+            let known: Vec<Line> = self.lines.get(&n).into_iter().flatten().cloned().collect();
+            if disk.tail(n) != known {
+                return Err(format!("{:?}, and not {known:?}", disk.tail(n)));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, gone: Person) {
+        for lines in self.lines.values_mut() {
+            lines.retain(|line| !line.people.contains(&gone));
+        }
+    }
+}
+
 /// What waits is known as long as its question is there.
 fn all_wait(disk: &Disk, memory: &Memory) -> Result<(), String> {
     let asked = |run: &&String| {
@@ -214,11 +232,9 @@ fn play(seed: u64, plant: Option<Plant>) -> Result<(), String> {
             6 if step % 3 == 0 => {
                 let gone = person(1 + step % 2);
                 disk.leave_out(gone, plant);
-                for lines in memory.lines.values_mut() {
-                    lines.retain(|line| !line.people.contains(&gone));
-                }
-                if let Some(line) = (0..4).flat_map(|n| disk.tail(n)).find(|l| l.people == [gone]) {
-                    return Err(format!("step {step}: {line:?} is still there"));
+                memory.forget(gone);
+                if (0..4).flat_map(|n| disk.tail(n)).any(|line| line.people == [gone]) {
+                    return Err(format!("step {step}: they are still there"));
                 }
             }
             3..=5 => {
@@ -228,16 +244,17 @@ fn play(seed: u64, plant: Option<Plant>) -> Result<(), String> {
                 let line = Line { role, ..line(step, "asked") }.of_run(&run);
                 disk.say(n, line.clone(), plant);
                 memory.lines.entry(n).or_default().push_back(line);
+                let (waiting, run) = (&mut memory.waiting, run);
                 if is_open {
-                    memory.waiting.remove(&run)
+                    waiting.remove(&run)
                 } else {
-                    memory.waiting.insert(run)
+                    waiting.insert(run)
                 };
             }
             _ => {
                 let length = usize::try_from(rng.below(60)).unwrap();
                 let mut line = line(step, &"x".repeat(length));
-                // Some are as this version writes them, some as the last one did.
+                // The others are as the last version wrote them.
                 if length % 3 > 0 {
                     line = line.by(person(1 + length as u64 % 2), "ann");
                     line.seq = u32::try_from(step).unwrap() + 1;
@@ -246,12 +263,7 @@ fn play(seed: u64, plant: Option<Plant>) -> Result<(), String> {
                 memory.lines.entry(n).or_default().push_back(line);
             }
         }
-        for n in 0..4 {
-            let known: Vec<Line> = memory.lines.get(&n).into_iter().flatten().cloned().collect();
-            if disk.tail(n) != known {
-                return Err(format!("step {step}: {:?}, and not {known:?}", disk.tail(n)));
-            }
-        }
+        memory.compare(&disk).map_err(|what| format!("step {step}: {what}"))?;
         all_wait(&disk, &memory).map_err(|what| format!("step {step}: {what}"))?;
     }
     Ok(())
