@@ -215,6 +215,7 @@ pub(super) fn routes<'a>(
         agent: binding.agent.as_str().into(),
         account: binding.account.as_deref().map(Into::into),
         peer: binding.peer,
+        kind: binding.kind,
         guild: binding.guild,
         roles: binding.roles.clone(),
     });

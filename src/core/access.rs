@@ -68,6 +68,8 @@ pub struct GuildRule {
     pub place: Place,
     /// `requireMention`.
     pub require_mention: Option<bool>,
+    /// `allowBots`, in place of the account's.
+    pub bots: Option<Bots>,
     /// `users` and `roles`: only they are answered. `None` if neither is written.
     pub who: Option<Who>,
     /// `channels`: `None` if it is not written; with it, only those that are listed and enabled.
@@ -83,6 +85,8 @@ pub struct ChannelRule {
     pub enabled: bool,
     /// `requireMention`.
     pub require_mention: Option<bool>,
+    /// `allowBots`, in place of the server's.
+    pub bots: Option<Bots>,
     /// `users` and `roles`, in place of the server's.
     pub who: Option<Who>,
 }
@@ -121,6 +125,11 @@ pub struct Known<'a> {
     pub chat_name: Option<&'a str>,
     /// Whether its author asked with a code, and was approved.
     pub is_approved: bool,
+    /// Whether an agent is assigned to the chat that acts there without being named: where no rule
+    /// says otherwise, the message need not name us.
+    pub is_assigned: bool,
+    /// Whether another account of ours said it, and that is not to be answered.
+    pub is_other_own: bool,
 }
 
 /// Which of several rules for one thing it was.
@@ -150,10 +159,12 @@ pub enum Spot {
 pub enum Refusal {
     /// We said it ourselves.
     Own,
+    /// Another account of ours said it, and our agents do not answer each other.
+    OtherOwn,
     /// Another program said it.
-    Bot,
+    Bot(Spot),
     /// Another program said it, and those are answered only if they name us.
-    BotNotMentioning,
+    BotNotMentioning(Spot),
     /// It is a DM, and those are switched off.
     DmsDisabled {
         /// Whether its author is on the list.
@@ -192,11 +203,11 @@ pub fn judge(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> Result
     if inbound.from_self {
         return Err(Refusal::Own);
     }
-    match (inbound.from_bot, access.bots) {
-        (false, _) | (true, Bots::Always) => {}
-        (true, Bots::Never) => return Err(Refusal::Bot),
-        (true, Bots::Mentions) if inbound.mentions_us => {}
-        (true, Bots::Mentions) => return Err(Refusal::BotNotMentioning),
+    if known.is_other_own {
+        return Err(Refusal::OtherOwn);
+    }
+    if inbound.from_bot {
+        judge_bot(access, inbound, known)?;
     }
     match inbound.guild {
         None => judge_dm(access, inbound.author, known)?,
@@ -210,6 +221,27 @@ pub fn judge(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> Result
     // are: that they have no text is their author's will.
     let is_odd = inbound.guild.is_some() && !inbound.mentions_us && !inbound.has_more;
     Err(if is_odd { Refusal::ContentHidden } else { Refusal::Empty })
+}
+
+fn judge_bot(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> Result<(), Refusal> {
+    let (bots, spot) = bots_in(access, inbound, known);
+    match bots {
+        Bots::Always => Ok(()),
+        Bots::Mentions if inbound.mentions_us => Ok(()),
+        Bots::Mentions => Err(Refusal::BotNotMentioning(spot)),
+        Bots::Never => Err(Refusal::Bot(spot)),
+    }
+}
+
+/// What holds for other programs where `inbound` was said, and which rule says so.
+fn bots_in(access: &Access, inbound: &Inbound<'_>, known: Known<'_>) -> (Bots, Spot) {
+    let server = inbound.guild.and_then(|id| find(&access.guilds, |rule| &rule.place, id, None));
+    let Some((server, which)) = server else { return (access.bots, Spot::Account) };
+    let chat = ruled_by(inbound.chat.id, inbound.parent);
+    let channels = server.channels.as_deref().unwrap_or_default();
+    let channel = find(channels, |rule| &rule.place, chat, known.chat_name);
+    let own = channel.and_then(|(rule, own)| Some((rule.bots?, Spot::Channel(which, own))));
+    own.or_else(|| Some((server.bots?, Spot::Guild(which)))).unwrap_or((access.bots, Spot::Account))
 }
 
 fn judge_dm(access: &Access, author: u64, known: Known<'_>) -> Result<(), Refusal> {
@@ -244,7 +276,8 @@ fn judge_group(
         }
     }
     let mut spot = Spot::Account;
-    let mut must_mention = access.require_mention.unwrap_or(access.groups != Policy::Open);
+    let unsaid = access.groups != Policy::Open && !known.is_assigned;
+    let mut must_mention = access.require_mention.unwrap_or(unsaid);
     let mut who = None;
     if let Some((server, which)) = server {
         spot = Spot::Guild(which);
@@ -328,6 +361,18 @@ fn is_name(word: &str, name: Option<&str>) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case(word.trim_start_matches('#')))
 }
 
+impl Access {
+    /// Whether another program may be answered anywhere.
+    #[must_use]
+    pub fn hears_bots(&self) -> bool {
+        let says = |bots: Option<Bots>| bots.is_some_and(|bots| bots != Bots::Never);
+        let in_guild = |guild: &GuildRule| {
+            says(guild.bots) || guild.channels.iter().flatten().any(|channel| says(channel.bots))
+        };
+        self.bots != Bots::Never || self.guilds.iter().any(in_guild)
+    }
+}
+
 impl Who {
     /// Whether the author of `inbound` is among them, or has one of the roles.
     fn has(&self, inbound: &Inbound<'_>) -> bool {
@@ -387,8 +432,7 @@ impl Refusal {
         };
         let plain = [
             Refusal::Own,
-            Refusal::Bot,
-            Refusal::BotNotMentioning,
+            Refusal::OtherOwn,
             Refusal::DmsDisabled { is_listed: false },
             Refusal::DmsDisabled { is_listed: true },
             Refusal::GroupsDisabled { is_listed: false },
@@ -405,6 +449,8 @@ impl Refusal {
             .chain(channels().map(|(a, b)| Refusal::ChannelDisabled(a, b)))
             .chain(spots().map(Refusal::AuthorNotListed))
             .chain(spots().map(Refusal::NotMentioned))
+            .chain(spots().map(Refusal::Bot))
+            .chain(spots().map(Refusal::BotNotMentioning))
     }
 
     /// The word for counters and metrics.
@@ -412,8 +458,9 @@ impl Refusal {
     pub fn name(self) -> &'static str {
         match self {
             Refusal::Own => "own",
-            Refusal::Bot => "bot",
-            Refusal::BotNotMentioning => "bot_not_mentioning",
+            Refusal::OtherOwn => "other_own",
+            Refusal::Bot(_) => "bot",
+            Refusal::BotNotMentioning(_) => "bot_not_mentioning",
             Refusal::DmsDisabled { .. } => "dms_disabled",
             Refusal::GroupsDisabled { .. } => "groups_disabled",
             Refusal::PersonNotListed => "person_not_listed",
@@ -432,7 +479,7 @@ impl Refusal {
     #[must_use]
     pub fn door(self) -> &'static str {
         match self {
-            Refusal::NotMentioned(_) | Refusal::BotNotMentioning => "mention",
+            Refusal::NotMentioned(_) | Refusal::BotNotMentioning(_) => "mention",
             Refusal::Empty | Refusal::ContentHidden => "content",
             _ => "access",
         }
@@ -453,8 +500,13 @@ impl Refusal {
             });
             match self {
                 Refusal::Own | Refusal::Empty => Ok(()),
-                Refusal::Bot => write!(f, "{path}.allowBots: \"mentions\""),
-                Refusal::BotNotMentioning => write!(f, "{path}.allowBots: true"),
+                Refusal::OtherOwn => f.write_str("router.noSelfTalk: false"),
+                Refusal::Bot(spot) => {
+                    write!(f, "{}.allowBots: \"mentions\"", about.rule(spot))
+                }
+                Refusal::BotNotMentioning(spot) => {
+                    write!(f, "{}.allowBots: true", about.rule(spot))
+                }
                 Refusal::DmsDisabled { is_listed } => {
                     write!(f, "{path}.dmPolicy: \"allowlist\"")?;
                     if is_listed {
@@ -498,8 +550,11 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::Own => "we said it ourselves",
-            Refusal::Bot => "a bot or webhook said it, and two of them could go on for ever",
-            Refusal::BotNotMentioning => "a bot or webhook said it, and it does not name us",
+            Refusal::OtherOwn => {
+                "another agent of ours said it, and our agents do not answer each other"
+            }
+            Refusal::Bot(_) => "a bot or webhook said it, and two of them could go on for ever",
+            Refusal::BotNotMentioning(_) => "a bot or webhook said it, and it does not name us",
             Refusal::DmsDisabled { .. } => "direct messages are switched off",
             Refusal::GroupsDisabled { .. } => "messages in groups are switched off",
             Refusal::PersonNotListed => "its author is not on the list",

@@ -7,6 +7,16 @@
 
 use super::chat::Inbound;
 
+/// What kind of chat a binding is for. That a chat is a channel, a group or a thread makes no
+/// difference: their numbers tell them apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerKind {
+    /// Direct messages.
+    Direct,
+    /// A chat of several people.
+    Group,
+}
+
 /// One of the `bindings`. What is not named does not matter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Binding {
@@ -16,6 +26,8 @@ pub struct Binding {
     pub account: Option<Box<str>>,
     /// A chat, or in direct messages the person.
     pub peer: Option<u64>,
+    /// Direct messages, or chats of servers.
+    pub kind: Option<PeerKind>,
     /// The server around the chat.
     pub guild: Option<u64>,
     /// Roles of the author in that server: one of them is enough.
@@ -81,11 +93,16 @@ impl Binding {
     /// How specific it is, if it fits: a bit for each thing it names, the most specific highest.
     fn rank(&self, account: &str, inbound: &Inbound<'_>) -> Option<u8> {
         let mut rank = 0;
+        if let Some(kind) = self.kind {
+            let is_direct = inbound.guild.is_none();
+            (is_direct == (kind == PeerKind::Direct)).then_some(())?;
+            rank |= 8;
+        }
         if let Some(peer) = self.peer {
             let person = inbound.guild.is_none().then_some(inbound.author);
             rank |= match peer {
-                peer if peer == inbound.chat.id || Some(peer) == person => 16,
-                peer if Some(peer) == inbound.parent => 8,
+                peer if peer == inbound.chat.id || Some(peer) == person => 32,
+                peer if Some(peer) == inbound.parent => 16,
                 _ => return None,
             };
         }
@@ -173,6 +190,21 @@ mod tests {
         let routes = Routes::new(AGENTS, [roles]);
         assert_eq!(routes.agent("work", &said(Some(9), 6, &[3])), "roles");
         assert_eq!(routes.agent("work", &said(Some(9), 6, &[])), "main");
+    }
+
+    #[test]
+    fn a_kind_of_chat_is_less_than_a_chat_and_more_than_roles() {
+        let kind = |kind, agent: &str| Binding { kind: Some(kind), ..binding(agent) };
+        let mut all = bindings();
+        all.push(kind(PeerKind::Direct, "all"));
+        all.push(Binding { peer: Some(5), ..kind(PeerKind::Direct, "main") });
+        let routes = Routes::new(AGENTS, all);
+        assert_eq!(routes.agent("work", &said(None, 6, &[])), "person");
+        let other = |inbound: Inbound<'static>| Inbound { author: 8, ..inbound };
+        assert_eq!(routes.agent("work", &other(said(None, 6, &[]))), "all");
+        assert_eq!(routes.agent("work", &said(Some(9), 5, &[])), "peer", "5 is no person here");
+        let group = [Binding { roles: vec![3], ..binding("roles") }, kind(PeerKind::Group, "all")];
+        assert_eq!(Routes::new(AGENTS, group).agent("", &said(Some(9), 6, &[3])), "all");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::lobby::{Around, Ask, Held, Letter, Lobby, Slip};
 use super::pairing::Desk;
 use super::settings::Settings;
 use crate::base::{Secret, limits};
-use crate::core::access::{self, About, Bots, Known, Refusal};
+use crate::core::access::{self, About, Known, Refusal};
 use crate::core::backlog::Backlog;
 use crate::core::chat::{Attachment, ChannelKind, ChatId, Inbound, Request};
 use crate::core::command::Command;
@@ -136,7 +136,7 @@ impl Doors {
     fn asks(&self, inbound: &Inbound<'_>, missing: Option<u64>) -> Vec<Ask> {
         let Inbound { chat, guild, author, .. } = *inbound;
         let settings = self.settings.borrow();
-        let is_refused = inbound.from_bot && settings.access.bots == Bots::Never;
+        let is_refused = inbound.from_bot && !settings.access.hears_bots();
         let Some(guild) = guild.filter(|_| !inbound.from_self && !is_refused) else {
             return Vec::new();
         };
@@ -185,7 +185,7 @@ impl Doors {
         let settings = self.settings.borrow();
         let agent = settings.routes.agent(&self.account, inbound);
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
-        let known = Known { chat_name, is_approved };
+        let known = Known { chat_name, is_approved, ..Known::default() };
         let (step, meant) = self.decide(inbound, known, &settings, (agent, waited));
         self.ledger.borrow_mut().came(inbound, chat_name, step, Some(agent));
         if let Some(verdict) = meant {
@@ -271,7 +271,7 @@ impl Doors {
         asks: &[Ask],
     ) {
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
-        let known = Known { chat_name, is_approved };
+        let known = Known { chat_name, is_approved, ..Known::default() };
         let allowed = access::judge(&self.settings.borrow().access, inbound, known);
         let (order, step) = match (allowed, Command::of(&slip.command, &slip.option)) {
             (Err(refusal), _) => (Err(self.no_orders(refusal, inbound)), Step::Refused(refusal)),
@@ -752,11 +752,13 @@ mod tests {
             place: Place::Name("help".into()),
             enabled: true,
             require_mention: Some(false),
+            bots: None,
             who: None,
         };
         let guild = GuildRule {
             place: Place::Any,
             require_mention: None,
+            bots: None,
             who: None,
             channels: Some(vec![rule]),
         };

@@ -16,13 +16,20 @@ struct Said {
     roles: Vec<u64>,
     name: Option<&'static str>,
     is_approved: bool,
+    is_assigned: bool,
+    is_other_own: bool,
 }
 
 type Judge = fn(&Access, &Inbound<'_>, Known<'_>) -> Result<(), Refusal>;
 
 impl Said {
     fn to(&self, access: &Access, judge: Judge) -> Result<(), Refusal> {
-        let known = Known { chat_name: self.name, is_approved: self.is_approved };
+        let known = Known {
+            chat_name: self.name,
+            is_approved: self.is_approved,
+            is_assigned: self.is_assigned,
+            is_other_own: self.is_other_own,
+        };
         judge(access, &Inbound { roles: &self.roles, ..self.inbound }, known)
     }
 
@@ -35,7 +42,14 @@ impl Said {
 }
 
 fn plain() -> Said {
-    Said { inbound: sample::inbound(), roles: Vec::new(), name: None, is_approved: false }
+    Said {
+        inbound: sample::inbound(),
+        roles: Vec::new(),
+        name: None,
+        is_approved: false,
+        is_assigned: false,
+        is_other_own: false,
+    }
 }
 
 /// The message that a row describes.
@@ -51,7 +65,11 @@ fn said(words: &str) -> Said {
             "names us" => said.inbound.mentions_us = true,
             "by us" => (said.inbound.from_self, said.inbound.from_bot) = (true, true),
             "by a bot" => said.inbound.from_bot = true,
+            "by another of us" => {
+                (said.inbound.from_bot, said.is_other_own) = (true, true);
+            }
             "approved" => said.is_approved = true,
+            "to an assigned agent" => said.is_assigned = true,
             "without text" => said.inbound.text = " \n",
             "with a picture" => said.inbound.has_more = true,
             "with role 3" => said.roles = vec![3],
@@ -131,11 +149,16 @@ fn access(config: &Value) -> Access {
         allow_from: people(&config["allowFrom"]),
         guilds: entries(&config["guilds"]).map(|(id, rule)| guild(id, rule)).collect(),
         require_mention: config["requireMention"].as_bool(),
-        bots: match &config["allowBots"] {
-            Value::Bool(true) => Bots::Always,
-            Value::String(_) => Bots::Mentions,
-            _ => Bots::Never,
-        },
+        bots: bots(&config["allowBots"]).unwrap_or_default(),
+    }
+}
+
+fn bots(word: &Value) -> Option<Bots> {
+    match word {
+        Value::Null => None,
+        Value::Bool(true) => Some(Bots::Always),
+        Value::String(_) => Some(Bots::Mentions),
+        _ => Some(Bots::Never),
     }
 }
 
@@ -149,12 +172,14 @@ fn guild(id: &str, rule: &Value) -> GuildRule {
             place: place(id),
             enabled: [&rule["enabled"], &rule["allow"]].iter().all(|flag| **flag != json!(false)),
             require_mention: rule["requireMention"].as_bool(),
+            bots: bots(&rule["allowBots"]),
             who: who(rule),
         });
         channels.collect()
     });
     let require_mention = rule["requireMention"].as_bool();
-    GuildRule { place: place(id), require_mention, who: who(rule), channels }
+    let bots = bots(&rule["allowBots"]);
+    GuildRule { place: place(id), require_mention, bots, who: who(rule), channels }
 }
 
 fn place(id: &str) -> Place {
@@ -257,6 +282,12 @@ fn some_rule(rng: &mut Rng, is_channel: bool) -> Value {
     }
     if rng.one_in(4) {
         rule.insert("roles".into(), some_people(rng, &["3", "4"]));
+    }
+    if rng.one_in(4) {
+        rule.insert("allowBots".into(), one(rng, &[Some(true), Some(false), None]).into());
+        if rule["allowBots"].is_null() {
+            rule.insert("allowBots".into(), "mentions".into());
+        }
     }
     if is_channel && rng.one_in(3) {
         rule.insert("enabled".into(), rng.one_in(2).into());
@@ -366,7 +397,11 @@ fn narrow(rng: &mut Rng, access: &mut Access) -> &'static str {
             access.allow_from = People::default();
             "an empty allowFrom"
         }
-        (3, _) => {
+        (3, rule) => {
+            if let Some(rule) = rule {
+                rule.bots = Some(Bots::Never);
+                rule.channels.iter_mut().flatten().for_each(|rule| rule.bots = None);
+            }
             access.bots = Bots::Never;
             "no bots"
         }
@@ -414,7 +449,7 @@ fn cures_admit_restrictions_never_do_and_empty_lists_are_nobody() {
 }
 
 /// Ways in which this could be wrong, each as the judge that one would get.
-const PLANTS: [(&str, Judge); 12] = [
+const PLANTS: [(&str, Judge); 14] = [
     ("an empty list is everybody", |access, inbound, known| {
         let mut access = access.clone();
         for rule in &mut access.guilds {
@@ -455,6 +490,20 @@ const PLANTS: [(&str, Judge); 12] = [
     }),
     ("bots are people", |access, inbound, known| {
         judge(access, &Inbound { from_bot: false, ..*inbound }, known)
+    }),
+    ("only the account says whether bots are answered", |access, inbound, known| {
+        let mut access = access.clone();
+        for rule in &mut access.guilds {
+            rule.bots = None;
+            rule.channels.iter_mut().flatten().for_each(|rule| rule.bots = None);
+        }
+        judge(&access, inbound, known)
+    }),
+    ("an assigned agent is heard whatever the rules say", |access, inbound, known| {
+        match judge(access, inbound, known) {
+            Err(Refusal::NotMentioned(_)) if known.is_assigned => Ok(()),
+            judged => judged,
+        }
     }),
     ("approval counts everywhere", |access, inbound, known| match judge(access, inbound, known) {
         Err(Refusal::PersonNotListed) if known.is_approved => Ok(()),

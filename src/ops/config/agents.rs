@@ -10,6 +10,7 @@ use super::read::Reader;
 use super::{Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Weight, models};
 use crate::base::{Secret, limits, spell};
 use crate::core::chat::ChannelKind;
+use crate::core::route::PeerKind;
 
 const ENTRIES: &str = "agents.entries";
 const ENTRY: &str = "agents.entries.*";
@@ -265,6 +266,7 @@ fn binding(
     accounts: &[Discord],
 ) -> Result<Option<Binding>, (String, String)> {
     const PEER: &str = "bindings.#.match.peer.id";
+    const KIND: &str = "bindings.#.match.peer.kind";
     const GUILD: &str = "bindings.#.match.guildId";
     const ROLES: &str = "bindings.#.match.roles";
     let agent = read.text("bindings.#.agentId");
@@ -276,8 +278,18 @@ fn binding(
         other => other.flatten(),
     };
     let account = read.text("bindings.#.match.accountId");
-    let _ = read.word("bindings.#.match.peer.kind");
-    let (peer, guild) = (read.own(PEER, id), read.own(GUILD, id));
+    let kind = match read.word(KIND) {
+        Some("direct" | "dm") => Some(PeerKind::Direct),
+        Some(_) => Some(PeerKind::Group),
+        None => None,
+    };
+    let is_any = read.own(PEER, |value| match value {
+        Node::Text(text) if text.trim() == "*" => Some(true),
+        value => id(value).map(|_| false),
+    });
+    // A star is every chat of its kind.
+    let peer = if is_any == Some(false) { read.own(PEER, id) } else { None };
+    let guild = read.own(GUILD, id);
     let roles = read.own(ROLES, |value| match value {
         Node::List(list) => list.iter().map(id).collect::<Option<Vec<u64>>>(),
         single => id(single).map(|id| vec![id]),
@@ -297,9 +309,13 @@ fn binding(
         );
         return Err(("there is no agent of that name, so the binding is left out".into(), cure));
     };
-    let is_whole = [(PEER, peer.is_some()), (GUILD, guild.is_some()), (ROLES, roles.is_some())]
-        .into_iter()
-        .all(|(path, is_read)| is_read || !read.has(path));
+    let is_whole = [
+        (PEER, is_any.is_some()),
+        (KIND, kind.is_some()),
+        (GUILD, guild.is_some()),
+        (ROLES, roles.is_some()),
+    ];
+    let is_whole = is_whole.into_iter().all(|(path, is_read)| is_read || !read.has(path));
     if !is_whole || roles.as_ref().is_some_and(Vec::is_empty) {
         return Err(left_out("an id in it cannot be read"));
     }
@@ -320,6 +336,7 @@ fn binding(
         channel,
         account,
         peer,
+        kind,
         guild,
         roles: roles.unwrap_or_default(),
     }))

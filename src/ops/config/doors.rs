@@ -53,7 +53,7 @@ pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
         allow_from: newer.or(older).unwrap_or_default(),
         guilds,
         require_mention: read.flag("channels.discord.requireMention"),
-        bots: bots(read),
+        bots: bots(read, "channels.discord.allowBots").unwrap_or_default(),
     }
 }
 
@@ -106,8 +106,9 @@ fn policy(read: &mut Reader<'_, '_>, keys: &[&'static str; 2], unset: Option<Pol
     }
 }
 
-fn bots(read: &mut Reader<'_, '_>) -> Bots {
-    let bots = read.own("channels.discord.allowBots", |value| match value {
+/// Whether other programs are answered; `None` if it is not written. What cannot be read closes.
+fn bots(read: &mut Reader<'_, '_>, path: &'static str) -> Option<Bots> {
+    let bots = read.own(path, |value| match value {
         Node::Flag(true) => Some(Bots::Always),
         Node::Flag(false) => Some(Bots::Never),
         Node::Text(word) => match word.trim() {
@@ -118,7 +119,7 @@ fn bots(read: &mut Reader<'_, '_>) -> Bots {
         },
         _ => None,
     });
-    bots.unwrap_or_default()
+    bots.or_else(|| read.has(path).then_some(Bots::Never))
 }
 
 /// The people that are listed; `None` if there is no list. A list that cannot be read is one of
@@ -185,6 +186,7 @@ fn guild(read: &mut Reader<'_, '_>, place: Place) -> GuildRule {
     GuildRule {
         place,
         require_mention: read.flag("channels.discord.guilds.*.requireMention"),
+        bots: bots(read, "channels.discord.guilds.*.allowBots"),
         who: who(read, "channels.discord.guilds.*.users", "channels.discord.guilds.*.roles"),
         channels: read.has(CHANNELS).then_some(channels),
     }
@@ -210,6 +212,7 @@ fn channel(read: &mut Reader<'_, '_>, entry: &Entry<'_, '_>) -> ChannelRule {
         place,
         enabled: is_on && matches!(entry.value, Node::Map(_)),
         require_mention: read.flag("channels.discord.guilds.*.channels.*.requireMention"),
+        bots: bots(read, "channels.discord.guilds.*.channels.*.allowBots"),
         who: who(read, USERS, ROLES),
     }
 }

@@ -46,6 +46,7 @@ use crate::core::budget::{Limits, Price};
 use crate::core::chat::ChannelKind;
 use crate::core::intent::Filter;
 use crate::core::outbox::{self, ReplyTo};
+use crate::core::route::PeerKind;
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
@@ -209,6 +210,8 @@ pub(crate) struct Binding {
     pub(crate) account: Option<String>,
     /// `match.peer.id`: a chat, or in direct messages the person.
     pub(crate) peer: Option<u64>,
+    /// `match.peer.kind`.
+    pub(crate) kind: Option<PeerKind>,
     /// `match.guildId`.
     pub(crate) guild: Option<u64>,
     /// `match.roles`: one of them is enough.

@@ -28,6 +28,7 @@ const MONEY: Kind = Kind::Number(0.0, 1_000_000.0);
 const COST: Kind = Kind::Number(0.0, 100_000.0);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
+const BOTS: Kind = Kind::Own("true, false or \"mentions\"");
 const ROLES: Kind = Kind::Own("a list of role ids");
 const LEVELS: Kind = Kind::Word(&[
     "silent",
@@ -75,7 +76,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "channels.discord.allowBots",
-        Kind::Own("true, false or \"mentions\""),
+        BOTS,
         "false",
         "whether other bots are answered: never, like people, or if they name this one",
     ),
@@ -84,6 +85,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Flag,
         "requireMention of the channel",
         "the same in one server; servers are named by id, or \"*\" for all others",
+    ),
+    key(
+        "channels.discord.guilds.*.allowBots",
+        BOTS,
+        "allowBots of the account",
+        "whether other bots are answered in that server",
     ),
     key("channels.discord.guilds.*.users", IDS, "everybody", "only they are answered there"),
     key("channels.discord.guilds.*.roles", ROLES, "everybody", "and who has one of these roles"),
@@ -99,6 +106,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Flag,
         "requireMention of the server",
         "whether the bot must be named in that channel",
+    ),
+    key(
+        "channels.discord.guilds.*.channels.*.allowBots",
+        BOTS,
+        "allowBots of the server",
+        "whether other bots are answered in that channel",
     ),
     key(
         "channels.discord.guilds.*.channels.*.users",
@@ -494,9 +507,14 @@ pub(crate) const KEYS: &[Key] = &[
         "bindings.#.match.peer.kind",
         Kind::Word(&["direct", "dm", "group", "channel", "thread"]),
         "any",
-        "the kind of chat, for people: the id alone decides",
+        "direct messages, or chats of servers: group, channel and thread are one kind",
     ),
-    key("bindings.#.match.peer.id", Kind::Own("a number"), "any", "a chat, or in DMs the person"),
+    key(
+        "bindings.#.match.peer.id",
+        Kind::Own("a number, or \"*\""),
+        "any",
+        "a chat, or in DMs the person; \"*\" is every chat of that kind",
+    ),
     key("bindings.#.match.guildId", Kind::Own("a number"), "any", "the server"),
     key("bindings.#.match.roles", ROLES, "any", "one of these roles is enough"),
     moot("bindings.#.match.teamId", "Discord has no teams"),

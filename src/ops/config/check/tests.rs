@@ -288,8 +288,13 @@ fn servers_and_their_channels_have_rules_of_their_own() {
         let users = People { everybody, ids: users.to_vec() };
         Some(Who { users, roles: roles.to_vec() })
     };
-    let channel =
-        |place, enabled, require_mention, who| ChannelRule { place, enabled, require_mention, who };
+    let channel = |place, enabled, require_mention, who| ChannelRule {
+        place,
+        enabled,
+        require_mention,
+        bots: None,
+        who,
+    };
     let channels = vec![
         channel(Place::Id(5), false, Some(true), None),
         channel(Place::Name("general".into()), true, None, who(&[], true, &[])),
@@ -300,11 +305,12 @@ fn servers_and_their_channels_have_rules_of_their_own() {
     let first = GuildRule {
         place: Place::Id(11),
         require_mention: Some(false),
+        bots: None,
         who: who(&[1, 2], false, &[3]),
         channels: Some(channels),
     };
     let (require_mention, channels) = (None, Some(Vec::new()));
-    let any = GuildRule { place: Place::Any, require_mention, who: None, channels };
+    let any = GuildRule { place: Place::Any, require_mention, bots: None, who: None, channels };
     assert_eq!(access.guilds, [first, any]);
     let said: Vec<&str> = mistakes.iter().map(|mistake| mistake.path.as_str()).collect();
     let guild = "channels.discord.guilds";
@@ -571,8 +577,13 @@ fn bindings_send_no_message_further_than_they_say() {
         account: account.map(str::to_owned),
         ..Binding::default()
     };
-    let narrow =
-        Binding { peer: Some(8), guild: Some(5), roles: vec![6, 7], ..binding("one", None) };
+    let narrow = Binding {
+        peer: Some(8),
+        kind: Some(crate::core::route::PeerKind::Group),
+        guild: Some(5),
+        roles: vec![6, 7],
+        ..binding("one", None)
+    };
     let discord = |account| {
         let channel = Some(ChannelKind::Discord);
         Binding { channel, ..binding("two", Some(account)) }
