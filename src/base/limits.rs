@@ -10,6 +10,7 @@ mod models;
 mod page;
 mod sessions;
 mod tools;
+mod route;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use models::*;
 pub use page::*;
 pub use sessions::*;
 pub use tools::*;
+pub use route::*;
 
 use super::Wall;
 

@@ -12,6 +12,7 @@ pub mod health;
 pub mod inflight;
 pub mod intent;
 pub mod journal;
+pub mod loops;
 pub mod models;
 pub mod outbox;
 pub mod output;
