@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::core::chat::{Attachment, Request};
+use crate::core::router::overheard::Words;
 use crate::core::turn::Room;
 
 #[derive(Serialize)]
@@ -21,6 +22,9 @@ struct Document<'r> {
     text: &'r str,
     /// The files that came with it.
     attachments: Vec<Attached<'r>>,
+    /// What was said in the chat before, to others; left out if there is nothing.
+    #[serde(skip_serializing_if = "<[Words]>::is_empty")]
+    context: &'r [Words],
     /// The message that it answers, or `null`.
     reply_to: Option<String>,
     account: &'r str,
@@ -73,6 +77,7 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         author: Author { id: request.author.to_string(), name: &request.author_name },
         text: &request.text,
         attachments: request.attachments.iter().map(Attached::of).collect(),
+        context: &request.context,
         reply_to: request.reply_to.map(|id| id.to_string()),
         account,
         agent: &request.agent,

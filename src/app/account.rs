@@ -12,7 +12,9 @@ use smol::channel::{Sender, bounded};
 use crate::agent::Desk;
 use crate::agent::desk::Ended as Halted;
 use crate::base::{Secret, limits};
-use crate::channels::discord::{Account, Cells, Clerk, Directory, Settings, Setup, Trail, stem};
+use crate::channels::discord::{
+    Account, Board, Cells, Clerk, Directory, Settings, Setup, Trail, stem,
+};
 use crate::core::chat::ChannelKind;
 use crate::core::command::Command;
 use crate::core::health::Status;
@@ -112,7 +114,7 @@ pub(super) fn start(
     spawner: &Spawner,
     dirs: &Dirs,
     plan: &Plan,
-    desk: &Desk,
+    (desk, board): (&Desk, &Board),
     changed: &Sender<()>,
 ) -> Result<Started, Refused> {
     let discord = &plan.discord;
@@ -141,6 +143,7 @@ pub(super) fn start(
         api: api(discord),
         name: discord.id.as_str().into(),
         settings: settings(plan),
+        board: board.clone(),
         net,
         trail: Trail::new(dirs.hot.as_deref(), &dirs.state, &stem),
         directory: Directory::new(dirs.hot.as_deref(), &dirs.state, &stem),
@@ -190,6 +193,8 @@ pub(super) fn settings(plan: &Plan) -> Settings {
         intent: discord.intent.clone(),
         routes: routes(ChannelKind::Discord, agents, &plan.bindings),
         dedup: discord.dedup,
+        loops: discord.loops,
+        overhears: discord.overhears,
         outbox: discord.outbox,
         reply_to: discord.reply_to,
         chunk_chars: discord.chunk_chars,

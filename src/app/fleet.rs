@@ -16,9 +16,10 @@ use super::staff::Workplace;
 use super::uptime::Record;
 use crate::agent::{Desk, sessions::Sessions, store::Store, tools::Blot};
 use crate::base::{Instant, Wall, limits};
-use crate::channels::discord::{View, stem};
+use crate::channels::discord::{Board, View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
+use crate::core::router::Rules;
 use crate::core::supervise::{self, Act, Ended, Monitor};
 use crate::core::uptime::State;
 use crate::ops::config::{self, Config, Dirs, Env};
@@ -33,6 +34,9 @@ pub(super) struct Fleet {
     desk: Desk,
     store: Store,
     workplace: Workplace,
+    /// What the accounts share.
+    board: Board,
+    router: Rules,
     agents: Vec<config::Agent>,
     /// Told, without a word, when an account's state has changed, or when one has gone.
     changed: Sender<()>,
@@ -127,6 +131,8 @@ impl Fleet {
         let workplace = Workplace::new(spawner, &dirs, env, blot);
         let (store, sessions) = (Store::open(spawner, &dirs.state), Sessions::open(&dirs.state));
         let staff = workplace.staff(config);
+        let board = Board::open(&dirs.state);
+        board.apply(config.router.clone(), config.accounts.iter().map(|a| a.id.as_str()));
         let desk = Desk::keeping(spawner, staff, sessions, Some(store.clone()));
         Fleet {
             spawner: spawner.clone(),
@@ -134,6 +140,8 @@ impl Fleet {
             desk,
             store,
             workplace,
+            board,
+            router: config.router.clone(),
             agents: config.agents.clone(),
             changed,
             left,
@@ -206,7 +214,13 @@ impl Fleet {
             Some(label) => self.spawner.labelled(label),
             None => self.spawner.clone(),
         };
-        match account::start(&spawner, &self.dirs, &slot.plan, &self.desk, &self.changed) {
+        match account::start(
+            &spawner,
+            &self.dirs,
+            &slot.plan,
+            (&self.desk, &self.board),
+            &self.changed,
+        ) {
             Ok(started) => {
                 slot.place.start();
                 slot.said = None;
@@ -296,6 +310,11 @@ impl Fleet {
             self.agents.clone_from(&config.agents);
             changes.applied.push("agents".to_owned());
         }
+        if self.router != config.router {
+            self.router = config.router.clone();
+            changes.applied.push("router".to_owned());
+        }
+        self.board.apply(self.router.clone(), config.accounts.iter().map(|a| a.id.as_str()));
         let wanted = Plan::all(config);
         for at in (0..self.slots.len()).rev() {
             let id = &self.slots[at].plan.discord.id;

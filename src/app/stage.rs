@@ -12,7 +12,7 @@ use super::account::{self, Plan, Started};
 use super::staff::Workplace;
 use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Secret, limits};
-use crate::channels::discord::View;
+use crate::channels::discord::{Board, View};
 use crate::core::health::Status;
 use crate::ops::config::{Config, Dirs, Env};
 use crate::ops::exit::{Exit, Failure};
@@ -50,8 +50,10 @@ impl Stage {
         let (changed, _) = bounded(1);
         let workplace = Workplace::new(spawner, &dirs, &Env::default(), Rc::new(|text| text));
         let desk = Desk::new(spawner, workplace.staff(&config), Sessions::open(&dirs.state));
-        let started = account::start(spawner, &dirs, &Plan::all(&config)[0], &desk, &changed)
-            .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;
+        let board = Board::open(&dirs.state);
+        let started =
+            account::start(spawner, &dirs, &Plan::all(&config)[0], (&desk, &board), &changed)
+                .map_err(|refused| Failure::new(Exit::Software, refused.text, ""))?;
         let stage = Stage { sandbox, events, started: Some(started), dir };
         stage.connected().await?;
         Ok(stage)

@@ -8,9 +8,9 @@ mod jobs;
 mod media;
 mod models;
 mod page;
+mod route;
 mod sessions;
 mod tools;
-mod route;
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ pub use jobs::*;
 pub use media::*;
 pub use models::*;
 pub use page::*;
+pub use route::*;
 pub use sessions::*;
 pub use tools::*;
-pub use route::*;
 
 use super::Wall;
 

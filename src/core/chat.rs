@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::person::Person;
+use super::router::overheard::Words;
 use crate::base::Wall;
 
 /// The chat services.
@@ -152,8 +153,15 @@ pub struct Inbound<'a> {
     pub from_self: bool,
     /// Whether it names us: a mention, or an answer to one of our messages.
     pub mentions_us: bool,
-    /// The message that it answers, if it answers one.
+    /// Who else is named, as far as the service tells: the users that it mentions, at most
+    /// [`MENTIONS_MAX`](crate::base::limits::MENTIONS_MAX) of them.
+    pub mentions: &'a [u64],
+    /// The user whose mention the text began with, and was cut off.
+    pub called: Option<u64>,
+    /// The message that it answers, if it answers one …
     pub reply_to: Option<u64>,
+    /// … and who said that, if it is known.
+    pub reply_author: Option<u64>,
     /// Whether it was fetched afterwards, since we were away when it was said.
     pub late: bool,
     /// What was said; at most [`TEXT_BYTES_MAX`](crate::base::limits::TEXT_BYTES_MAX) bytes.
@@ -211,6 +219,9 @@ pub struct Request {
     /// The files that came with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// What was said in the chat to others before, which the agent was not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<Words>,
 }
 
 impl Request {
@@ -243,6 +254,7 @@ impl Request {
             session: 0,
             session_key: None,
             attachments: inbound.attachments.to_vec(),
+            context: Vec::new(),
         }
     }
 }
@@ -272,7 +284,10 @@ pub(crate) mod sample {
             from_bot: false,
             from_self: false,
             mentions_us: false,
+            mentions: &[],
+            called: None,
             reply_to: None,
+            reply_author: None,
             late: false,
             text: "hello",
             text_cut: false,
@@ -302,6 +317,7 @@ pub(crate) mod sample {
             session: 0,
             session_key: None,
             attachments: Vec::new(),
+            context: Vec::new(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod permit;
 pub mod person;
 pub mod reset;
 pub mod route;
+pub mod router;
 pub mod runs;
 pub mod schedule;
 pub mod session;

@@ -78,6 +78,12 @@ impl Routes {
     /// The agent that answers `inbound`, which `account` heard.
     #[must_use]
     pub fn agent(&self, account: &str, inbound: &Inbound<'_>) -> &str {
+        self.bound(account, inbound).0
+    }
+
+    /// The same, and how exactly a binding says so: 0 if none does.
+    #[must_use]
+    pub fn bound(&self, account: &str, inbound: &Inbound<'_>) -> (&str, u8) {
         let mut best: Option<(u8, &Binding)> = None;
         for binding in &self.bindings {
             let Some(rank) = binding.rank(account, inbound) else { continue };
@@ -85,7 +91,8 @@ impl Routes {
                 best = Some((rank, binding));
             }
         }
-        best.map_or(&self.default, |(_, binding)| &binding.agent)
+        // One that names nothing is a binding, too.
+        best.map_or((&self.default, 0), |(rank, binding)| (&binding.agent, rank + 1))
     }
 }
 

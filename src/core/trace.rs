@@ -10,7 +10,9 @@ use std::fmt;
 use super::access::{self, About, Refusal};
 use super::chat::{ChannelKind, ChatId, Inbound};
 use super::intent::Verdict;
+use super::loops;
 use super::outbox::{Fate, Skipped, Why};
+use super::router::Because;
 use super::turn::{Ending, Fault};
 use crate::base::limits::{
     PLACE_NAME_BYTES_MAX, TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX,
@@ -74,6 +76,18 @@ pub enum Step {
     NotMeant(Verdict),
     /// It was said in a group, and is meant for us.
     Meant(Verdict),
+    /// Dropped: several agents heard it, and another one answers.
+    Elsewhere,
+    /// Dropped: only passive agents are assigned to its channel, and nothing in it calls one.
+    NotTriggered,
+    /// Dropped: no agent is assigned to its channel.
+    Unassigned,
+    /// Dropped: a bot said it, and bots go round in circles there.
+    Looping(loops::Kind),
+    /// Of several agents this one answers, because of that.
+    Routed(Because),
+    /// The same in the place of one whose account is away.
+    StandsIn(Because),
     /// What its channel is called, or what is around it, could not be found out in time; it was
     /// judged without that.
     Unplaced,
@@ -122,6 +136,9 @@ impl Step {
             Step::AlreadyAnswered,
             Step::NotMeant(Verdict::BARE),
             Step::Meant(Verdict::BARE),
+            Step::Elsewhere,
+            Step::NotTriggered,
+            Step::Unassigned,
             Step::Unplaced,
             Step::Unranked,
             Step::CodeSent,
@@ -146,7 +163,10 @@ impl Step {
         let failed = Fault::all().map(Step::AgentFailed);
         let failed = failed.chain([Step::AgentFailed(Fault::Failed(Ending::Signal(0)))]);
         let refused = Refusal::all().map(Step::Refused);
-        plain.into_iter().chain(refused).chain(dropped).chain(skipped).chain(failed)
+        let routed = Because::ALL.into_iter();
+        let routed = routed.flat_map(|because| [Step::Routed(because), Step::StandsIn(because)]);
+        let routed = routed.chain(loops::Kind::ALL.map(Step::Looping));
+        plain.into_iter().chain(routed).chain(refused).chain(dropped).chain(skipped).chain(failed)
     }
 
     /// The number in it; 0 if there is none.
@@ -191,6 +211,12 @@ impl Step {
             Step::Duplicate | Step::Repeated | Step::AlreadyAnswered => "dedup",
             Step::Refused(refusal) => refusal.door(),
             Step::NotMeant(_) | Step::Meant(_) => "intent",
+            Step::Elsewhere
+            | Step::NotTriggered
+            | Step::Unassigned
+            | Step::Routed(_)
+            | Step::StandsIn(_) => "route",
+            Step::Looping(_) => "loop",
             Step::Unplaced | Step::Unranked => "access",
             Step::CodeSent | Step::CodesFull => "pairing",
             Step::Busy | Step::Admitted => "queue",
@@ -211,6 +237,8 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Step::Meant(_) => "meant",
+            Step::Routed(_) => "routed",
+            Step::StandsIn(_) => "stands_in",
             Step::Unplaced => "unplaced",
             Step::Unranked => "unranked",
             Step::CodeSent => "code_sent",
@@ -237,6 +265,10 @@ impl Step {
             Step::AlreadyAnswered => Some("already_answered"),
             Step::Refused(refusal) => Some(refusal.name()),
             Step::NotMeant(_) => Some("not_meant"),
+            Step::Elsewhere => Some("another_agent"),
+            Step::NotTriggered => Some("not_triggered"),
+            Step::Unassigned => Some("no_agent"),
+            Step::Looping(kind) => Some(kind.name()),
             Step::Busy => Some("busy"),
             Step::TooSlow => Some("agent_too_slow"),
             Step::AgentFailed(fault) => Some(fault.name()),
@@ -245,6 +277,8 @@ impl Step {
             Step::Settled(Fate::Dropped(why)) => Some(why.name()),
             Step::CodesFull => Some("codes_full"),
             Step::Meant(_)
+            | Step::Routed(_)
+            | Step::StandsIn(_)
             | Step::Unplaced
             | Step::Unranked
             | Step::CodeSent
@@ -272,6 +306,18 @@ impl Step {
             Step::NotMeant(_) => {
                 format!("mention the bot, or a lower {path}.intentFilter.respondThreshold")
             }
+            Step::NotTriggered => {
+                "mention an agent or say its name, or add a word of it to router.agents[].triggers"
+                    .to_owned()
+            }
+            Step::Unassigned => match about.channel_name {
+                Some(name) => format!("add {name:?} to router.agents[].channels"),
+                None => format!("add \"{}\" to router.agents[].channels", about.channel),
+            },
+            Step::Looping(kind) => format!(
+                "a person who says something there, or a larger {path}.botLoopProtection.{}",
+                kind.key()
+            ),
             Step::CodesFull => "barnacle pairing list: approve or revoke who waits".to_owned(),
             Step::Busy => "say it again when those before it are answered".to_owned(),
             Step::TooSlow => "a larger agents.defaults.timeout".to_owned(),
@@ -299,7 +345,12 @@ impl Step {
     pub fn is_news(self) -> bool {
         let is_usual = matches!(
             self,
-            Step::Unwritten | Step::Duplicate | Step::AlreadyAnswered | Step::Refused(Refusal::Own)
+            Step::Unwritten
+                | Step::Duplicate
+                | Step::AlreadyAnswered
+                | Step::Elsewhere
+                | Step::NotTriggered
+                | Step::Refused(Refusal::Own | Refusal::OtherOwn)
         );
         self.drop_name().is_some() && !is_usual
     }
@@ -319,6 +370,22 @@ impl fmt::Display for Step {
                 write!(f, "it mentions us, which is enough; {verdict}")
             }
             Step::Meant(verdict) => write!(f, "it is meant for us: {verdict}"),
+            Step::Elsewhere => f.write_str("another agent answers"),
+            Step::NotTriggered => f.write_str(
+                "the agents of its channel only answer what calls them, and nothing in it does",
+            ),
+            Step::Unassigned => f.write_str("no agent is assigned to its channel"),
+            Step::Looping(kind) => {
+                write!(f, "a bot said it, and we have stopped answering it there: {kind}")
+            }
+            Step::Routed(because) => {
+                write!(f, "of our agents this one answers: {}", because.text())
+            }
+            Step::StandsIn(because) => write!(
+                f,
+                "this agent answers in the place of one whose account is away: {}",
+                because.text()
+            ),
             Step::Unplaced => f.write_str(
                 "its channel's name and what is around it could not be found out in time; it was \
                  judged without",

@@ -146,7 +146,7 @@ pub struct Story {
     pub bytes: u32,
     /// Where it is to be seen.
     pub link: String,
-    /// Who answers, if it was let in.
+    /// Who answers, if it was let in or another agent answers.
     pub agent: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
@@ -251,6 +251,12 @@ impl Trace {
         knocks.sort_by_key(|knock| knock.line.at);
         let first = *knocks.first()?;
         let admitted = knocks.iter().rev().find(|knock| knock.line.step == Step::Admitted);
+        let elsewhere = knocks.iter().rev().find(|knock| knock.line.step == Step::Elsewhere);
+        let other = elsewhere.and_then(|knock| self.agent(knock));
+        let tell = |step: &Step| match (step, other) {
+            (Step::Elsewhere, Some(agent)) => format!("{step}: {agent}"),
+            _ => step.to_string(),
+        };
         let about = first.about(self.path());
         let mut passed = Vec::new();
         for knock in &knocks {
@@ -270,7 +276,7 @@ impl Trace {
             after_ms: at.0.saturating_sub(came.0),
             door: door.to_owned(),
             step: step.as_ref().map_or("passed", |step| step.name()).to_owned(),
-            text: step.as_ref().map_or_else(Clone::clone, Step::to_string),
+            text: step.as_ref().map_or_else(Clone::clone, tell),
             cure: step.ok().and_then(cure),
         });
         Some(Story {
@@ -286,9 +292,12 @@ impl Trace {
             said: chat.channel.said_at(id).to_string(),
             bytes: first.bytes,
             link: link(chat, first.guild, id),
-            agent: admitted.and_then(|knock| self.agent(knock)).map(str::to_owned),
+            agent: admitted.and_then(|knock| self.agent(knock)).or(other).map(str::to_owned),
             outcome: outcome(ending.step),
-            reason: reason(&lines, ending.step),
+            reason: match ending.step {
+                step @ Step::Elsewhere => tell(&step),
+                step => reason(&lines, step),
+            },
             cure: cure(ending.step),
             steps: steps.collect(),
         })
@@ -313,6 +322,7 @@ impl Trace {
         ];
         let stopped = match step {
             Step::Unwritten => "dedup",
+            Step::Looping(_) => "",
             Step::Ordered | Step::NotMeant(_) => "route",
             step => step.door(),
         };
@@ -328,6 +338,8 @@ fn decides(step: Step) -> bool {
         Step::Duplicate
             | Step::AlreadyAnswered
             | Step::Meant(_)
+            | Step::Routed(_)
+            | Step::StandsIn(_)
             | Step::CodeSent
             | Step::CodesFull
             | Step::Unplaced

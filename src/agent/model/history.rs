@@ -4,6 +4,7 @@ use crate::agent::store::{Most, Store, Tail};
 use crate::base::limits::{LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX};
 use crate::base::text::Plain;
 use crate::core::chat::{ChannelKind, Request};
+use crate::core::router::overheard;
 use crate::core::session::Key;
 use crate::core::transcript::{self, Line};
 use crate::proto::llm::{Message, Part, Role};
@@ -25,6 +26,10 @@ fn has_names(request: &Request) -> bool {
 /// What is asked now.
 fn question(request: &Request, names: bool) -> Message {
     let text = said(&request.author_name, &request.text, names);
+    let text = match overheard::preface(&request.context) {
+        before if before.is_empty() => text,
+        before => format!("{before}{text}").into(),
+    };
     Message { role: Role::User, parts: vec![Part::Text(text)] }
 }
 

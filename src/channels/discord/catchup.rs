@@ -36,6 +36,8 @@ pub(super) struct Found {
     around: Around,
     said: Said,
     attachments: Vec<Attachment>,
+    /// Whom it mentions.
+    mentions: Vec<u64>,
 }
 
 /// Where a chat is.
@@ -61,14 +63,16 @@ pub(super) struct CatchUp {
 impl Found {
     fn new(chat: ChatId, around: Around, said: Said) -> Found {
         let attachments = attachments(&said);
-        Found { chat, around, said, attachments }
+        let mentions = said.mentioned();
+        Found { chat, around, said, attachments, mentions }
     }
 
     /// The message as the doors see it, to whom we are `me`. Its text is without a mention of us
     /// at its beginning.
     pub(super) fn inbound(&self, me: u64, text: impl Fn(&str) -> &str) -> Inbound<'_> {
-        let Found { chat, around, said, attachments } = self;
+        let Found { chat, around, said, attachments, mentions } = self;
         let kept = truncate(&said.content, limits::TEXT_BYTES_MAX);
+        let own = text(kept);
         Inbound {
             chat: *chat,
             id: said.id,
@@ -82,9 +86,12 @@ impl Found {
             from_bot: said.from_bot(),
             from_self: said.author.id == me,
             mentions_us: said.mentions(me),
+            mentions,
+            called: (own.len() < kept.trim_start().len()).then_some(me),
             reply_to: said.reference(),
+            reply_author: said.reply_author(),
             late: true,
-            text: text(kept),
+            text: own,
             text_cut: kept.len() < said.content.len(),
             has_more: said.has_more(),
             attachments,

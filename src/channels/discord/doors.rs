@@ -2,14 +2,17 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::board::Chair;
 use super::catchup::Found;
 use super::commands::{Asked, Slash};
 use super::lobby::{Around, Ask, Held, Letter, Lobby, Slip};
 use super::pairing::Desk;
 use super::settings::Settings;
+use crate::base::text::Plain;
 use crate::base::{Secret, limits};
 use crate::core::access::{self, About, Known, Refusal};
 use crate::core::backlog::Backlog;
@@ -18,7 +21,10 @@ use crate::core::command::Command;
 use crate::core::dedup::{Answered, Seen, Spoken};
 use crate::core::inflight::Inflight;
 use crate::core::intent::{Memory, Verdict};
+use crate::core::loops::Stop;
+use crate::core::outbox::Nonce;
 use crate::core::pairing::Told;
+use crate::core::router::{Because, Verdict as Ruling};
 use crate::core::trace::{Knock, Line, Step, Trace};
 use crate::proto::discord::model::{File, Interaction, Message};
 use crate::rt::clock;
@@ -44,7 +50,6 @@ pub(super) struct Ledger {
 
 /// Who may come in.
 pub(super) struct Doors {
-    pub(super) account: Box<str>,
     pub(super) settings: Rc<RefCell<Settings>>,
     pub(super) me: u64,
     pub(super) ledger: Rc<RefCell<Ledger>>,
@@ -53,6 +58,8 @@ pub(super) struct Doors {
     pub(super) orders: Sender<Asked>,
     pub(super) desk: Rc<Desk>,
     pub(super) spoken: RefCell<Spoken>,
+    /// What the accounts of this process share.
+    pub(super) board: Chair,
     /// What was said lately, where it is asked whether messages are meant for us.
     pub(super) memory: RefCell<Option<Memory>>,
     /// Who waits until more is known of them.
@@ -65,6 +72,7 @@ impl Doors {
     /// Judges `message`, which came at `seq`, and hands it on if it is to be answered.
     pub(super) fn knock(&self, message: &Message<'_>, seq: u64, missing: Option<u64>) {
         let attachments: Vec<Attachment> = message.files.iter().map(attachment).collect();
+        let text = without_mention(message.text, self.me);
         let inbound = Inbound {
             chat: ChatId { channel: ChannelKind::Discord, id: message.channel },
             id: message.id,
@@ -77,13 +85,20 @@ impl Doors {
             from_bot: message.from_bot,
             from_self: message.author == self.me,
             mentions_us: message.mentions_us,
-            text: without_mention(message.text, self.me),
+            mentions: message.mentions,
+            called: (text.len() < message.text.trim_start().len()).then_some(self.me),
+            text,
             reply_to: message.reply_to,
+            reply_author: message.reply_author,
             late: false,
             text_cut: message.text_cut,
             has_more: message.has_more,
             attachments: &attachments,
         };
+        if inbound.from_self {
+            let agent = self.board.spoke(&inbound, message.nonce.and_then(Nonce::parse));
+            self.board.overhear(&inbound, agent.as_ref());
+        }
         if is_written(message) || inbound.from_self {
             let name = message.channel_name;
             self.hear(&inbound, Around { parent: message.parent, name, missing });
@@ -140,8 +155,8 @@ impl Doors {
         let Some(guild) = guild.filter(|_| !inbound.from_self && !is_refused) else {
             return Vec::new();
         };
-        let needs = access::needs(&settings.access, guild, chat.id);
-        let (by_chat, by_role) = settings.routes.needs();
+        drop(settings);
+        let (needs, (by_chat, by_role)) = self.board.needs(guild, chat.id);
         let is_wanted = |channel: &u64| {
             // Of a thread everything is wanted, of the channel around it only the name.
             let is_own = *channel == chat.id;
@@ -182,12 +197,22 @@ impl Doors {
             None => None,
         };
         let inbound = &Inbound { roles: roles.as_deref().unwrap_or(inbound.roles), ..*inbound };
+        self.board.watch(inbound);
         let settings = self.settings.borrow();
-        let agent = settings.routes.agent(&self.account, inbound);
+        let routed = self.route(inbound, chat_name, &settings);
         let is_approved = inbound.guild.is_none() && self.desk.is_paired(inbound.author);
-        let known = Known { chat_name, is_approved, ..Known::default() };
-        let (step, meant) = self.decide(inbound, known, &settings, (agent, waited));
-        self.ledger.borrow_mut().came(inbound, chat_name, step, Some(agent));
+        let known = Known {
+            chat_name,
+            is_approved,
+            is_assigned: routed.is_assigned,
+            is_other_own: self.board.is_other_own(inbound.author),
+        };
+        let (step, meant) = self.decide(inbound, known, &settings, (&routed, waited));
+        self.ledger.borrow_mut().came(inbound, chat_name, step, Some(&routed.agent));
+        if let Some(because) = routed.because.filter(|_| step == Step::Admitted) {
+            self.ledger.borrow_mut().note(inbound.chat, inbound.id, because);
+        }
+        self.keep_in_mind(inbound, step, &routed);
         if let Some(verdict) = meant {
             self.ledger.borrow_mut().note(inbound.chat, inbound.id, Step::Meant(verdict));
         }
@@ -205,6 +230,57 @@ impl Doors {
                 Told::Nothing => return,
             };
             self.ledger.borrow_mut().note(inbound.chat, inbound.id, step);
+        }
+    }
+
+    /// Who answers `inbound`, if anybody does.
+    fn route(&self, inbound: &Inbound<'_>, chat_name: Option<&str>, settings: &Settings) -> Routed {
+        let ruling = self.board.rule(inbound, chat_name);
+        if let Ruling::Answers(choice) = ruling {
+            let is_ours = *choice.account == *self.board.account();
+            let why = if choice.stands_in { Step::StandsIn } else { Step::Routed };
+            return Routed {
+                agent: choice.agent,
+                because: is_ours.then(|| why(choice.because)),
+                is_assigned: is_ours && choice.is_assigned,
+                is_called: matches!(choice.because, Because::Named | Because::Triggered),
+                refusal: (!is_ours).then_some(Step::Elsewhere),
+            };
+        }
+        let refusal = match ruling {
+            Ruling::NotTriggered => Some(Step::NotTriggered),
+            // Whose own rules allow an answer has no seat there.
+            Ruling::Unassigned | Ruling::Barred => Some(Step::Unassigned),
+            Ruling::Free | Ruling::Answers(_) => None,
+        };
+        let agent = match settings.routes.bound(self.board.account(), inbound) {
+            (agent, 0) if inbound.guild.is_none() => self.board.direct().unwrap_or(agent.into()),
+            (agent, _) => agent.into(),
+        };
+        Routed {
+            agent: Rc::from(agent),
+            because: None,
+            is_assigned: false,
+            is_called: false,
+            refusal,
+        }
+    }
+
+    /// Keeps what others were told for the agent that is asked next.
+    fn keep_in_mind(&self, inbound: &Inbound<'_>, step: Step, routed: &Routed) {
+        let is_heard = match step {
+            Step::Admitted
+            | Step::Elsewhere
+            | Step::NotTriggered
+            | Step::NotMeant(_)
+            | Step::Looping(_)
+            | Step::Refused(Refusal::NotMentioned(_) | Refusal::OtherOwn) => true,
+            // What is not answered anywhere is none of the agents' concern.
+            _ => false,
+        };
+        if is_heard && !inbound.from_self {
+            let of = matches!(step, Step::Admitted | Step::Elsewhere).then_some(&routed.agent);
+            self.board.overhear(inbound, of);
         }
     }
 
@@ -238,8 +314,11 @@ impl Doors {
             from_bot: false,
             from_self: false,
             mentions_us: true,
+            mentions: &[],
+            called: None,
             text: used.command,
             reply_to: None,
+            reply_author: None,
             late: false,
             text_cut: false,
             has_more: false,
@@ -311,17 +390,21 @@ impl Doors {
         inbound: &Inbound<'_>,
         known: Known<'_>,
         settings: &Settings,
-        (agent, waited): (&str, bool),
+        (routed, waited): (&Routed, bool),
     ) -> (Step, Option<Verdict>) {
         if !waited && let Err(step) = self.is_new(inbound) {
             return (step, None);
         }
         let access = access::judge(&settings.access, inbound, known);
-        let meant = access.is_ok().then(|| self.weigh(inbound, settings)).flatten();
+        let is_asked = access.is_ok() && routed.refusal.is_none() && !routed.is_called;
+        let meant = is_asked.then(|| self.weigh(inbound, settings)).flatten();
         let step = match (access, meant) {
+            // Who else answers tells more than that we need not.
+            (Err(Refusal::NotMentioned(_)), _) if let Some(step) = routed.refusal => step,
             (Err(refusal), _) => Step::Refused(refusal),
+            (Ok(()), _) if let Some(step) = routed.refusal => step,
             (Ok(()), Some(Err(verdict))) => Step::NotMeant(verdict),
-            (Ok(()), _) => self.take_in(inbound, settings, (agent, waited)),
+            (Ok(()), _) => self.take_in(inbound, settings, (&routed.agent, waited)),
         };
         self.remember(inbound, settings, step == Step::Admitted);
         (step, meant.and_then(Result::ok).filter(|_| step == Step::Admitted))
@@ -360,6 +443,12 @@ impl Doors {
         settings: &Settings,
         (agent, waited): (&str, bool),
     ) -> Step {
+        if let Err(stop) = self.board.ask(inbound, self.me) {
+            if stop.is_first {
+                self.say_stopped(inbound, stop);
+            }
+            return Step::Looping(stop.kind);
+        }
         // Of what is not for us nothing is remembered, and so nothing need be compared.
         if self.spoken.borrow_mut().is_repeated(settings.dedup, inbound) {
             return Step::Repeated;
@@ -367,12 +456,34 @@ impl Doors {
         if !waited && let Err(step) = self.take_place(inbound) {
             return step;
         }
-        let request = Request::of(inbound, &self.account, agent, clock::wall());
+        let mut request = Request::of(inbound, self.board.account(), agent, clock::wall());
+        if inbound.guild.is_some() {
+            request.context = self.board.before(inbound.chat, agent, inbound.id);
+        }
         if self.requests.try_send(request).is_err() {
             self.ledger.borrow_mut().inflight.done(inbound.id);
             return Step::Busy;
         }
         Step::Admitted
+    }
+
+    /// Says in the chat, once, that a bot is not answered there any more.
+    fn say_stopped(&self, inbound: &Inbound<'_>, stop: Stop) {
+        let name = Plain(inbound.author_name);
+        let kind = stop.kind;
+        let text = format!(
+            "I stop answering {name} here until a person speaks, or for {}: {kind}.",
+            rest(stop.until.since(inbound.chat.channel.said_at(inbound.id)))
+        );
+        log::warn!(
+            target: "discord",
+            "in chat {} bot {} is not answered until a person speaks: {kind} (botLoopProtection)",
+            inbound.chat.id,
+            inbound.author,
+        );
+        if !self.desk.tell(inbound.chat, &text, format!("loop {}", inbound.id)) {
+            log::warn!(target: "discord", "that found no room to be said in the chat");
+        }
     }
 
     /// Lets a message into the lobby, if it is new and there is room.
@@ -401,6 +512,27 @@ impl Doors {
             ledger.inflight.admit(inbound.seq, inbound.id)
         };
         taken.map_err(|_| Step::Busy)
+    }
+}
+
+/// Which agent answers a message, or why none of ours by this account does.
+struct Routed {
+    agent: Rc<str>,
+    /// If several might have: why this one.
+    because: Option<Step>,
+    /// Whether it is assigned to the channel, and so need not be mentioned.
+    is_assigned: bool,
+    /// Whether it is called by its name or a word of its own.
+    is_called: bool,
+    refusal: Option<Step>,
+}
+
+/// A span as people say it.
+fn rest(span: Duration) -> String {
+    match span.as_secs().div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        minutes @ 2..120 => format!("{minutes} minutes"),
+        minutes => format!("{} hours", minutes.div_ceil(60)),
     }
 }
 
@@ -523,6 +655,7 @@ fn cure(step: Step, about: &About<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::discord::board::Board;
     use crate::channels::discord::lobby::Found;
     use crate::channels::discord::replies::Posting;
     use crate::channels::discord::rest::{Calls, Waiting};
@@ -549,11 +682,13 @@ mod tests {
         let (calls, waiting) = Calls::new();
         let desk = Rc::new(Desk::open(state, "discord", "default").unwrap());
         desk.speak_by(post);
+        let settings = Settings { access, ..Settings::default() };
+        let settings = Rc::new(RefCell::new(settings));
         let (requests, asked) = bounded(8);
         let (orders, ordered) = bounded(8);
         let doors = Doors {
-            account: "default".into(),
-            settings: Rc::new(RefCell::new(Settings { access, ..Settings::default() })),
+            board: Board::open(state).join("default", &settings),
+            settings,
             me: ME,
             ledger: Rc::new(RefCell::new(Ledger::new(Answered::default(), Trace::default()).0)),
             requests,
@@ -580,7 +715,9 @@ mod tests {
             channel_name: None,
             from_bot: false,
             mentions_us: false,
+            mentions: &[],
             reply_to: None,
+            reply_author: None,
             kind: 0,
             text,
             text_cut: false,

@@ -26,7 +26,7 @@ use crate::core::chat::{ChannelKind, ChatId};
 use crate::core::outbox::Nonce;
 use crate::core::twin::{Sign, Twin};
 use crate::proto::discord::gateway::{
-    Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, Status, Tell,
+    Ask, Cause, Gateway, GatewayInfo, Input, Level, Output, State, Status, Tell,
 };
 use crate::proto::discord::model::{Decoder, Kind};
 use crate::proto::discord::rest::{Failure, Route};
@@ -520,6 +520,8 @@ impl Port<Gateway> for GatewayPort {
             self.tools.doors.me = me.user;
             self.tools.talk.me.set(me.user);
         }
+        let is_up = status.state == State::Connected;
+        self.tools.doors.board.present(is_up, self.tools.doors.me);
         self.wire.decoder.set_me(self.tools.doors.me);
         self.shelve();
         !(self.leaving && matches!(self.link, Link::Down))

@@ -79,6 +79,7 @@ pub(super) struct Letter {
     text: Box<str>,
     roles: Box<[u64]>,
     attachments: Box<[Attachment]>,
+    mentions: Box<[u64]>,
     /// If it is a slash command.
     pub(super) slip: Option<Slip>,
     /// When it is judged, whatever is known.
@@ -128,11 +129,13 @@ impl Letter {
             text: inbound.text.into(),
             roles: inbound.roles.into(),
             attachments: inbound.attachments.into(),
+            mentions: inbound.mentions.into(),
             inbound: Inbound {
                 author_name: "",
                 text: "",
                 roles: &[],
                 attachments: &[],
+                mentions: &[],
                 ..*inbound
             },
             slip,
@@ -147,6 +150,7 @@ impl Letter {
             text: &self.text,
             roles: &self.roles,
             attachments: &self.attachments,
+            mentions: &self.mentions,
             parent: parent.or(self.inbound.parent),
             ..self.inbound
         }

@@ -1,5 +1,6 @@
 //! One Discord account: a gateway connection, its REST calls, and the messages between them.
 
+mod board;
 mod catchup;
 mod commands;
 mod directory;
@@ -61,6 +62,7 @@ use crate::rt::net::http::Client;
 use crate::rt::store::StoreError;
 use crate::rt::{clock, os_seed};
 
+pub(crate) use self::board::Board;
 pub(crate) use self::commands::Clerk;
 pub(crate) use self::directory::Directory;
 pub(crate) use self::figures::Figures;
@@ -94,6 +96,8 @@ pub(crate) struct Setup {
     pub(crate) api: String,
     /// The account's name, for configuration lines, logs and file names.
     pub(crate) name: Box<str>,
+    /// What the accounts of this process share.
+    pub(crate) board: Board,
     /// What can change later, by [`Account::apply`].
     pub(crate) settings: Settings,
     /// The way to the network.
@@ -258,7 +262,7 @@ impl Account {
             memory: RefCell::default(),
             lobby: RefCell::new(Lobby::new(calls.clone())),
             room: talk.ends.room.clone(),
-            account: setup.name,
+            board: setup.board.join(setup.name, &settings),
             settings: settings.clone(),
             me: kept.me,
             ledger: ledger.clone(),

@@ -256,14 +256,20 @@ impl Desk {
         )
     }
 
+    /// Says `text` of our own accord, once for each `key`; what finds no room is not said.
+    pub(super) fn tell(&self, chat: ChatId, text: &str, key: String) -> bool {
+        let Some(post) = &*self.post.borrow() else { return false };
+        let (done, _) = bounded(1);
+        let posting = Posting { chat: chat.id, answer: Answer::text(text), key: key.into(), done };
+        post.try_send(posting).is_ok()
+    }
+
     /// Says `text`, which is about `what` and was decided at `at`: it is written down like any
     /// answer, and arrives once. Nobody waits for what comes of it.
     fn say(&self, chat: ChatId, text: &str, what: &str, at: Wall) {
-        let Some(post) = &*self.post.borrow() else { return };
-        let (done, _) = bounded(1);
-        let key = format!("pairing {what} {}", at.0).into();
-        let posting = Posting { chat: chat.id, answer: Answer::text(text), key, done };
-        if post.try_send(posting).is_err() {
+        if self.post.borrow().is_some()
+            && !self.tell(chat, text, format!("pairing {what} {}", at.0))
+        {
             log::warn!(
                 target: "discord",
                 "what a stranger in {chat} was to be told found no room; they are told when they \

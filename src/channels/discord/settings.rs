@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::limits;
 use crate::core::access::Access;
 use crate::core::intent::Filter;
+use crate::core::loops;
 use crate::core::outbox::{Policy, ReplyTo};
 use crate::core::route::Routes;
 
@@ -19,6 +20,11 @@ pub(crate) struct Settings {
     pub(crate) routes: Routes,
     /// The same words of the same person in the same chat within this span are one message.
     pub(crate) dedup: Duration,
+    /// How long bots may answer each other.
+    pub(crate) loops: loops::Policy,
+    /// How many messages that an agent only heard it is told of when it answers; unless set, some
+    /// where several agents share a server.
+    pub(crate) overhears: Option<usize>,
     /// How replies wait.
     pub(crate) outbox: Policy,
     /// Whether answers point at the message that they answer.
@@ -38,6 +44,8 @@ impl Default for Settings {
             intent: None,
             routes: Routes::default(),
             dedup: limits::DEDUP_WINDOW,
+            loops: loops::Policy::default(),
+            overhears: None,
             outbox: Policy::default(),
             reply_to: ReplyTo::default(),
             chunk_chars: limits::DISCORD_MESSAGE_CHARS_MAX,

@@ -329,6 +329,12 @@ pub(super) enum Place {
     Spoken,
 }
 
+/// Whether `text` speaks to somebody who has one of these names.
+#[must_use]
+pub fn calls(text: &str, names: &Names) -> bool {
+    Shape::of(text, names).name == Place::Spoken
+}
+
 /// What a message is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact about the text by itself")]

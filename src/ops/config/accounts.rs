@@ -9,7 +9,7 @@ use super::env::Env;
 use super::keys::Unit;
 use super::raw::Node;
 use super::read::{Entry, Reader, span_of};
-use super::{Discord, Intents, Keepalive, Reconnect, Weight};
+use super::{Discord, Intents, Keepalive, Reconnect, Weight, router};
 use crate::base::{Secret, backoff, limits, spell};
 use crate::core::outbox::{self, ReplyTo};
 use crate::proto::discord::intents;
@@ -112,6 +112,10 @@ fn discord(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Discor
             .and_then(|chars| usize::try_from(chars).ok())
             .unwrap_or(limits::DISCORD_MESSAGE_CHARS_MAX),
         dedup: read.span("channels.discord.dedupWindow").unwrap_or(limits::DEDUP_WINDOW),
+        loops: router::loops(read),
+        overhears: read
+            .whole("channels.discord.historyLimit")
+            .and_then(|count| usize::try_from(count).ok()),
         catch_up: catch_up(read),
         health_monitor: read.flag("channels.discord.healthMonitor.enabled").unwrap_or(true),
         slash_commands: slash_commands(read),

@@ -1,6 +1,5 @@
 //! Who answers, and where.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::check::{Sources, first, id};
@@ -259,14 +258,52 @@ pub(super) fn bindings(
     bindings
 }
 
+/// The agent called `name`, however it is spelt.
+///
+/// # Errors
+/// There is none; what to do about it.
+pub(super) fn called<'a>(
+    read: &Reader<'_, '_>,
+    agents: &'a [Agent],
+    name: &str,
+) -> Result<&'a str, String> {
+    let mut names = agents.iter().map(|agent| agent.id.as_str());
+    if let Some(known) = names.clone().find(|known| spell::same(known, name)) {
+        return Ok(known);
+    }
+    // Where nobody will read it, nothing is guessed.
+    let cure = (!read.is_full()).then(|| spell::nearest(name, &mut names)).flatten();
+    Err(cure.map_or_else(
+        || "add it to agents.entries".to_owned(),
+        |name| format!("did you mean \"{name}\"?"),
+    ))
+}
+
+/// The kind of chat, the chat, and whether both could be read.
+fn peer(read: &mut Reader<'_, '_>) -> (Option<PeerKind>, Option<u64>, bool) {
+    const PEER: &str = "bindings.#.match.peer.id";
+    const KIND: &str = "bindings.#.match.peer.kind";
+    let kind = match read.word(KIND) {
+        Some("direct" | "dm") => Some(PeerKind::Direct),
+        Some(_) => Some(PeerKind::Group),
+        None => None,
+    };
+    // A star is every chat of its kind.
+    let peer = read.own(PEER, |value| match value {
+        Node::Text(text) if text.trim() == "*" => Some(None),
+        value => id(value).map(Some),
+    });
+    let is_whole = [(PEER, peer.is_some()), (KIND, kind.is_some())];
+    let is_whole = is_whole.into_iter().all(|(path, is_read)| is_read || !read.has(path));
+    (kind, peer.flatten(), is_whole)
+}
+
 /// One binding; `None` if it is for another channel.
 fn binding(
     read: &mut Reader<'_, '_>,
     agents: &[Agent],
     accounts: &[Discord],
 ) -> Result<Option<Binding>, (String, String)> {
-    const PEER: &str = "bindings.#.match.peer.id";
-    const KIND: &str = "bindings.#.match.peer.kind";
     const GUILD: &str = "bindings.#.match.guildId";
     const ROLES: &str = "bindings.#.match.roles";
     let agent = read.text("bindings.#.agentId");
@@ -278,17 +315,7 @@ fn binding(
         other => other.flatten(),
     };
     let account = read.text("bindings.#.match.accountId");
-    let kind = match read.word(KIND) {
-        Some("direct" | "dm") => Some(PeerKind::Direct),
-        Some(_) => Some(PeerKind::Group),
-        None => None,
-    };
-    let is_any = read.own(PEER, |value| match value {
-        Node::Text(text) if text.trim() == "*" => Some(true),
-        value => id(value).map(|_| false),
-    });
-    // A star is every chat of its kind.
-    let peer = if is_any == Some(false) { read.own(PEER, id) } else { None };
+    let (kind, peer, is_peer_whole) = peer(read);
     let guild = read.own(GUILD, id);
     let roles = read.own(ROLES, |value| match value {
         Node::List(list) => list.iter().map(id).collect::<Option<Vec<u64>>>(),
@@ -298,25 +325,12 @@ fn binding(
         (format!("{what}, so the binding is left out"), "correct it, or remove it".to_owned())
     };
     let agent = agent.ok_or_else(|| left_out("it names no agent"))?;
-    let names: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
-    let Some(known) = names.iter().find(|name| spell::same(name, &agent)) else {
-        // Where nobody will read it, nothing is guessed.
-        let candidates = names.iter().copied().filter(|_| !read.is_full());
-        let cure = spell::nearest(&agent, candidates);
-        let cure = cure.map_or_else(
-            || "add it to agents.entries".to_owned(),
-            |name| format!("did you mean \"{name}\"?"),
-        );
-        return Err(("there is no agent of that name, so the binding is left out".into(), cure));
-    };
-    let is_whole = [
-        (PEER, is_any.is_some()),
-        (KIND, kind.is_some()),
-        (GUILD, guild.is_some()),
-        (ROLES, roles.is_some()),
-    ];
+    let known = called(read, agents, &agent).map_err(|cure| {
+        ("there is no agent of that name, so the binding is left out".to_owned(), cure)
+    })?;
+    let is_whole = [(GUILD, guild.is_some()), (ROLES, roles.is_some())];
     let is_whole = is_whole.into_iter().all(|(path, is_read)| is_read || !read.has(path));
-    if !is_whole || roles.as_ref().is_some_and(Vec::is_empty) {
+    if !is_peer_whole || !is_whole || roles.as_ref().is_some_and(Vec::is_empty) {
         return Err(left_out("an id in it cannot be read"));
     }
     let account = match account.as_deref() {
@@ -332,7 +346,7 @@ fn binding(
     let has_accounts = channel != Some(ChannelKind::WebChat) && accounts.len() > 1;
     let account = account.filter(|_| has_accounts);
     Ok(Some(Binding {
-        agent: (*known).to_owned(),
+        agent: known.to_owned(),
         channel,
         account,
         peer,

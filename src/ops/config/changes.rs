@@ -25,8 +25,17 @@ impl Config {
     /// What `new` changes; nothing if it says the same.
     pub(crate) fn changes(&self, new: &Config) -> Vec<Change> {
         // No `..`: whoever adds a field says here what its change means.
-        let Config { accounts, gateway, agents, bindings, cron, log_level, log_file, ca_file } =
-            self;
+        let Config {
+            accounts,
+            gateway,
+            agents,
+            bindings,
+            router,
+            cron,
+            log_level,
+            log_file,
+            ca_file,
+        } = self;
         let network = changed(&[("net.caFile", *ca_file != new.ca_file)]);
         let mut changes = Vec::new();
         let runs = |discord: &&Discord| discord.enabled;
@@ -59,6 +68,7 @@ impl Config {
             ("channels.discord.accounts", has_news(self, new) || has_news(new, self)),
             ("agents", *agents != new.agents),
             ("bindings", *bindings != new.bindings),
+            ("router", *router != new.router),
             ("cron", *cron != new.cron),
             ("logging.level", *log_level != new.log_level),
             ("logging.file", *log_file != new.log_file),
@@ -92,6 +102,8 @@ impl Discord {
             reply_to,
             chunk_chars,
             dedup,
+            loops,
+            overhears,
             catch_up,
             health_monitor,
             slash_commands,
@@ -117,6 +129,8 @@ impl Discord {
             ("replyToMode", *reply_to != new.reply_to),
             ("textChunkLimit", *chunk_chars != new.chunk_chars),
             ("dedupWindow", *dedup != new.dedup),
+            ("botLoopProtection", *loops != new.loops),
+            ("historyLimit", *overhears != new.overhears),
             ("catchUp", *catch_up != new.catch_up),
             ("healthMonitor", *health_monitor != new.health_monitor),
             ("commands.native", *slash_commands != new.slash_commands),
@@ -166,6 +180,8 @@ mod tests {
             ("replyToMode: 'off'", "replyToMode"),
             ("textChunkLimit: 500", "textChunkLimit"),
             ("dedupWindow: 1", "dedupWindow"),
+            ("historyLimit: 5", "historyLimit"),
+            ("botLoopProtection: {maxChainDepth: 3}", "botLoopProtection"),
             ("catchUp: {enabled: false}", "catchUp"),
             ("healthMonitor: {enabled: false}", "healthMonitor"),
             ("commands: {native: false}", "commands.native"),
@@ -174,7 +190,7 @@ mod tests {
             assert_eq!(from_plain(written), [expected], "{written}");
         }
         assert_eq!(from_plain(""), []);
-        assert_eq!(from_plain("historyLimit: 5"), [], "what does nothing changes nothing");
+        assert_eq!(from_plain("dmHistoryLimit: 5"), [], "what does nothing changes nothing");
         assert_eq!(from_plain("enabled: false"), [Change::Stop("default".into())]);
     }
 

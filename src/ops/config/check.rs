@@ -8,7 +8,7 @@ use super::env::{Env, UNSET};
 use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
-use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway};
+use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway, router};
 use crate::base::{Secret, limits, spell};
 
 /// What an account's token is in place of a written one, or where it was looked for.
@@ -59,11 +59,13 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
     let accounts = accounts::accounts(read, sources);
     let agents = agents::agents(read, sources);
     let bindings = agents::bindings(read, &agents, &accounts);
+    let router = router::rules(read, &agents, &accounts, &bindings);
     Config {
         accounts,
         gateway: gateway::gateway(read, sources),
         agents,
         bindings,
+        router,
         cron: cron::cron(read),
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),

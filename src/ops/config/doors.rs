@@ -1,10 +1,10 @@
 //! Who is answered: policies, people and places, as the file lists them.
 
-use super::Weight;
 use super::accounts::DEFAULT;
 use super::check::id;
 use super::raw::Node;
 use super::read::{Entry, Reader};
+use super::{Weight, router};
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
 use crate::core::intent::{Filter, Names};
 
@@ -34,7 +34,11 @@ pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
     if read.flag(old_enabled) == Some(false) {
         dms = Policy::Disabled;
     }
-    let guilds = guilds(read);
+    let mut guilds = guilds(read);
+    let (usual_bots, is_last_word) = router::bots(read);
+    if is_last_word {
+        silence(&mut guilds);
+    }
     let mut groups = policy(read, &[group, all_groups], is_configured.then_some(Policy::Allowlist));
     if groups == Policy::Open && read.has(GUILDS) && read.is_cut() {
         // A server whose rule was left out must not be one without rules.
@@ -53,7 +57,17 @@ pub(super) fn access(read: &mut Reader<'_, '_>) -> Access {
         allow_from: newer.or(older).unwrap_or_default(),
         guilds,
         require_mention: read.flag("channels.discord.requireMention"),
-        bots: bots(read, "channels.discord.allowBots").unwrap_or_default(),
+        bots: Some(bots(read, "channels.discord.allowBots").unwrap_or(usual_bots))
+            .filter(|_| !is_last_word)
+            .unwrap_or_default(),
+    }
+}
+
+/// No rule lets another program in.
+fn silence(guilds: &mut [GuildRule]) {
+    for guild in guilds {
+        guild.bots = None;
+        guild.channels.iter_mut().flatten().for_each(|channel| channel.bots = None);
     }
 }
 

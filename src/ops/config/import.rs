@@ -163,7 +163,7 @@ mod tests {
       "enabled": true,
       "token": "${DISCORD_BOT_TOKEN}", // from the environment
       "groupPolicy": "open",
-      "historyLimit": 20,
+      "dmHistoryLimit": 20,
       "guilds": { "81384788765712384": { "slug": "club", "requireMention": false } }
     }
   },
@@ -184,7 +184,7 @@ mod tests {
             [
                 "meta",
                 "channels.telegram",
-                "channels.discord.historyLimit",
+                "channels.discord.dmHistoryLimit",
                 "channels.discord.guilds.81384788765712384.slug",
                 "gateway.mode",
                 "bindings[0].match.teamId",
@@ -201,7 +201,7 @@ mod tests {
             text.contains("\"token\": \"${DISCORD_BOT_TOKEN}\", // from the environment"),
             "{text}"
         );
-        assert!(!text.contains("wizard\n  \"meta\"") && !text.contains("historyLimit"), "{text}");
+        assert!(!text.contains("wizard\n  \"meta\"") && !text.contains("dmHistoryLimit"), "{text}");
         // Strict JSON stays as strict as it was, comments aside.
         assert!(!text.contains(",\n  }") && !text.contains(", }"), "{text}");
         let env = Env::of(&[("DISCORD_BOT_TOKEN", "t")]);

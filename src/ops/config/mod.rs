@@ -28,6 +28,7 @@ pub(crate) mod path;
 mod prune;
 mod raw;
 mod read;
+mod router;
 mod scan;
 mod schema;
 mod table;
@@ -45,8 +46,10 @@ use crate::core::access::Access;
 use crate::core::budget::{Limits, Price};
 use crate::core::chat::ChannelKind;
 use crate::core::intent::Filter;
+use crate::core::loops;
 use crate::core::outbox::{self, ReplyTo};
 use crate::core::route::PeerKind;
+use crate::core::router::Rules;
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
@@ -81,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) agents: Vec<Agent>,
     /// `bindings`: which agent answers where.
     pub(crate) bindings: Vec<Binding>,
+    /// `router`: which agents share which channels, and how.
+    pub(crate) router: Rules,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
@@ -257,6 +262,10 @@ pub(crate) struct Discord {
     /// `dedupWindow`: the same words of the same person in the same chat within this span are one
     /// message.
     pub(crate) dedup: Duration,
+    /// `botLoopProtection`: how long bots may answer each other.
+    pub(crate) loops: loops::Policy,
+    /// `historyLimit`: of how many messages that an agent only heard it is told when it answers.
+    pub(crate) overhears: Option<usize>,
     /// `catchUp`: how far back messages are fetched after a session was lost, and how many of each
     /// chat; a span of zero fetches none.
     pub(crate) catch_up: (Duration, usize),

@@ -1,5 +1,7 @@
 //! The one table of configuration keys, in the order of the manual.
 
+mod route;
+
 use std::time::Duration;
 
 use super::keys::{Key, Kind, Unit, key, later, like, moot};
@@ -11,7 +13,7 @@ const GROUP_POLICIES: Kind = Kind::Word(&["open", "allowlist", "disabled"]);
 const DMS_UNSET: &str = "open, or pairing if another key narrows who is answered";
 const GROUPS_UNSET: &str = "open to mentions, or allowlist if another key narrows who is answered";
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 /// The kernel counts keepalive in whole seconds.
 const KEEPALIVE: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), HOUR);
 /// No delay may be so short that a lost server is hammered, or so long that nobody returns.
@@ -29,7 +31,7 @@ const COST: Kind = Kind::Number(0.0, 100_000.0);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
 const BOTS: Kind = Kind::Own("true, false or \"mentions\"");
-const ROLES: Kind = Kind::Own("a list of role ids");
+pub(super) const ROLES: Kind = Kind::Own("a list of role ids");
 const LEVELS: Kind = Kind::Word(&[
     "silent",
     "off",
@@ -44,8 +46,37 @@ const LEVELS: Kind = Kind::Word(&[
 const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
+/// The parts of the table: a long one has a file of its own.
+const PARTS: &[&[Key]] = &[MAIN, route::KEYS];
+
 /// Every key.
-pub(crate) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
+
+const fn count(parts: &[&[Key]]) -> usize {
+    let (mut all, mut at) = (0, 0);
+    while at < parts.len() {
+        all += parts[at].len();
+        at += 1;
+    }
+    all
+}
+
+/// The parts, one behind the other.
+const fn joined<const N: usize>(parts: &[&[Key]]) -> [Key; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut part, mut at, mut next) = (0, 0, 0);
+    while part < parts.len() {
+        if at == parts[part].len() {
+            (part, at) = (part + 1, 0);
+        } else {
+            all[next] = parts[part][at];
+            (at, next) = (at + 1, next + 1);
+        }
+    }
+    all
+}
+
+const MAIN: &[Key] = &[
     // Who the bot is.
     key("channels.discord.enabled", Kind::Flag, "true", "whether the account runs"),
     key("channels.discord.token", Kind::Secret, "DISCORD_BOT_TOKEN", "the bot's token"),
@@ -318,7 +349,6 @@ pub(crate) const KEYS: &[Key] = &[
     moot("channels.discord.retry", "what fails is tried again within Discord's limits"),
     moot("channels.discord.configWrites", "chats never write the configuration"),
     moot("channels.discord.dangerouslyAllowNameMatching", "people are known by their ids"),
-    later("channels.discord.historyLimit"),
     later("channels.discord.dmHistoryLimit"),
     later("channels.discord.mediaMaxMb"),
     later("channels.discord.dms"),
@@ -339,7 +369,6 @@ pub(crate) const KEYS: &[Key] = &[
     later("channels.discord.ui"),
     later("channels.discord.slashCommand"),
     later("channels.discord.heartbeat"),
-    later("channels.discord.botLoopProtection"),
     later("channels.discord.contextVisibility"),
     later("channels.discord.mentionAliases"),
     later("channels.discord.defaultTo"),
@@ -353,7 +382,6 @@ pub(crate) const KEYS: &[Key] = &[
     later("channels.discord.autoPresence"),
     later("channels.discord.markdown"),
     later("channels.discord.capabilities"),
-    later("channels.defaults.botLoopProtection"),
     later("channels.defaults.heartbeat"),
     later("channels.defaults.contextVisibility"),
     later("channels.telegram"),
@@ -495,31 +523,6 @@ pub(crate) const KEYS: &[Key] = &[
     moot("agents.list.#.name", "the agent is shown by its id"),
     moot("agents.list.#.identity", "the agent speaks for itself"),
     moot("agents.list.#.agentDir", "the agent keeps its own files"),
-    key("bindings.#.agentId", Kind::Text, "none", "the agent that answers where all below fits"),
-    key("bindings.#.match.channel", Kind::Text, "every channel", "discord"),
-    key(
-        "bindings.#.match.accountId",
-        Kind::Text,
-        "the account default, if there is one of that name",
-        "the account that heard the message; \"*\" is any",
-    ),
-    key(
-        "bindings.#.match.peer.kind",
-        Kind::Word(&["direct", "dm", "group", "channel", "thread"]),
-        "any",
-        "direct messages, or chats of servers: group, channel and thread are one kind",
-    ),
-    key(
-        "bindings.#.match.peer.id",
-        Kind::Own("a number, or \"*\""),
-        "any",
-        "a chat, or in DMs the person; \"*\" is every chat of that kind",
-    ),
-    key("bindings.#.match.guildId", Kind::Own("a number"), "any", "the server"),
-    key("bindings.#.match.roles", ROLES, "any", "one of these roles is enough"),
-    moot("bindings.#.match.teamId", "Discord has no teams"),
-    moot("bindings.#.comment", "a note for people"),
-    moot("bindings.#.type", "every binding is a route"),
     // The rest.
     key(
         "logging.level",
@@ -558,7 +561,6 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     moot("gracefulShutdown", "what is being answered is finished at every stop"),
     later("intentFilter"),
-    later("router.strategy"),
     key("cron.enabled", Kind::Flag, "true", "whether scheduled jobs run when they are due"),
     key(
         "cron.skipMissedJobs",

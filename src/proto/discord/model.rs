@@ -68,8 +68,12 @@ pub struct Message<'a> {
     pub from_bot: bool,
     /// Whether it mentions us or answers a message of ours.
     pub mentions_us: bool,
-    /// The message that it answers.
+    /// The users that it mentions, as many as are kept.
+    pub mentions: &'a [u64],
+    /// The message that it answers …
     pub reply_to: Option<u64>,
+    /// … and who wrote that.
+    pub reply_author: Option<u64>,
     /// The message type (Discord's documentation, "Message Types"): 0 is a plain message, 19 a
     /// reply.
     pub kind: u32,
@@ -253,7 +257,9 @@ impl Decoder {
             author_name: fields.author_name(),
             from_bot: fields.bot || fields.number(Node::Webhook).is_some(),
             mentions_us: fields.mentions_us,
+            mentions: &fields.mentions,
             reply_to: fields.number(Node::ReferenceId),
+            reply_author: fields.number(Node::ReferencedAuthorId),
             kind: fields.number(Node::Type).and_then(|n| n.try_into().ok()).unwrap_or_default(),
             text: fields.content.as_str(),
             text_cut: fields.content.is_cut(),
@@ -372,6 +378,7 @@ struct Fields {
     resumable: bool,
     bot: bool,
     mentions_us: bool,
+    mentions: heapless::Vec<u64, { limits::MENTIONS_MAX }>,
     has_more: bool,
     session_id: Capture<{ limits::SESSION_ID_BYTES_MAX }>,
     resume_url: Capture<{ limits::RESUME_URL_BYTES_MAX }>,
@@ -406,6 +413,7 @@ impl Fields {
             resumable: false,
             bot: false,
             mentions_us: false,
+            mentions: heapless::Vec::new(),
             has_more: false,
             session_id: Capture::new(),
             resume_url: Capture::new(),
@@ -436,6 +444,7 @@ impl Fields {
         self.resumable = false;
         self.bot = false;
         self.mentions_us = false;
+        self.mentions.clear();
         self.has_more = false;
         self.session_id.clear();
         self.resume_url.clear();
@@ -569,6 +578,12 @@ impl Fields {
         if matches!(self.next, Node::MentionId | Node::ReferencedAuthorId) {
             self.mentions_us |= number.is_some() && number == self.me;
         }
+        if self.next == Node::MentionId
+            && let Some(user) = number
+        {
+            // Those that find no room are named in the text, too.
+            let _ = self.mentions.push(user);
+        }
         if self.next == Node::Role
             && let Some(role) = number
         {
@@ -663,7 +678,9 @@ mod tests {
             channel_name: None,
             from_bot: false,
             mentions_us: true,
+            mentions: message.mentions,
             reply_to: None,
+            reply_author: message.reply_author,
             kind: 0,
             text: message.text,
             text_cut: false,
@@ -812,7 +829,9 @@ mod tests {
             channel_name: None,
             from_bot: false,
             mentions_us: false,
+            mentions: &[],
             reply_to: None,
+            reply_author: None,
             kind: 0,
             text: "",
             text_cut: false,

@@ -133,6 +133,18 @@ impl Said {
         self.mentions.iter().any(|author| author.id == me) || answered == Some(me)
     }
 
+    /// Whom it mentions, as many as are kept.
+    #[must_use]
+    pub fn mentioned(&self) -> Vec<u64> {
+        self.mentions.iter().take(limits::MENTIONS_MAX).map(|author| author.id).collect()
+    }
+
+    /// Who wrote the message that it answers.
+    #[must_use]
+    pub fn reply_author(&self) -> Option<u64> {
+        Some(self.referenced_message.as_ref()?.author.id)
+    }
+
     /// Whether there is more than text.
     #[must_use]
     pub fn has_more(&self) -> bool {

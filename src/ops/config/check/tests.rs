@@ -69,7 +69,8 @@ fn nothing_written_means_the_documented_defaults() {
 fn every_key_of_the_table_is_read_and_no_other() {
     let text = "{channels: {discord: {guilds: {'1': {channels: {'2': {}}}}}},
         agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}}, entries: {a: {}}, list: [{}]},
-        models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}]}";
+        models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}],
+        router: {agents: [{agent: 'a', channels: '*'}]}}";
     let mut root = raw::parse(text).expect("the syntax is right");
     let env = Env::default();
     let pruned = prune(text, &mut root);
