@@ -88,7 +88,7 @@ fn an_answer_to_a_message_finds_the_agent_that_said_it() {
     let rules = Rules { seats: vec![shared("one"), shared("two")], ..Rules::default() };
     let mut router = Router::default();
     router.spoke(77, &"research".into(), &"two".into());
-    let mut rule = |reply_to, router: &mut Router| {
+    let rule = |reply_to, router: &mut Router| {
         let inbound = Inbound {
             reply_to: Some(reply_to),
             reply_author: Some(RESEARCH),
@@ -111,18 +111,18 @@ fn the_most_exact_seat_beats_others_and_the_first_its_equals() {
     let seats =
         all.map(|place| seat(&format!("at{place}"), "research", &[place], Role::Active, &[]));
     let rules = Rules { seats: seats.into(), ..Rules::default() };
-    let decide = |chat, parent, name: &str| {
+    let told = |chat, parent, name: &str| {
         let inbound = Inbound { chat: sample::chat(chat), parent, ..said("hello") };
         who(&decide(&rules, &hearers(), &inbound, name)).0.to_owned()
     };
-    assert_eq!(decide(5, None, "name"), "at5");
-    assert_eq!(decide(6, None, "name"), "atname");
-    assert_eq!(decide(6, None, "other"), "at*");
-    assert_eq!(decide(54, Some(5), "name"), "at5", "a thread is of its channel");
-    assert_eq!(decide(55, Some(5), "name"), "at55");
+    assert_eq!(told(5, None, "name"), "at5");
+    assert_eq!(told(6, None, "name"), "atname");
+    assert_eq!(told(6, None, "other"), "at*");
+    assert_eq!(told(54, Some(5), "name"), "at5", "a thread is of its channel");
+    assert_eq!(told(55, Some(5), "name"), "at55");
     let twice = ["b", "a"].map(|agent| seat(agent, "research", &["*"], Role::Active, &[]));
     let rules = Rules { seats: twice.into(), ..Rules::default() };
-    assert_eq!(who(&super::tests::decide(&rules, &hearers(), &said("x"), "x")).0, "b");
+    assert_eq!(who(&decide(&rules, &hearers(), &said("x"), "x")).0, "b");
 }
 
 #[test]
