@@ -9,6 +9,7 @@ use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
+use super::media::Media;
 use super::sessions::Sessions;
 use super::store::{Said, Store};
 use super::{Member, Staff};
@@ -16,6 +17,7 @@ use crate::base::tally::Tally;
 use crate::base::text::Plain;
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
+use crate::core::media::{self, Note};
 use crate::core::session::Key;
 use crate::core::transcript::{self, Header, Line, Role};
 use crate::core::turn::{Fault, Room, Told, Turns};
@@ -309,8 +311,10 @@ impl Inner {
             // Not held while a turn begins.
             let next = self.turns.borrow_mut().poll();
             let Some((room, Waiting { request, ticket })) = next else { return };
-            let (id, member) = (request.id, self.member(&request.agent));
-            let turn = turn(Rc::downgrade(self), member, room.clone(), request, ticket.clone());
+            let id = request.id;
+            let member = self.member(&request.agent);
+            let who = (member, self.staff.borrow().media.clone());
+            let turn = turn(Rc::downgrade(self), who, room.clone(), request, ticket.clone());
             let task = self.spawner.spawn(Tier::Work, "turn", turn);
             self.running.borrow_mut().insert(room, Running { id, ticket, task });
         }
@@ -349,9 +353,9 @@ impl Inner {
         let key = Key::of(request);
         let name = if key.person().is_some() { &*request.author_name } else { "" };
         let header = Header::new(key, &room, name);
-        let Request { at, session, text, author_name, .. } = request;
+        let Request { at, session, author_name, .. } = request;
         let person = request.person();
-        let mut asked = Line::new(*at, Role::User, *session, text);
+        let mut asked = Line::new(*at, Role::User, *session, &media::written(request));
         if let Some(person) = person {
             asked = asked.by(person, author_name);
         }
@@ -368,7 +372,13 @@ impl Inner {
     }
 }
 
-async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Request, ticket: Ticket) {
+async fn turn(
+    desk: Weak<Inner>,
+    (member, media): (Rc<Member>, Rc<Media>),
+    room: Room,
+    mut request: Request,
+    ticket: Ticket,
+) {
     let (chat, id) = (request.chat, request.id);
     let is_heard = match &ticket.ear {
         Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
@@ -382,7 +392,23 @@ async fn turn(desk: Weak<Inner>, member: Rc<Member>, room: Room, request: Reques
         let store = desk.upgrade().and_then(|desk| desk.store.clone());
         let by = clock::now() + member.deadline;
         let hears = |new: &str| pieces.add(new);
-        let answer = member.agent.answer(&request, store.as_ref(), by, &hears).await;
+        let found = media.look(&mut request, member.agent.wants(), by).await;
+        for &note in &found.notes {
+            ticket.note(chat, id, note).await;
+        }
+        let mut answer = if found.is_mute {
+            Ok(Answer::default())
+        } else {
+            member.agent.answer(&request, store.as_ref(), by, &hears).await
+        };
+        if let Ok(answer) = &mut answer {
+            if let Some(note) = media.speak(&found, answer).await {
+                ticket.note(chat, id, note).await;
+            }
+            if let Some(apology) = &found.apology {
+                answer.add(apology);
+            }
+        }
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
         }
@@ -430,6 +456,15 @@ impl Pieces<'_> {
 }
 
 impl Ticket {
+    /// Tells a channel what became of something; who asks for an answer alone wants only that.
+    async fn note(&self, chat: ChatId, id: u64, note: Note) {
+        if let Ear::Channel(told) = &self.ear
+            && told.send(Told::Noted { chat, id, note }).await.is_err()
+        {
+            let _ = self.alive.try_send(());
+        }
+    }
+
     async fn tell(&self, chat: ChatId, id: u64, answer: Result<Answer, Fault>) {
         let is_heard = match &self.ear {
             Ear::Channel(told) => {

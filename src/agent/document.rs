@@ -61,7 +61,7 @@ struct Attached<'r> {
 
 impl Attached<'_> {
     fn of(attachment: &Attachment) -> Attached<'_> {
-        let Attachment { name, kind, bytes, url, seconds } = attachment;
+        let Attachment { name, kind, bytes, url, seconds, .. } = attachment;
         Attached { name, r#type: kind, bytes: *bytes, url, seconds: *seconds }
     }
 }

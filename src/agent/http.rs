@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::Hears;
 use super::document;
 use super::exec::{plain_name, tell_left_out, tell_unread};
+use super::{Hears, ask};
 use crate::base::limits::{AGENT_OUTPUT_BYTES_MAX, AGENT_RETRY_AFTER_MAX, TURNS_RUNNING_MAX};
 use crate::base::text::Plain;
 use crate::base::{Instant, Secret};
@@ -16,10 +16,8 @@ use crate::core::turn::Fault;
 use crate::proto::sse::Events;
 use crate::rt::clock;
 use crate::rt::executor::Tier;
-use crate::rt::net::http::{
-    self, Client, Deadlines, HeaderMap, Heard, HttpError, Method, Response, StatusCode,
-};
-use crate::rt::net::{Net, Reach};
+use crate::rt::net::Net;
+use crate::rt::net::http::{self, Client, Heard, Response, StatusCode};
 
 /// What endpoints are asked to answer with.
 const ACCEPT: &str = "application/json, text/event-stream, text/plain;q=0.9, */*;q=0.1";
@@ -82,7 +80,7 @@ impl Http {
         let wishes = match heard.events {
             Some(_) => heard.finish(),
             None if response.status == StatusCode::NO_CONTENT => Ok(Vec::new()),
-            None => output::of_endpoint(kind(&response.headers), &response.body),
+            None => output::of_endpoint(ask::kind(&response.headers), &response.body),
         };
         let wishes = wishes.map_err(|unread| tell_unread(&self.place, &unread))?;
         let (answer, left_out) = output::answer(wishes, attach);
@@ -91,31 +89,14 @@ impl Http {
     }
 
     async fn post(&self, request: &Request, heard: &mut Hearing<'_>) -> Result<Response, Fault> {
-        let mut post = http::Request::new(Method::POST, self.url.expose())
+        let body = ("application/json", document::of(request));
+        let post = ask::post(self.url.expose(), body, &self.headers, AGENT_OUTPUT_BYTES_MAX)
             .header("accept", ACCEPT)
-            .header("idempotency-key", &document::key(request))
-            .body("application/json", document::of(request))
-            // The turn has one deadline, and whoever runs it keeps that.
-            .deadlines(Deadlines {
-                connect: Deadlines::default().connect,
-                head: Duration::MAX,
-                body: Duration::MAX,
-            })
-            .body_bytes_max(AGENT_OUTPUT_BYTES_MAX)
-            .plain_reach(Reach::Private);
-        for (name, value) in &self.headers {
-            post = post.header(name.to_ascii_lowercase(), value.expose());
-        }
+            .header("idempotency-key", &document::key(request));
         let hear = |head: &http::Parts, piece: &[u8]| heard.hear(head, piece);
         self.client.send_heard(post, hear).await.map_err(|error| {
             log::warn!(target: "agent", "{}: {error}", self.place);
-            match error {
-                HttpError::NotSent(_) | HttpError::Lost(_) | HttpError::Cut(..) => {
-                    Fault::Unreachable
-                }
-                HttpError::Garbage => Fault::Garbled,
-                HttpError::TooLong(_) => Fault::TooLong,
-            }
+            ask::fault(&error)
         })
     }
 }
@@ -138,10 +119,7 @@ impl<'a> Hearing<'a> {
     }
 
     fn hear(&mut self, head: &http::Parts, piece: &[u8]) -> Heard {
-        let is_stream = kind(&head.headers).is_some_and(|kind| {
-            kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
-        });
-        if !is_stream || !head.status.is_success() {
+        if !ask::is_event_stream(&head.headers) || !head.status.is_success() {
             return Heard::Keep;
         }
         let Hearing { events, stream, bytes, failed, listener, told } = self;
@@ -194,16 +172,11 @@ fn attach(attachment: Attachment) -> Option<File> {
     }
 }
 
-fn kind(headers: &HeaderMap) -> Option<&str> {
-    headers.get("content-type").and_then(|value| value.to_str().ok())
-}
-
 /// How long it asks us to wait, if it is busy and says so in seconds.
 fn retry_after(response: &Response) -> Option<Duration> {
     let is_busy =
         matches!(response.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let seconds = response.headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
-    let wait = Duration::from_secs(seconds);
+    let wait = ask::retry_after(&response.headers)?;
     (is_busy && wait <= AGENT_RETRY_AFTER_MAX).then_some(wait)
 }
 

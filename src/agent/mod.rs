@@ -1,10 +1,12 @@
 //! What answers: the agents by their names. [`Desk`] gives each message its turn with one.
 
+mod ask;
 pub mod desk;
 mod document;
 pub mod echo;
 pub mod exec;
 pub mod http;
+pub mod media;
 pub mod model;
 pub mod purse;
 pub mod sessions;
@@ -23,6 +25,7 @@ use crate::rt::clock;
 use echo::Echo;
 use exec::Exec;
 use http::Http;
+use media::{Media, Wants};
 use model::Model;
 use store::Store;
 
@@ -48,6 +51,14 @@ pub enum Agent {
 pub type Hears<'a> = &'a dyn Fn(&str);
 
 impl Agent {
+    /// What of the files of a message it can be shown; others find them in its document.
+    fn wants(&self) -> Wants {
+        match self {
+            Agent::Model(model) => Wants { reads: true, sees: model.sees() },
+            _ => Wants { reads: false, sees: false },
+        }
+    }
+
     /// Its answer to `request`, by `by`. What was said before is in `store`; `hears` is told what
     /// it says before it is done.
     async fn answer(
@@ -91,6 +102,8 @@ pub struct Member {
 pub struct Staff {
     members: BTreeMap<Box<str>, Rc<Member>>,
     usual: Rc<Member>,
+    /// What comes with messages besides words.
+    media: Rc<Media>,
 }
 
 impl Staff {
@@ -102,7 +115,13 @@ impl Staff {
         let others = others.into_iter().map(|(name, member)| (name, Rc::new(member)));
         let mut members: BTreeMap<_, _> = others.collect();
         members.insert(name.into(), usual.clone());
-        Staff { members, usual }
+        Staff { members, usual, media: Rc::default() }
+    }
+
+    /// With eyes, ears and a mouth.
+    #[must_use]
+    pub fn with(self, media: Media) -> Staff {
+        Staff { media: Rc::new(media), ..self }
     }
 
     /// The agent called `name`, or else the usual one, and whether that is so.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::future::or;
 
-use super::Hears;
 use super::purse::Purse;
 use super::store::Store;
 use super::tools::{Outcome, Toolbox, Work};
+use super::{Hears, ask};
 use crate::base::limits::{
     AGENT_OUTPUT_BYTES_MAX, LLM_PATIENCE, LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
 };
@@ -27,9 +27,10 @@ use crate::core::turn::{Fault, Room};
 use crate::proto::llm::{Decoder, Dialect, Message, Prompt, Reason, Reply, Tool, Trouble};
 use crate::rt::clock;
 use crate::rt::executor::Tier;
-use crate::rt::net::http::{self, Client, Deadlines, HeaderMap, Heard, HttpError, Method};
-use crate::rt::net::{Net, Reach};
+use crate::rt::net::Net;
+use crate::rt::net::http::{self, Client, Heard};
 
+mod files;
 mod history;
 
 /// Who it is if nobody says.
@@ -53,6 +54,8 @@ pub struct Voice {
     pub model: String,
     /// What its provider takes.
     pub price: Price,
+    /// Whether it can be shown pictures.
+    pub sees: bool,
 }
 
 /// How an agent's models are asked.
@@ -97,6 +100,12 @@ impl Model {
         let client = Client::new(net, Tier::Work).places(TURNS_RUNNING_MAX);
         let models = RefCell::new(Models::new(setup.voices.len()));
         Model { client, setup, models, purse }
+    }
+
+    /// Whether one of its models can be shown pictures.
+    #[must_use]
+    pub(super) fn sees(&self) -> bool {
+        self.setup.voices.iter().any(|voice| voice.sees)
     }
 
     /// What the model answers to `request` by `by`, knowing what `store` has of the conversation;
@@ -193,6 +202,8 @@ impl Model {
         words: Sender<String>,
     ) -> impl Future<Output = Result<Reply, Trouble>> + use<'_> {
         let asked = self.setup.voices.get(place).map(|voice| {
+            let blind = if voice.sees { None } else { files::blind(messages) };
+            let messages = blind.as_deref().unwrap_or(messages);
             let prompt = Prompt {
                 model: &voice.model,
                 system,
@@ -244,17 +255,10 @@ impl Model {
 impl Voice {
     fn post(&self, prompt: &Prompt<'_>) -> http::Request {
         let base = self.url.expose().trim_end_matches('/');
-        let mut post = http::Request::new(Method::POST, format!("{base}{}", self.dialect.path()))
-            .header("accept", "text/event-stream, application/json;q=0.9")
-            .body("application/json", self.dialect.request(prompt))
-            // The turn has deadlines of its own.
-            .deadlines(Deadlines {
-                connect: Deadlines::default().connect,
-                head: Duration::MAX,
-                body: Duration::MAX,
-            })
-            .body_bytes_max(AGENT_OUTPUT_BYTES_MAX)
-            .plain_reach(Reach::Private);
+        let url = format!("{base}{}", self.dialect.path());
+        let body = ("application/json", self.dialect.request(prompt));
+        let mut post = ask::post(&url, body, &self.headers, AGENT_OUTPUT_BYTES_MAX)
+            .header("accept", "text/event-stream, application/json;q=0.9");
         if self.dialect == Dialect::Anthropic {
             post = post.header("anthropic-version", "2023-06-01");
         }
@@ -265,9 +269,6 @@ impl Voice {
                     post.header("authorization", &format!("Bearer {}", key.expose()))
                 }
             };
-        }
-        for (name, value) in &self.headers {
-            post = post.header(name.to_ascii_lowercase(), value.expose());
         }
         post
     }
@@ -286,7 +287,7 @@ async fn send(
     let hear = |head: &http::Parts, piece: &[u8]| {
         // Whatever comes is a sign of life.
         tell("");
-        if !head.status.is_success() || !is_event_stream(&head.headers) {
+        if !head.status.is_success() || !ask::is_event_stream(&head.headers) {
             return Heard::Keep;
         }
         is_stream.set(true);
@@ -304,33 +305,19 @@ async fn send(
     if let Some(trouble) = failed.take() {
         return Err(trouble);
     }
-    let response = response.map_err(|error| {
-        let reason = match &error {
-            HttpError::NotSent(_) | HttpError::Lost(_) => Reason::Overloaded,
-            HttpError::Cut(..) => Reason::Cut,
-            HttpError::Garbage => Reason::Garbled,
-            HttpError::TooLong(_) => Reason::Endless,
-        };
-        Trouble { reason, words: error.to_string(), wait: None }
+    let response = response.map_err(|error| Trouble {
+        reason: ask::reason(&error),
+        words: error.to_string(),
+        wait: None,
     })?;
     let (status, body) = (response.status, &response.body);
     if !status.is_success() {
-        return Err(dialect.trouble(status.as_u16(), retry_after(&response.headers), body));
+        return Err(dialect.trouble(status.as_u16(), ask::retry_after(&response.headers), body));
     }
     match decoder.filter(|_| is_stream.get()) {
         Some(decoder) => decoder.finish(&mut |text| tell(text)),
         None => Decoder::whole(dialect, body),
     }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("retry-after")?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Waits for what happens first. Words come before the end of the answer that they belong to.

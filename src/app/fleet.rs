@@ -4,6 +4,7 @@
 //! `Absent` can it be started. There is no state with two sockets, whoever asks how often: the
 //! configuration, a signal, the control port and the health monitor all come the same way.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use smol::Task;
@@ -26,6 +27,7 @@ use crate::ops::config::{self, Config, Dirs, Env};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
+use crate::rt::net::proxy::Proxy;
 
 /// See the module.
 pub(super) struct Fleet {
@@ -38,6 +40,8 @@ pub(super) struct Fleet {
     board: Board,
     router: Rules,
     agents: Vec<config::Agent>,
+    /// And the ways to what comes with messages, and what listens and speaks.
+    senses: Senses,
     /// Told, without a word, when an account's state has changed, or when one has gone.
     changed: Sender<()>,
     left: (Sender<Box<str>>, Receiver<Box<str>>),
@@ -115,6 +119,28 @@ pub(super) struct Seat<'a> {
     pub(super) record: &'a Record,
 }
 
+/// What of a configuration the agents' eyes and ears are made of.
+#[derive(PartialEq)]
+struct Senses {
+    media: config::Media,
+    /// Each account, where its files lie, and the proxy that leads there.
+    ways: Vec<(String, Option<String>, Option<Proxy>)>,
+    ca_file: Option<PathBuf>,
+}
+
+impl Senses {
+    fn of(config: &Config) -> Senses {
+        let way = |discord: &config::Discord| {
+            (discord.id.clone(), discord.api_url.clone(), discord.proxy.clone())
+        };
+        Senses {
+            media: config.media.clone(),
+            ways: config.accounts.iter().map(way).collect(),
+            ca_file: config.ca_file.clone(),
+        }
+    }
+}
+
 impl Fleet {
     /// The accounts of `config`, none of them started.
     pub(super) fn new(
@@ -143,6 +169,7 @@ impl Fleet {
             board,
             router: config.router.clone(),
             agents: config.agents.clone(),
+            senses: Senses::of(config),
             changed,
             left,
             slots,
@@ -305,10 +332,14 @@ impl Fleet {
     /// its connection cannot stay is restarted, and the rest goes on with other settings.
     pub(super) fn reconcile(&mut self, config: &Config) -> Changes {
         let mut changes = Changes::default();
-        if self.agents != config.agents {
+        let senses = Senses::of(config);
+        if self.agents != config.agents || self.senses != senses {
             self.desk.hire(self.workplace.staff(config));
+            if self.agents != config.agents || self.senses.media != senses.media {
+                changes.applied.push("agents".to_owned());
+            }
             self.agents.clone_from(&config.agents);
-            changes.applied.push("agents".to_owned());
+            self.senses = senses;
         }
         if self.router != config.router {
             self.router = config.router.clone();

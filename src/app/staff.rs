@@ -10,6 +10,9 @@ use super::account;
 use crate::agent::echo::Echo;
 use crate::agent::exec::Exec;
 use crate::agent::http::Http;
+use crate::agent::media::Media;
+use crate::agent::media::fetch::Fetch;
+use crate::agent::media::voice::{Ears, Endpoint, Mouth, When};
 use crate::agent::model::{Model, Setup, Voice};
 use crate::agent::purse::Purse;
 use crate::agent::tools::{self, Blot, Family, Toolbox};
@@ -63,7 +66,36 @@ impl Workplace {
         };
         let usual = members.next().unwrap_or_else(none);
         let others = members.map(|(name, member)| (name.into(), member)).collect();
-        Staff::new(usual, others)
+        Staff::new(usual, others).with(self.media(config, net.as_ref()))
+    }
+
+    /// Eyes, ears and a mouth: each account's files are fetched by its own way.
+    fn media(&self, config: &Config, net: Option<&Net>) -> Media {
+        let fetchers = config.accounts.iter().filter_map(|discord| {
+            let net = account::network(&self.spawner, discord, config.ca_file.as_deref()).ok()?;
+            let fetch = Fetch::new(&net, discord.api_url.as_deref());
+            Some((discord.id.as_str().into(), fetch))
+        });
+        let media = Media::new(fetchers.collect());
+        let ears = config.media.hearing.as_ref().map(|hearing| Ears {
+            endpoints: hearing.endpoints.iter().map(endpoint).collect(),
+            language: hearing.language.clone(),
+            bytes_max: hearing.bytes_max,
+            seconds_max: hearing.seconds_max,
+            timeout: hearing.timeout,
+        });
+        let mouth = config.media.speaking.as_ref().map(|speaking| Mouth {
+            endpoint: endpoint(&speaking.endpoint),
+            voice: speaking.voice.clone(),
+            sound: speaking.sound,
+            when: if speaking.always { When::Always } else { When::Inbound },
+            chars_max: speaking.chars_max,
+            timeout: speaking.timeout,
+        });
+        match net {
+            Some(net) => media.voiced(net, ears, mouth),
+            None => media,
+        }
     }
 
     /// The way to endpoints, if there are any: that of the first account, its proxy included.
@@ -71,7 +103,9 @@ impl Workplace {
         let is_asked = |agent: &config::Agent| {
             matches!(agent.kind, AgentKind::Http { .. } | AgentKind::Model(_))
         };
-        let discord = config.accounts.first().filter(|_| config.agents.iter().any(is_asked))?;
+        let has_voice = config.media != config::Media::default();
+        let is_needed = has_voice || config.agents.iter().any(is_asked);
+        let discord = config.accounts.first().filter(|_| is_needed)?;
         let net = account::network(&self.spawner, discord, config.ca_file.as_deref());
         let net = net.map_err(|refused| log::warn!(target: "agent", "{}", refused.text));
         net.ok().or_else(|| Net::new(&self.spawner, &NetOptions::default()).ok())
@@ -120,6 +154,15 @@ impl Workplace {
     }
 }
 
+fn endpoint(of: &config::SoundEndpoint) -> Endpoint {
+    Endpoint {
+        name: of.name.clone(),
+        url: Secret::new(&of.url),
+        headers: of.headers.clone(),
+        model: of.model.clone(),
+    }
+}
+
 fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
     let voices = model.models.iter().map(|model| Voice {
         name: model.name.clone(),
@@ -129,6 +172,7 @@ fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
         headers: model.headers.clone(),
         model: model.model.clone(),
         price: model.price,
+        sees: model.sees,
     });
     #[allow(clippy::cast_possible_truncation, reason = "it is between 0 and 2")]
     let temperature = model.temperature.map(|temperature| temperature as f32);

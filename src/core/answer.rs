@@ -56,6 +56,16 @@ impl Answer {
         Answer { acts }
     }
 
+    /// Says `more` behind the rest.
+    pub fn add(&mut self, more: &str) {
+        match self.acts.last_mut() {
+            Some(Act::Say { text, .. }) if !text.is_empty() => {
+                *text = format!("{text}\n\n{more}").into();
+            }
+            _ => self.acts.extend(Answer::text(more).acts),
+        }
+    }
+
     /// All that it says, in lines, without files and acts.
     #[must_use]
     pub fn words(&self) -> String {
@@ -78,5 +88,9 @@ mod tests {
         answer.acts.push(Act::Thread { name: "more".into() });
         answer.acts.extend(Answer::text("two").acts);
         assert_eq!(answer.words(), "one\ntwo");
+        answer.add("three");
+        answer.acts.push(Act::Thread { name: "and more".into() });
+        answer.add("four");
+        assert_eq!(answer.words(), "one\ntwo\n\nthree\nfour");
     }
 }

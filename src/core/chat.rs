@@ -1,9 +1,11 @@
 //! Messages as every channel sees them.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::media::Lapse;
 use super::person::Person;
 use super::router::overheard::Words;
 use crate::base::Wall;
@@ -103,7 +105,36 @@ pub struct Attachment {
     /// How long it plays, if it is a voice note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
+    /// What was found in it, if it was looked at; never kept.
+    #[serde(skip)]
+    pub content: Option<Content>,
+    /// Why it was not, if that failed.
+    #[serde(skip)]
+    pub lapse: Option<Lapse>,
+    /// Whether what is spoken in it stands in the text.
+    #[serde(skip)]
+    pub is_heard: bool,
 }
+
+/// What is in a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// A picture.
+    Picture {
+        /// What it is, by its first bytes.
+        kind: Box<str>,
+        /// All of it.
+        bytes: Rc<[u8]>,
+    },
+    /// Words.
+    Text(Box<str>),
+}
+
+/// Ends of names of files that hold words, whatever their type is said to be.
+const TEXTS: [&str; 18] = [
+    ".txt", ".md", ".json", ".json5", ".csv", ".log", ".toml", ".yaml", ".yml", ".xml", ".html",
+    ".py", ".rs", ".js", ".ts", ".c", ".sh", ".conf",
+];
 
 impl Attachment {
     /// Whether it is said to be something to be heard.
@@ -116,6 +147,16 @@ impl Attachment {
     #[must_use]
     pub fn is_picture(&self) -> bool {
         self.is_of("image/")
+    }
+
+    /// Whether it is said to be a text.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        self.is_of("text/")
+            || self.is_of("application/json")
+            || (self.kind.is_empty() || self.is_of("application/"))
+                && TEXTS.iter().any(|end| name.ends_with(end))
     }
 
     /// Whether its type begins so, in whatever case.

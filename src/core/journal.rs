@@ -357,7 +357,7 @@ mod tests {
             kind: "image/png".into(),
             bytes: 7,
             url: "https://cdn/a.png".into(),
-            seconds: None,
+            ..Attachment::default()
         };
         let entry = Entry::Admitted(with(vec![file]).into());
         assert_eq!(Entry::decode(&entry.encode()), Some(entry));

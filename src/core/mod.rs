@@ -13,6 +13,7 @@ pub mod inflight;
 pub mod intent;
 pub mod journal;
 pub mod loops;
+pub mod media;
 pub mod models;
 pub mod outbox;
 pub mod output;

@@ -11,6 +11,7 @@ use super::access::{self, About, Refusal};
 use super::chat::{ChannelKind, ChatId, Inbound};
 use super::intent::Verdict;
 use super::loops;
+use super::media::Note;
 use super::outbox::{Fate, Skipped, Why};
 use super::router::Because;
 use super::turn::{Ending, Fault};
@@ -111,6 +112,8 @@ pub enum Step {
     TooSlow,
     /// The agent failed so; an apology is sent.
     AgentFailed(Fault),
+    /// This became of what came with it, or of its answer.
+    Media(Note),
     /// A person has ended the turn.
     Stopped,
     /// Our process ended in the middle of each of its turns; an apology is sent.
@@ -166,7 +169,15 @@ impl Step {
         let routed = Because::ALL.into_iter();
         let routed = routed.flat_map(|because| [Step::Routed(because), Step::StandsIn(because)]);
         let routed = routed.chain(loops::Kind::ALL.map(Step::Looping));
-        plain.into_iter().chain(routed).chain(refused).chain(dropped).chain(skipped).chain(failed)
+        let media = Note::all().map(Step::Media);
+        plain
+            .into_iter()
+            .chain(routed)
+            .chain(media)
+            .chain(refused)
+            .chain(dropped)
+            .chain(skipped)
+            .chain(failed)
     }
 
     /// The number in it; 0 if there is none.
@@ -180,6 +191,7 @@ impl Step {
             Step::AgentFailed(Fault::Failed(Ending::Code(code))) => small(code),
             Step::AgentFailed(Fault::Failed(Ending::Signal(signal))) => small(signal),
             Step::AgentFailed(Fault::Refused(status)) => status.into(),
+            Step::Media(note) => note.number(),
             _ => 0,
         }
     }
@@ -199,6 +211,7 @@ impl Step {
                 failed(Ending::Signal(small.into()))
             }
             Step::AgentFailed(Fault::Refused(_)) => Step::AgentFailed(Fault::Refused(small)),
+            Step::Media(note) => Step::Media(note.with_number(small)),
             step => step,
         }
     }
@@ -221,6 +234,7 @@ impl Step {
             Step::CodeSent | Step::CodesFull => "pairing",
             Step::Busy | Step::Admitted => "queue",
             Step::Ordered => "order",
+            Step::Media(_) => "media",
             Step::Started
             | Step::Answered
             | Step::TooSlow
@@ -248,6 +262,7 @@ impl Step {
             Step::Started => "started",
             Step::Answered => "answered",
             Step::Stopped => "stopped",
+            Step::Media(note) => note.name(),
             Step::Queued { .. } => "queued",
             Step::Settled(Fate::Delivered) => "delivered",
             Step::Settled(Fate::Silent) => "silent",
@@ -276,6 +291,7 @@ impl Step {
             Step::Skipped(what) => Some(what.name()),
             Step::Settled(Fate::Dropped(why)) => Some(why.name()),
             Step::CodesFull => Some("codes_full"),
+            Step::Media(note) => Some(note.name()).filter(|_| note.is_drop()),
             Step::Meant(_)
             | Step::Routed(_)
             | Step::StandsIn(_)
@@ -325,6 +341,7 @@ impl Step {
                 "barnacle doctor looks at the agent; the log has more".to_owned()
             }
             Step::Skipped(Skipped::Files(_)) => "smaller files, or a link to them".to_owned(),
+            Step::Media(note) => return note.cure().map(str::to_owned),
             Step::Skipped(Skipped::NoThreads) => "ask in a channel of a server".to_owned(),
             Step::Skipped(Skipped::Thread(Why::Forbidden)) => forbidden("Create Public Threads"),
             Step::Skipped(Skipped::Reaction(Why::Forbidden)) => forbidden("Add Reactions"),
@@ -402,6 +419,7 @@ impl fmt::Display for Step {
             Step::Answered => f.write_str("the agent has answered"),
             Step::TooSlow => f.write_str("the agent took too long"),
             Step::AgentFailed(fault) => fault.fmt(f),
+            Step::Media(note) => note.fmt(f),
             Step::Stopped => f.write_str("a person has stopped it"),
             Step::BrokeDown => f.write_str("our process ended while the agent was at work on it"),
             Step::Skipped(what) => what.fmt(f),

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::answer::Answer;
 use super::chat::ChatId;
+use super::media::Note;
 use crate::base::limits::{TURNS_QUEUED_PER_CHAT_MAX, TURNS_RUNNING_MAX};
 
 #[cfg(test)]
@@ -181,6 +182,15 @@ pub enum Told {
         chat: ChatId,
         /// The message that will be answered.
         id: u64,
+    },
+    /// This became of something that came with it, or of its answer.
+    Noted {
+        /// Where.
+        chat: ChatId,
+        /// The message.
+        id: u64,
+        /// What.
+        note: Note,
     },
     /// It is over.
     Answered {

@@ -5,4 +5,5 @@ pub mod discord;
 pub mod inflate;
 pub mod json;
 pub mod llm;
+pub mod media;
 pub mod sse;

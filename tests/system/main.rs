@@ -13,6 +13,7 @@
 
 mod accounts;
 mod agents;
+mod attachments;
 mod backup;
 mod chat;
 mod cli;
@@ -48,3 +49,4 @@ mod rpc;
 mod seeds;
 mod start;
 mod terminal;
+mod voice;

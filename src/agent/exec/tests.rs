@@ -18,6 +18,7 @@ pub(in crate::agent) fn request() -> Request {
             bytes: 3,
             url: "https://cdn/note.ogg".into(),
             seconds: Some(2),
+            ..Attachment::default()
         }],
         attempt: 1,
         session: 2,

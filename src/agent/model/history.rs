@@ -1,5 +1,6 @@
 //! What a model is told: what was said in the conversation before, and what is asked now.
 
+use super::files::shown;
 use crate::agent::store::{Most, Store, Tail};
 use crate::base::limits::{LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX};
 use crate::base::text::Plain;
@@ -30,7 +31,12 @@ fn question(request: &Request, names: bool) -> Message {
         before if before.is_empty() => text,
         before => format!("{before}{text}").into(),
     };
-    Message { role: Role::User, parts: vec![Part::Text(text)] }
+    let files = request.attachments.iter().filter(|file| !file.is_heard).flat_map(shown);
+    let files: Vec<Part> = files.collect();
+    // Of a picture alone nothing is said.
+    let is_silent = !files.is_empty() && request.text.trim().is_empty();
+    let said = Some(Part::Text(text)).filter(|_| !is_silent || !request.context.is_empty());
+    Message { role: Role::User, parts: said.into_iter().chain(files).collect() }
 }
 
 /// Words, with the name of who says them.

@@ -7,12 +7,16 @@ use smol::Async;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::agent::exec::tests::request;
 use crate::core::budget::Limit;
 
 use crate::rt::executor;
 use crate::rt::net::NetOptions;
 use crate::rt::store::tests::Scratch;
+
+/// One that came without files.
+fn request() -> Request {
+    Request { attachments: Vec::new(), ..crate::agent::exec::tests::request() }
+}
 
 /// What a provider does with one request: the bytes that it answers, and whether it then goes on
 /// and on without a word.
@@ -64,6 +68,7 @@ fn ask(
                 headers: vec![("X-Team".to_owned(), Secret::new("t"))],
                 model: format!("m{place}"),
                 price: Price { input: 1, cached: 0, output: 2 },
+                sees: false,
             });
             let seen = seen.clone();
             servers.push(spawner.spawn(Tier::Wire, "provider", async move {

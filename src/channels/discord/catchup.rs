@@ -122,6 +122,7 @@ fn attachments(said: &Said) -> Vec<Attachment> {
         bytes: file.size,
         url: short(&file.url, limits::ATTACHMENT_URL_BYTES_MAX).unwrap_or_default(),
         seconds: file.seconds(),
+        ..Attachment::default()
     };
     said.attachments.iter().take(limits::ATTACHMENTS_MAX).map(attachment).collect()
 }

@@ -549,6 +549,7 @@ fn attachment(file: &File) -> Attachment {
         bytes: file.bytes(),
         url: file.url().into(),
         seconds: file.seconds(),
+        ..Attachment::default()
     }
 }
 
@@ -609,7 +610,7 @@ impl Ledger {
             return;
         }
         let what = match step {
-            Step::Skipped(_) => "was answered in part",
+            Step::Skipped(_) | Step::Media(_) => "was answered in part",
             _ => "is not answered",
         };
         log::info!(

@@ -296,6 +296,7 @@ impl Replies {
                 self.show_typing(chat);
                 self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
+            Told::Noted { chat, id, note } => self.note(chat, id, Step::Media(note)),
             Told::Answered { chat, id, answer, .. } if self.is_order(chat, id) => {
                 self.note(chat, id, Step::Ordered);
                 self.say(chat, id, answer);

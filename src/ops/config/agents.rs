@@ -25,11 +25,14 @@ const MAIN: &str = "main";
 
 /// Every agent: those of `entries` and `list`, or `main` with the defaults alone. The first is the
 /// one that answers where no binding fits.
-pub(super) fn agents(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Vec<Agent> {
+pub(super) fn agents(
+    read: &mut Reader<'_, '_>,
+    sources: &Sources<'_>,
+    providers: &[Provider],
+) -> Vec<Agent> {
     let mut agents: Vec<Agent> = Vec::new();
     let mut chosen = None;
-    let providers = models::providers(read, sources);
-    let agent = |read: &mut Reader<'_, '_>, id: &str| agent(read, sources, &providers, id);
+    let agent = |read: &mut Reader<'_, '_>, id: &str| agent(read, sources, providers, id);
     let entries = read.entries(ENTRIES).into_iter().map(|entry| (ENTRY, entry));
     let list = read.entries(LIST).into_iter().map(|entry| (ITEM, entry));
     let mut all: Vec<_> = entries.chain(list).collect();

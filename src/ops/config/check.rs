@@ -8,7 +8,7 @@ use super::env::{Env, UNSET};
 use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
-use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway, router};
+use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, router};
 use crate::base::{Secret, limits, spell};
 
 /// What an account's token is in place of a written one, or where it was looked for.
@@ -57,7 +57,8 @@ pub(crate) fn check(
 
 fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
     let accounts = accounts::accounts(read, sources);
-    let agents = agents::agents(read, sources);
+    let providers = models::providers(read, sources);
+    let agents = agents::agents(read, sources, &providers);
     let bindings = agents::bindings(read, &agents, &accounts);
     let router = router::rules(read, &agents, &accounts, &bindings);
     Config {
@@ -66,6 +67,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         agents,
         bindings,
         router,
+        media: media::media(read, sources, &providers),
         cron: cron::cron(read),
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),

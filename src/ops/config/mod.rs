@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod init;
 mod keys;
+mod media;
 mod models;
 pub(crate) mod path;
 mod prune;
@@ -66,6 +67,7 @@ pub(crate) use import::{Imported, import, names_in_env_file};
 pub(crate) use init::{MULTI, SINGLE};
 pub(crate) use keys::find as find_key;
 pub(crate) use keys::{KEYS, Key, Kind, Stand};
+pub(crate) use media::{Media, SoundEndpoint};
 pub(crate) use path::Step;
 pub(crate) use raw::{Name, Node, parse as parse_tree};
 pub(crate) use schema::schema;
@@ -86,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) bindings: Vec<Binding>,
     /// `router`: which agents share which channels, and how.
     pub(crate) router: Rules,
+    /// `tools.media.audio` and `messages.tts`: ears and mouth.
+    pub(crate) media: Media,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
@@ -107,6 +111,7 @@ impl Config {
             all.extend(account.token.clone());
             all.extend(account.proxy.iter().flat_map(Proxy::secrets));
         }
+        all.extend(self.media.secrets().cloned());
         for agent in &self.agents {
             match &agent.kind {
                 AgentKind::Echo { .. } => {}
@@ -383,6 +388,8 @@ pub(crate) struct ModelRef {
     pub(crate) model: String,
     /// What its provider takes.
     pub(crate) price: Price,
+    /// Whether it can be shown pictures.
+    pub(crate) sees: bool,
 }
 
 impl AgentKind {

@@ -30,6 +30,9 @@ const KNOWN: &[(&str, Dialect, &str, Option<&str>)] = &[
     ("llamacpp", Dialect::OpenAi, "http://127.0.0.1:8080/v1", None),
 ];
 
+/// Providers whose models of today all see pictures. Of others the file says which do.
+const SEEING: [&str; 2] = ["anthropic", "openai"];
+
 /// A provider, as far as the file says.
 #[derive(Clone)]
 pub(super) struct Provider {
@@ -45,6 +48,10 @@ pub(super) struct Provider {
     headers: Vec<(String, Secret)>,
     /// The models whose price is written.
     prices: Vec<(String, Price)>,
+    /// The models of which it is written whether they see pictures.
+    eyes: Vec<(String, bool)>,
+    /// Whether those do of which it is not written.
+    sees: bool,
 }
 
 /// The providers that the file names.
@@ -89,8 +96,8 @@ pub(super) fn models(
             read.note(Weight::Warning, MODEL, text, &cure);
             continue;
         }
-        let Provider { dialect, url, key, variable, wants_key, headers, prices, .. } = provider;
-        let key = key.or_else(|| of_environment(sources, &variable));
+        let (_, key, wants_key) = provider.asked(sources);
+        let Provider { dialect, url, variable, headers, prices, eyes, sees, .. } = provider;
         if wants_key && key.is_none() && headers.is_empty() {
             let cure = format!("set {variable}, or apiKey in models.providers");
             read.note(Weight::Warning, MODEL, "its provider wants a key, and there is none", &cure);
@@ -104,6 +111,7 @@ pub(super) fn models(
             headers,
             model: model.to_owned(),
             price: price.unwrap_or_default(),
+            sees: eyes.iter().find(|(id, _)| id == model).map_or(sees, |(_, sees)| *sees),
         });
     }
     models
@@ -135,7 +143,7 @@ fn names(value: &Node<'_>) -> Option<Vec<String>> {
 
 impl Provider {
     /// What is known of the provider of this name if nobody says more.
-    fn known(name: &str) -> Provider {
+    pub(super) fn known(name: &str) -> Provider {
         let known = KNOWN.iter().find(|(known, ..)| spell::same(known, name));
         let variable = known.and_then(|(.., variable)| *variable);
         let usual = || format!("{}_API_KEY", name.to_ascii_uppercase().replace('-', "_"));
@@ -148,7 +156,20 @@ impl Provider {
             wants_key: variable.is_some(),
             headers: Vec::new(),
             prices: Vec::new(),
+            eyes: Vec::new(),
+            sees: SEEING.iter().any(|seeing| spell::same(seeing, name)),
         }
+    }
+
+    /// Whether it goes by this name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        spell::same(&self.name, name)
+    }
+
+    /// Where it is asked, with which key, and whether it answers nobody without one.
+    pub(super) fn asked(&self, sources: &Sources<'_>) -> (String, Option<Secret>, bool) {
+        let key = self.key.clone().or_else(|| of_environment(sources, &self.variable));
+        (self.url.clone(), key, self.wants_key)
     }
 }
 
@@ -187,9 +208,23 @@ fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Prov
                 output: of("models.providers.*.models.#.cost.output"),
             };
             let id = read.text("models.providers.*.models.#.id");
+            let input = read.own("models.providers.*.models.#.input", inputs);
+            provider.eyes.extend(id.clone().zip(input));
             provider.prices.extend(id.map(|id| (id, price)));
         });
     }
+}
+
+/// Whether pictures are among what a model takes.
+fn inputs(value: &Node<'_>) -> Option<bool> {
+    let Node::List(list) = value else { return None };
+    let word = |value: &Node<'_>| match value {
+        Node::Text(text) => Some(text.trim().to_ascii_lowercase()),
+        _ => None,
+    };
+    let words = list.iter().map(word).collect::<Option<Vec<_>>>()?;
+    let is_known = |word: &String| matches!(word.as_str(), "text" | "image" | "audio" | "video");
+    words.iter().all(is_known).then(|| words.iter().any(|word| word == "image"))
 }
 
 /// A key from the environment: the variable, the file that the variable with `_FILE` names, or
@@ -279,7 +314,8 @@ mod tests {
         let text = r#"{
             models: {providers: {
                 home: {baseUrl: "http://10.0.0.2:8080/v1", apiKey: "${HOME_KEY}",
-                       models: [{id: "big/one", cost: {input: 3, output: 15, cacheRead: 0.3}}]},
+                       models: [{id: "big/one", input: ["text", "image"],
+                                 cost: {input: 3, output: 15, cacheRead: 0.3}}]},
                 Claude: {baseUrl: "https://proxy.example/v1", api: "anthropic-messages",
                          headers: {"X-Team": "t"}},
             }},
@@ -307,6 +343,8 @@ mod tests {
         assert_eq!((first.model.as_str(), first.dialect), ("big/one", Dialect::OpenAi));
         assert_eq!(first.price, Price { input: 3000, cached: 300, output: 15_000 });
         assert_eq!(setup.models[2].dialect, Dialect::Anthropic);
+        let eyes: Vec<bool> = setup.models.iter().map(|model| model.sees).collect();
+        assert_eq!(eyes, [true, false, false, true], "who is not known to see must be said to");
         assert_eq!(setup.budget.chat, Limit { tokens: Some(1000), money: None });
         assert_eq!(setup.budget.all, Limit { tokens: None, money: Some(2_500_000_000) });
         assert_eq!((setup.system.as_str(), setup.tokens_max), ("Be brief.", 100));

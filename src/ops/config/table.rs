@@ -1,5 +1,6 @@
 //! The one table of configuration keys, in the order of the manual.
 
+mod models;
 mod route;
 
 use std::time::Duration;
@@ -26,8 +27,6 @@ const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
 const TOKENS: Kind = Kind::Whole(1, 1_000_000_000_000);
 /// Money of a day, in whatever currency costs are written.
 const MONEY: Kind = Kind::Number(0.0, 1_000_000.0);
-/// What a million tokens cost.
-const COST: Kind = Kind::Number(0.0, 100_000.0);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
 const BOTS: Kind = Kind::Own("true, false or \"mentions\"");
@@ -47,7 +46,7 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] = &[MAIN, route::KEYS];
+const PARTS: &[&[Key]] = &[MAIN, route::KEYS, models::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
@@ -614,46 +613,14 @@ const MAIN: &[Key] = &[
     later("cron.webhookToken"),
     later("cron.retry"),
     later("cron.triggers"),
-    later("messages"),
     later("session"),
-    later("tools"),
-    key(
-        "models.providers.*.baseUrl",
-        Kind::Text,
-        "known for anthropic, openai, openrouter, groq, mistral, ollama, lmstudio and llamacpp",
-        "where the provider is asked, with its /v1",
-    ),
-    key(
-        "models.providers.*.apiKey",
-        Kind::Secret,
-        "NAME_API_KEY of the environment, NAME_API_KEY_FILE, or the credential name-api-key",
-        "the provider's key",
-    ),
-    key(
-        "models.providers.*.api",
-        Kind::Word(&["openai-completions", "anthropic-messages", "openai", "anthropic"]),
-        "openai-completions, or anthropic-messages for anthropic",
-        "how the provider is spoken to",
-    ),
-    key("models.providers.*.headers.*", Kind::Secret, "none", "a header that goes along"),
-    key("models.providers.*.models.#.id", Kind::Text, "none", "a model whose cost is written"),
-    key(
-        "models.providers.*.models.#.cost.input",
-        COST,
-        "0",
-        "what a million tokens of questions cost",
-    ),
-    key("models.providers.*.models.#.cost.output", COST, "0", "the same of answers"),
-    key("models.providers.*.models.#.cost.cacheRead", COST, "0", "and of what it had kept"),
-    later("models.providers.*.models.#.cost.cacheWrite"),
-    moot("models.providers.*.models.#.name", "the model is shown by its id"),
-    later("models.providers.*.models.#.contextWindow"),
-    later("models.providers.*.models.#.maxTokens"),
-    later("models.providers.*.models.#.reasoning"),
-    later("models.providers.*.models.#.input"),
-    later("models.providers.*.auth"),
-    later("models.providers.*.authHeader"),
-    later("models.mode"),
+    later("tools.allow"),
+    later("tools.deny"),
+    later("tools.profile"),
+    later("tools.web"),
+    later("tools.exec"),
+    later("tools.elevated"),
+    later("tools.agentToAgent"),
     later("auth"),
     later("env"),
     later("secrets"),

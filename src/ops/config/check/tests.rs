@@ -70,7 +70,8 @@ fn every_key_of_the_table_is_read_and_no_other() {
     let text = "{channels: {discord: {guilds: {'1': {channels: {'2': {}}}}}},
         agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}}, entries: {a: {}}, list: [{}]},
         models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}],
-        router: {agents: [{agent: 'a', channels: '*'}]}}";
+        router: {agents: [{agent: 'a', channels: '*'}]},
+        messages: {tts: {providers: {v: {}}}}, tools: {media: {audio: {models: [{}]}}}}";
     let mut root = raw::parse(text).expect("the syntax is right");
     let env = Env::default();
     let pruned = prune(text, &mut root);
