@@ -231,26 +231,6 @@ impl Desk {
         ended
     }
 
-    /// Begins another conversation in a chat; its number. What is being answered belongs to the
-    /// old one.
-    pub async fn renew(&self, account: &str, chat: ChatId) -> u32 {
-        let room = Room { account: account.into(), chat };
-        let (number, kept) = self.0.sessions.borrow_mut().renew(&room);
-        if let Err(error) = kept.await {
-            log::warn!(
-                target: "agent",
-                "the new conversation of {chat} will be forgotten at the next start: {error}"
-            );
-        }
-        number
-    }
-
-    /// The conversation that a chat of an account is in.
-    #[must_use]
-    pub fn conversation(&self, room: &Room) -> u32 {
-        self.0.sessions.borrow().of(room)
-    }
-
     /// How many turns are running.
     #[must_use]
     pub fn running(&self) -> usize {
@@ -296,9 +276,8 @@ impl Drop for Listener<'_> {
 }
 
 impl Inner {
-    fn take(self: &Rc<Inner>, mut request: Request, ticket: Ticket) -> Result<(), ()> {
-        let room = Room { account: request.account.clone(), chat: request.chat };
-        request.session = self.sessions.borrow().of(&room);
+    fn take(self: &Rc<Inner>, request: Request, ticket: Ticket) -> Result<(), ()> {
+        let room = Room::of(&request);
         let waiting = Waiting { request, ticket };
         self.turns.borrow_mut().ask(room, waiting).map_err(|_| ())?;
         self.pump();
@@ -380,6 +359,7 @@ async fn turn(
     ticket: Ticket,
 ) {
     let (chat, id) = (request.chat, request.id);
+    settle(&desk, &mut request, &ticket).await;
     let is_heard = match &ticket.ear {
         Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
         Ear::Asker { follower, .. } => {
@@ -426,6 +406,16 @@ async fn turn(
     }
     if let Some(desk) = desk.upgrade() {
         desk.over(&room);
+    }
+}
+
+/// Finds the conversation of `request`; that another one begins with it is told.
+async fn settle(desk: &Weak<Inner>, request: &mut Request, ticket: &Ticket) {
+    let Some(desk) = desk.upgrade().filter(|_| !ticket.keeps) else { return };
+    let why = desk.settle(request).await;
+    if let (Some(why), Ear::Channel(told)) = (why, &ticket.ear) {
+        let Request { chat, id, .. } = *request;
+        let _ = told.send(Told::Renewed { chat, id, why }).await;
     }
 }
 
@@ -482,5 +472,6 @@ impl Ticket {
     }
 }
 
+mod settle;
 #[cfg(test)]
 mod tests;

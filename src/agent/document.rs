@@ -81,7 +81,11 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         reply_to: request.reply_to.map(|id| id.to_string()),
         account,
         agent: &request.agent,
-        session: Room { account: account.clone(), chat: *chat }.session_id(request.session),
+        session: match &request.session_key {
+            // One that several chats share, or a part of one.
+            Some(key) => format!("{key}-{}", request.session),
+            None => Room { account: account.clone(), chat: *chat }.session_id(request.session),
+        },
         late: request.late,
         attempt: request.attempt,
         at: request.at.to_string(),

@@ -78,6 +78,22 @@ impl Agent {
             Agent::Hangs => in_time(by, std::future::pending()).await,
         }
     }
+
+    /// What there is to say of it and its conversation, if it is ours to know.
+    async fn about(&self, request: &Request, store: Option<&Store>) -> Option<String> {
+        match self {
+            Agent::Model(model) => Some(model.about(request, store).await),
+            _ => None,
+        }
+    }
+
+    /// Puts its conversation in short; what came of it, in words.
+    async fn compact(&self, request: &Request, store: Option<&Store>, by: Instant) -> String {
+        match self {
+            Agent::Model(model) => model.compact(request, store, by).await,
+            _ => "This agent remembers by itself: only it could put that in short.".to_owned(),
+        }
+    }
 }
 
 /// What `answer` says, if it does by `by`.

@@ -30,6 +30,7 @@ use crate::rt::executor::Tier;
 use crate::rt::net::Net;
 use crate::rt::net::http::{self, Client, Heard};
 
+mod compact;
 mod files;
 mod history;
 
@@ -56,6 +57,8 @@ pub struct Voice {
     pub price: Price,
     /// Whether it can be shown pictures.
     pub sees: bool,
+    /// How much it reads at once, in tokens, if that is known.
+    pub window: Option<u64>,
 }
 
 /// How an agent's models are asked.
@@ -67,6 +70,8 @@ pub struct Setup {
     pub system: String,
     /// How long an answer may become, in tokens.
     pub tokens_max: u32,
+    /// How much is told at once at most, in tokens, whatever the models read.
+    pub window: Option<u64>,
     /// How free its choice of words is.
     pub temperature: Option<f32>,
     /// What answers may cost.
@@ -82,6 +87,15 @@ pub struct Model {
     setup: Setup,
     models: RefCell<Models>,
     purse: Rc<Purse>,
+    known: RefCell<compact::Known>,
+}
+
+/// How a turn failed.
+enum Failed {
+    /// So.
+    So(Fault),
+    /// What the model was told is longer than it reads, and nothing was done yet.
+    TooLong,
 }
 
 /// What happens next in a turn.
@@ -99,7 +113,7 @@ impl Model {
         // Each of its turns may be one request.
         let client = Client::new(net, Tier::Work).places(TURNS_RUNNING_MAX);
         let models = RefCell::new(Models::new(setup.voices.len()));
-        Model { client, setup, models, purse }
+        Model { client, setup, models, purse, known: RefCell::default() }
     }
 
     /// Whether one of its models can be shown pictures.
@@ -121,15 +135,35 @@ impl Model {
         by: Instant,
         hears: Hears<'_>,
     ) -> Result<Answer, Fault> {
-        let room = Room { account: request.account.clone(), chat: request.chat };
-        self.may_spend(&room, request)?;
-        let mut conversation = history::conversation(request, store).await;
+        self.may_spend(&Room::of(request), request)?;
+        let mut answered = self.turn(request, store, (by, false), hears).await;
+        if let Err(Failed::TooLong) = answered {
+            // Once more, with less of what was said before.
+            answered = self.turn(request, store, (by, true), hears).await;
+        }
+        answered.map_err(|failed| match failed {
+            Failed::So(fault) => fault,
+            Failed::TooLong => Fault::Overlong,
+        })
+    }
+
+    /// The same once; `harder` if what was told before was too long.
+    async fn turn(
+        &self,
+        request: &Request,
+        store: Option<&Store>,
+        (by, harder): (Instant, bool),
+        hears: Hears<'_>,
+    ) -> Result<Answer, Failed> {
+        let room = Room::of(request);
         let system = self.system(request);
+        let mut work = Work::new(&self.setup.tools, request, by);
+        let told = (system.as_str(), &*work.tools);
+        let mut conversation = self.fitting(request, store, told, by, harder).await;
         let silence = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
         let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
         let mut dialogue = Dialogue::new(rules, &self.models.borrow(), clock::now());
-        let mut work = Work::new(&self.setup.tools, request, by);
-        let known = conversation.len();
+        let (known, mut sent) = (conversation.len(), 0);
         let mut asking = None;
         let mut coming = unbounded().1;
         loop {
@@ -141,6 +175,7 @@ impl Model {
                         let words;
                         (words, coming) = unbounded();
                         let tools = (&*work.tools, with_tools);
+                        sent = compact::bytes_of(&system, &conversation, tools.0);
                         let call = self.ask(place, &system, &conversation, tools, words);
                         asking = Some(Box::pin(call));
                     }
@@ -150,38 +185,55 @@ impl Model {
                     Output::Spent { place, usage } => {
                         let price = self.setup.voices.get(place).map(|voice| voice.price);
                         self.purse.spend(&room, usage, price.unwrap_or_default()).await;
+                        if !compact::has_images(&conversation) {
+                            self.counted(sent, usage.input.saturating_add(usage.cached));
+                        }
                     }
-                    Output::Over(End { answer, .. }) => {
-                        return answer.map(|text| work.answer(text));
+                    Output::Over(end) => {
+                        let is_fresh = dialogue.messages().is_empty();
+                        return self.over(end, sent, is_fresh).map(|text| work.answer(text));
                     }
                 }
             }
             let event = next(asking.as_mut(), &mut work, &coming, dialogue.deadline()).await;
-            let (mut models, now) = (self.models.borrow_mut(), clock::now());
-            match event {
-                Event::Words(words) => {
-                    if !words.is_empty() {
-                        hears(&words);
-                    }
-                    dialogue.handle(&mut models, now, Input::Words(&words));
-                }
-                Event::Answered(answered) => {
-                    asking = None;
-                    let input = match answered {
-                        Ok(reply) => Input::Replied(reply),
-                        Err(trouble) => Input::Failed(trouble),
-                    };
-                    dialogue.handle(&mut models, now, input);
-                }
-                Event::Ran(number, outcome) => {
-                    let is_error = outcome.is_err();
-                    let text = outcome.unwrap_or_else(|failed| failed).into();
-                    let outcome = Input::Outcome { number, text, is_error };
-                    dialogue.handle(&mut models, now, outcome);
-                }
-                Event::Due => dialogue.expire(&mut models, now),
+            if let Event::Answered(_) = event {
+                asking = None;
             }
+            self.hear(&mut dialogue, &event, hears);
         }
+    }
+
+    fn hear(&self, dialogue: &mut Dialogue, event: &Event, hears: Hears<'_>) {
+        let (mut models, now) = (self.models.borrow_mut(), clock::now());
+        let input = match event {
+            Event::Words(words) => {
+                if !words.is_empty() {
+                    hears(words);
+                }
+                Input::Words(words)
+            }
+            Event::Answered(Ok(reply)) => Input::Replied(reply.clone()),
+            Event::Answered(Err(trouble)) => Input::Failed(trouble.clone()),
+            Event::Ran(number, outcome) => {
+                let is_error = outcome.is_err();
+                let text = outcome.as_ref().unwrap_or_else(|failed| failed).as_str().into();
+                Input::Outcome { number: *number, text, is_error }
+            }
+            Event::Due => return dialogue.expire(&mut models, now),
+        };
+        dialogue.handle(&mut models, now, input);
+    }
+
+    /// How a turn is over of which so many bytes were told; it is fresh if no tool was called.
+    fn over(&self, end: End, sent: usize, is_fresh: bool) -> Result<String, Failed> {
+        let End { answer, trouble, .. } = end;
+        let is_too_long = trouble.is_some_and(|trouble| trouble.reason == Reason::TooLong);
+        if answer.is_ok() || !is_too_long {
+            return answer.map_err(Failed::So);
+        }
+        self.was_too_long(sent);
+        // What a tool has done must not be done again.
+        Err(if is_fresh { Failed::TooLong } else { Failed::So(Fault::Overlong) })
     }
 
     fn may_spend(&self, room: &Room, request: &Request) -> Result<(), Fault> {

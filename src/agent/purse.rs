@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use crate::base::limits::BUDGET_BYTES_MAX;
-use crate::core::budget::{Budget, Limits, Over, Price};
+use crate::core::budget::{Budget, Limits, Over, Price, Spent};
 use crate::core::turn::Room;
 use crate::proto::llm::Usage;
 use crate::rt::store::{Cell, Content, Durability};
@@ -50,6 +50,13 @@ impl Purse {
     /// A limit is reached.
     pub fn ask(&self, room: &Room, limits: Limits) -> Result<(), Over> {
         self.budget.borrow_mut().ask(room, limits, clock::wall())
+    }
+
+    /// What was spent today in `room`, and in all.
+    #[must_use]
+    pub fn today(&self, room: &Room) -> (Spent, Spent) {
+        let budget = self.budget.borrow();
+        (budget.of(room), budget.today().0)
     }
 
     /// An answer in `room` has taken `usage`, at `price`. It is not forced to the disk: a power cut

@@ -20,6 +20,7 @@ use crate::core::command::Command;
 use crate::core::health::Status;
 use crate::core::route::{self, Routes};
 use crate::core::supervise::Ended;
+use crate::core::turn::Room;
 use crate::ops::config::{Binding, Config, Dirs, Discord, Intents, Keepalive};
 use crate::proto::discord::gateway::{self, Ask, Url};
 use crate::proto::discord::intents;
@@ -168,14 +169,20 @@ pub(super) fn start(
 /// Carries out at `desk` what people order in the chats of `account`.
 fn clerk(desk: &Desk, account: &str) -> Clerk {
     let (desk, account): (Desk, Box<str>) = (desk.clone(), account.into());
-    Rc::new(move |command, chat| {
+    Rc::new(move |command, request| {
         let (desk, account) = (desk.clone(), account.clone());
         Box::pin(async move {
-            if command == Command::New {
-                desk.renew(&account, chat).await;
-                return "This is a new conversation: what was said before is forgotten.".to_owned();
+            match command {
+                Command::New => {
+                    desk.renew(&desk.key(&request), &Room::of(&request)).await;
+                    let said = "This is a new conversation: what was said before is forgotten.";
+                    return said.to_owned();
+                }
+                Command::Compact => return desk.compact(&request).await,
+                Command::Status | Command::Why(_) => return desk.about(&request).await,
+                Command::Stop => {}
             }
-            match desk.stop(&account, chat).await {
+            match desk.stop(&account, request.chat).await {
                 Halted { running: false, waiting: 0 } => "There is nothing to stop.".to_owned(),
                 Halted { waiting: 0, .. } => "Stopped.".to_owned(),
                 Halted { waiting, .. } => format!("Stopped, and {waiting} waiting with it."),

@@ -15,7 +15,8 @@ use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use super::staff::Workplace;
 use super::uptime::Record;
-use crate::agent::{Desk, sessions::Sessions, store::Store, tools::Blot};
+use crate::agent::sessions::{self, Sessions};
+use crate::agent::{Desk, store::Store, tools::Blot};
 use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::{Board, View, stem};
 use crate::core::chat::ChannelKind;
@@ -160,6 +161,7 @@ impl Fleet {
         let board = Board::open(&dirs.state);
         board.apply(config.router.clone(), config.accounts.iter().map(|a| a.id.as_str()));
         let desk = Desk::keeping(spawner, staff, sessions, Some(store.clone()));
+        desk.rule(rules(&config.session));
         Fleet {
             spawner: spawner.clone(),
             dirs,
@@ -332,6 +334,7 @@ impl Fleet {
     /// its connection cannot stay is restarted, and the rest goes on with other settings.
     pub(super) fn reconcile(&mut self, config: &Config) -> Changes {
         let mut changes = Changes::default();
+        self.desk.rule(rules(&config.session));
         let senses = Senses::of(config);
         if self.agents != config.agents || self.senses != senses {
             self.desk.hire(self.workplace.staff(config));
@@ -549,6 +552,14 @@ impl Fleet {
             Body::Absent | Body::Leaving { .. } => true,
         })
     }
+}
+
+/// What the configuration says of sessions, for the desk.
+fn rules(session: &config::Session) -> sessions::Rules {
+    let config::Session { scopes, reset, direct, group, thread, discord, inherit } =
+        session.clone();
+    let inherit = inherit.iter().map(|account| account.as_str().into()).collect();
+    sessions::Rules { scopes, reset, direct, group, thread, discord, inherit }
 }
 
 /// There is no account of that name.

@@ -173,6 +173,7 @@ fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
         model: model.model.clone(),
         price: model.price,
         sees: model.sees,
+        window: model.window,
     });
     #[allow(clippy::cast_possible_truncation, reason = "it is between 0 and 2")]
     let temperature = model.temperature.map(|temperature| temperature as f32);
@@ -180,6 +181,7 @@ fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
         voices: voices.collect(),
         system: model.system.clone(),
         tokens_max: model.tokens_max,
+        window: model.window,
         temperature,
         limits: model.budget,
         tools,

@@ -195,7 +195,7 @@ impl WebChat {
 
     /// How a run ended that an earlier process has seen, if the transcript still tells it.
     async fn ended_before(&self, key: &Key, run: &str) -> Option<Done> {
-        let conversation = self.desk.conversation(&self.room(key).await);
+        let conversation = self.desk.conversation(key, &self.room(key).await).await;
         let (lines, bytes) = (limits::CHAT_HISTORY_LINES, limits::CHAT_HISTORY_BYTES_MAX);
         let most = Most { conversation, lines, bytes };
         let tail = self.store.tail(key.clone(), most).await;
@@ -223,11 +223,14 @@ impl WebChat {
         let by = patience.map(|patience| clock::now() + patience);
         let room = self.room(&key).await;
         let words = Words { key: &key, room: &room, text: &text, attempt };
-        let request = match self.doors.knock(clock::wall(), words, &agent) {
+        let mut request = match self.doors.knock(clock::wall(), words, &agent) {
             Ok(request) => request,
             Err(step) => return self.end(&run, End::Refused(step.to_string().into())),
         };
-        let conversation = self.desk.conversation(&room);
+        if order.is_none() {
+            self.desk.settle(&mut request).await;
+        }
+        let conversation = request.session;
         let letter = Letter {
             header: Header::new(key.clone(), &room, ""),
             conversation,
@@ -240,7 +243,7 @@ impl WebChat {
         }
         if let Some((command, state)) = order {
             let _ = kept.try_send(());
-            let said = self.obey(command, &key, &room, &run, state).await;
+            let said = self.obey(command, (&key, &room, &request), &run, state).await;
             return self.end(&run, End::Answered(said.into()));
         }
         if attempt == 0 {
@@ -302,14 +305,14 @@ impl WebChat {
     async fn obey(
         &self,
         command: Command,
-        key: &Key,
-        room: &Room,
+        (key, room, request): (&Key, &Room, &Request),
         run: &str,
         state: String,
     ) -> String {
         match command {
-            Command::Status => state,
+            Command::Status => format!("{state}\n{}", self.desk.about(request).await),
             Command::Why(_) => self.doors.sentence(room.chat),
+            Command::Compact => self.desk.compact(request).await,
             Command::New => {
                 self.renew(key).await;
                 "This is a new conversation: what was said before is forgotten.".to_owned()
@@ -430,8 +433,7 @@ impl WebChat {
 
     /// Begins another conversation in the session `key`; its number.
     pub(super) async fn renew(&self, key: &Key) -> u32 {
-        let Room { account, chat } = self.room(key).await;
-        let number = self.desk.renew(&account, chat).await;
+        let number = self.desk.renew(key, &self.room(key).await).await;
         self.tell_session(key, "new");
         number
     }
@@ -439,10 +441,10 @@ impl WebChat {
     /// Forgets a session with all that was said in it. False if there is none.
     pub(super) async fn forget(&self, key: &Key) -> bool {
         self.stop(key, None, None);
-        let Room { account, chat } = self.room(key).await;
+        let room = self.room(key).await;
         let is_forgotten = self.store.forget(key.clone()).await;
         if is_forgotten {
-            self.desk.renew(&account, chat).await;
+            self.desk.renew(key, &room).await;
             self.tell_session(key, "delete");
         }
         is_forgotten

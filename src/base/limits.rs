@@ -203,11 +203,11 @@ pub const KILL_LOOK: Duration = Duration::from_millis(20);
 pub const KILL_ROUNDS_MAX: u32 = 100;
 /// How long an endpoint that is busy (429, 503) may ask us to wait before the one other try.
 pub const AGENT_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-/// Chats that are remembered to have begun another conversation; the one that did so longest ago
+/// Sessions in which somebody has begun another conversation; the one in which that was longest ago
 /// is forgotten.
-pub const SESSIONS_MAX: usize = 4096;
+pub const SESSIONS_MAX: usize = 2048;
 /// The file that they are kept in.
-pub const SESSIONS_BYTES_MAX: u32 = 1024 * 1024;
+pub const SESSIONS_BYTES_MAX: u32 = 2 * 1024 * 1024;
 /// A session's key; OpenClaw's are as long at most.
 pub const SESSION_KEY_BYTES_MAX: usize = 512;
 /// What is kept of one line of a transcript; who said more is better read in a file.

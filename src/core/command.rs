@@ -1,5 +1,6 @@
-//! The few words that are orders to us and not questions to an agent: `/status`, `/why`, `/new`,
-//! `/stop`. One table, from which what a channel deploys and what it understands both come.
+//! The few words that are orders to us and not questions to an agent: `/status`, `/why`, `/new` (or
+//! `/reset`), `/compact`, `/stop`. One table, from which what a channel deploys and what it
+//! understands both come.
 
 /// An order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +11,8 @@ pub enum Command {
     Why(Option<u64>),
     /// Begin another conversation: what was said before is not looked at any more.
     New,
+    /// Put what was said before in short.
+    Compact,
     /// End what runs and what waits here.
     Stop,
 }
@@ -27,13 +30,15 @@ pub struct Row {
 
 /// All orders.
 pub const COMMANDS: &[Row] = &[
-    Row { name: "status", what: "How I am connected, and what I am doing", option: "" },
+    Row { name: "status", what: "How I am connected, and what this conversation is", option: "" },
     Row {
         name: "why",
         what: "Why a message was answered, or was not",
         option: "The message's id or link; the last one here if left out",
     },
     Row { name: "new", what: "Begin a new conversation here", option: "" },
+    Row { name: "reset", what: "The same as /new", option: "" },
+    Row { name: "compact", what: "Put what was said before in short", option: "" },
     Row { name: "stop", what: "Stop what I am doing here", option: "" },
 ];
 
@@ -48,7 +53,8 @@ impl Command {
             "why" => message_id(option).map(|id| Command::Why(Some(id))),
             _ if !option.is_empty() => None,
             "status" => Some(Command::Status),
-            "new" => Some(Command::New),
+            "new" | "reset" => Some(Command::New),
+            "compact" => Some(Command::Compact),
             "stop" => Some(Command::Stop),
             _ => None,
         }
@@ -69,6 +75,7 @@ impl Command {
             Command::Status => "status",
             Command::Why(_) => "why",
             Command::New => "new",
+            Command::Compact => "compact",
             Command::Stop => "stop",
         }
     }
@@ -90,6 +97,8 @@ mod tests {
             ("/status", Some(Command::Status)),
             (" /stop\n", Some(Command::Stop)),
             ("/new", Some(Command::New)),
+            ("/reset", Some(Command::New)),
+            ("/compact", Some(Command::Compact)),
             ("/why", Some(Command::Why(None))),
             ("/why 42", Some(Command::Why(Some(42)))),
             ("/why https://discord.com/channels/1/2/42", Some(Command::Why(Some(42)))),
@@ -111,7 +120,7 @@ mod tests {
     fn the_table_has_every_order_and_discord_takes_its_words() {
         for row in COMMANDS {
             let command = Command::of(row.name, "").expect("it is understood");
-            assert_eq!(command.name(), row.name);
+            assert!(command.name() == row.name || (row.name, command) == ("reset", Command::New));
             assert!((1..=32).contains(&row.name.len()) && row.name.is_ascii());
             assert!((1..=100).contains(&row.what.len()) && row.option.len() <= 100);
         }

@@ -6,6 +6,7 @@ pub mod backlog;
 pub mod budget;
 pub mod chat;
 pub mod command;
+pub mod compact;
 pub mod dedup;
 pub mod dialogue;
 pub mod health;

@@ -13,6 +13,7 @@ use super::intent::Verdict;
 use super::loops;
 use super::media::Note;
 use super::outbox::{Fate, Skipped, Why};
+use super::reset::Why as Renewal;
 use super::router::Because;
 use super::turn::{Ending, Fault};
 use crate::base::limits::{
@@ -104,6 +105,8 @@ pub enum Step {
     Admitted,
     /// It is an order to ourselves, and was carried out.
     Ordered,
+    /// With it another conversation began.
+    Renewed(Renewal),
     /// The agent began.
     Started,
     /// The agent answered.
@@ -149,6 +152,9 @@ impl Step {
             Step::Busy,
             Step::Admitted,
             Step::Ordered,
+            Step::Renewed(Renewal::Asked),
+            Step::Renewed(Renewal::Daily),
+            Step::Renewed(Renewal::Idle),
             Step::Started,
             Step::Answered,
             Step::TooSlow,
@@ -235,7 +241,8 @@ impl Step {
             Step::Busy | Step::Admitted => "queue",
             Step::Ordered => "order",
             Step::Media(_) => "media",
-            Step::Started
+            Step::Renewed(_)
+            | Step::Started
             | Step::Answered
             | Step::TooSlow
             | Step::AgentFailed(_)
@@ -259,6 +266,7 @@ impl Step {
             Step::CodesFull => "codes_full",
             Step::Admitted => "admitted",
             Step::Ordered => "ordered",
+            Step::Renewed(_) => "renewed",
             Step::Started => "started",
             Step::Answered => "answered",
             Step::Stopped => "stopped",
@@ -300,6 +308,7 @@ impl Step {
             | Step::CodeSent
             | Step::Admitted
             | Step::Ordered
+            | Step::Renewed(_)
             | Step::Started
             | Step::Answered
             | Step::Stopped
@@ -415,6 +424,7 @@ impl fmt::Display for Step {
             Step::Busy => f.write_str("too many messages are waiting to be answered"),
             Step::Admitted => f.write_str("it will be answered"),
             Step::Ordered => f.write_str("it is an order to us, and was carried out"),
+            Step::Renewed(why) => write!(f, "a new conversation began because {why}"),
             Step::Started => f.write_str("the agent is at work"),
             Step::Answered => f.write_str("the agent has answered"),
             Step::TooSlow => f.write_str("the agent took too long"),

@@ -101,6 +101,12 @@ impl Line {
         Line { name, people: vec![person], ..self }
     }
 
+    /// Whether it may have anybody's words, and nobody knows whose: a summary of many people's.
+    #[must_use]
+    pub fn is_of_anybody(&self) -> bool {
+        self.role == Role::Summary && self.people.iter().any(|person| person.id == 0)
+    }
+
     /// The same, in which these people's words are.
     #[must_use]
     pub fn about(self, mut people: Vec<Person>) -> Line {
@@ -241,9 +247,9 @@ impl Record {
                 bytes.extend_from_slice(run.as_bytes());
                 bytes
             }
-            Record::Begun(number, begun) => {
+            Record::Begun(number, conversation) => {
                 let mut bytes = begin(6, *number);
-                bytes.extend(serde_json::to_vec(begun).unwrap_or_default());
+                bytes.extend(serde_json::to_vec(conversation).unwrap_or_default());
                 bytes
             }
         }
@@ -545,7 +551,7 @@ impl Sieve {
             Some(Record::Begun(..) | Record::Forgotten(_)) | None => return false,
         };
         if let (Some(Record::Line(.., line)), Some(person)) = (&decoded, self.without)
-            && line.people.contains(&person)
+            && (line.people.contains(&person) || line.is_of_anybody())
         {
             return false;
         }

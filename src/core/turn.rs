@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use super::answer::Answer;
-use super::chat::ChatId;
+use super::chat::{ChatId, Request};
 use super::media::Note;
+use super::reset::Why;
 use crate::base::limits::{TURNS_QUEUED_PER_CHAT_MAX, TURNS_RUNNING_MAX};
 
 #[cfg(test)]
@@ -23,6 +24,12 @@ pub struct Room {
 }
 
 impl Room {
+    /// Where `request` was said.
+    #[must_use]
+    pub fn of(request: &Request) -> Room {
+        Room { account: request.account.clone(), chat: request.chat }
+    }
+
     /// What its conversation of this number is called: the same text for as long as it is the same.
     #[must_use]
     pub fn session_id(&self, conversation: u32) -> String {
@@ -156,6 +163,8 @@ pub enum Fault {
     Garbled,
     /// What it said is longer than anything that is read.
     TooLong,
+    /// What was said before is more than it can read, even in short.
+    Overlong,
     /// It says itself that it failed.
     Declined,
     /// What its answers may cost today is used up.
@@ -203,6 +212,15 @@ pub enum Told {
         /// What kept the agent from answering.
         fault: Option<Fault>,
     },
+    /// With it another conversation begins, which nobody has asked for.
+    Renewed {
+        /// Where.
+        chat: ChatId,
+        /// The message.
+        id: u64,
+        /// Why.
+        why: Why,
+    },
     /// It will not begin: too many messages of its chat are waiting.
     Refused {
         /// Where.
@@ -224,6 +242,7 @@ impl Fault {
             Fault::Refused(0),
             Fault::Garbled,
             Fault::TooLong,
+            Fault::Overlong,
             Fault::Declined,
             Fault::Spent,
         ]
@@ -242,6 +261,7 @@ impl Fault {
             Fault::Refused(_) => "agent_refused",
             Fault::Garbled => "agent_garbled",
             Fault::TooLong => "agent_too_long",
+            Fault::Overlong => "agent_overlong",
             Fault::Declined => "agent_declined",
             Fault::Spent => "agent_spent",
             Fault::Stopped => "stopped",
@@ -262,6 +282,10 @@ impl Fault {
             Fault::Refused(_) => "Sorry, what I think with refused to answer. Please try again.",
             Fault::Garbled => "Sorry, I had an answer, but could not make sense of it.",
             Fault::TooLong => "Sorry, I had far too much to say about that.",
+            Fault::Overlong => {
+                "Sorry, that is more than I can read at once. Write `/new` to begin a new \
+                 conversation, or say it in fewer words."
+            }
             Fault::Declined => "Sorry, I was not able to do that.",
             Fault::Spent => "Sorry, I have used up what I may spend today. Please ask tomorrow.",
             Fault::Stopped => "",
@@ -288,6 +312,7 @@ impl fmt::Display for Fault {
             }
             Fault::Garbled => "what the agent said cannot be read",
             Fault::TooLong => "what the agent said is too long to be read",
+            Fault::Overlong => "what was said is more than the agent can read at once",
             Fault::Declined => "the agent reported an error",
             Fault::Spent => "what the agent's answers may cost today is used up",
             Fault::Stopped => "a person has stopped it",

@@ -122,7 +122,7 @@ fn commands_are_deployed_once_however_often_it_starts() {
         .flat_map(|one| one["commands"].as_array().unwrap().clone())
         .map(|command| command["name"].clone())
         .collect();
-    assert_eq!(names, ["status", "why", "new", "stop"]);
+    assert_eq!(names, ["status", "why", "new", "reset", "compact", "stop"]);
 }
 
 #[test]

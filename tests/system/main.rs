@@ -35,6 +35,7 @@ mod hostile;
 mod intent;
 mod logfile;
 mod logs;
+mod memory;
 mod metrics;
 mod models;
 mod openclaw;

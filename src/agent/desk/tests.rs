@@ -61,6 +61,7 @@ fn every_chat_is_answered_in_its_order() {
                 assert_eq!(fault, None);
                 under_way.retain(|&other| other != chat);
             }
+            Told::Renewed { .. } => panic!("nothing begins anew"),
             Told::Noted { .. } | Told::Refused { .. } => panic!("there was room"),
         }
     }
@@ -169,7 +170,9 @@ fn who_asks_outside_of_a_channel_is_answered_too() {
         assert_eq!(desk.ask(of_slow).await, Err(Fault::TooSlow), "agents are found by name");
         let of_nobody = Request { agent: "nobody".into(), ..request(1, 3) };
         assert_eq!(desk.ask(of_nobody).await, Ok(Answer::text("text 3")), "the usual one answers");
-        assert_eq!(desk.renew("default", chat(1)).await, 1);
-        assert_eq!(desk.renew("default", chat(1)).await, 2);
+        let asked = request(1, 1);
+        let (key, room) = (desk.key(&asked), Room::of(&asked));
+        assert_eq!(desk.renew(&key, &room).await, 1);
+        assert_eq!(desk.renew(&key, &room).await, 2);
     });
 }

@@ -1,32 +1,127 @@
 //! What a model is told: what was said in the conversation before, and what is asked now.
 
+use std::fmt::Write as _;
+use std::ops::Range;
+
 use super::files::shown;
 use crate::agent::store::{Most, Store, Tail};
-use crate::base::limits::{LLM_HISTORY_BYTES_MAX, LLM_HISTORY_LINES_MAX};
-use crate::base::text::Plain;
+use crate::base::limits::LLM_HISTORY_LINES_MAX;
+use crate::base::text::{Plain, truncate};
 use crate::core::chat::{ChannelKind, Request};
 use crate::core::router::overheard;
 use crate::core::session::Key;
 use crate::core::transcript::{self, Line};
 use crate::proto::llm::{Message, Part, Role};
 
-/// What was said in the conversation of `request`, as far as `store` has it, and the question.
-pub(super) async fn conversation(request: &Request, store: Option<&Store>) -> Vec<Message> {
-    let names = has_names(request);
-    let mut messages = messages(&read(request, store).await, names);
-    messages.push(question(request, names));
-    messages
+/// What was said in a conversation before, as far as it is told.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// The lines, and what stands for those before them.
+    pub(super) tail: Tail,
+    /// The summary that is being made.
+    pub(super) so_far: Option<String>,
+    /// Whether older lines are left out.
+    pub(super) is_cut: bool,
+    names: bool,
 }
 
-/// Whether several people may speak, so that the model has to know who says what.
-fn has_names(request: &Request) -> bool {
-    let is_shared = Key::of(request).person().is_none();
-    request.guild.is_some() || (is_shared && request.chat.channel != ChannelKind::WebChat)
+impl History {
+    /// What `store` has of the conversation of `request`, at most so many bytes of it, and of one
+    /// line at most `line` bytes.
+    pub(super) async fn read(
+        request: &Request,
+        store: Option<&Store>,
+        bytes: usize,
+        line: usize,
+    ) -> History {
+        let names = has_names(request);
+        let Some(store) = store else { return History { names, ..History::default() } };
+        let most = Most { conversation: request.session, lines: LLM_HISTORY_LINES_MAX, bytes };
+        let mut tail = store.context(Key::of(request), most).await;
+        // Whoever keeps the transcript itself has written down the question already.
+        let is_question = |line: &Line| {
+            line.role == transcript::Role::User
+                && line.at >= request.at
+                && line.text == request.text
+        };
+        if tail.lines.last().is_some_and(is_question) {
+            tail.lines.pop();
+        }
+        for kept in &mut tail.lines {
+            if kept.text.len() > line {
+                kept.text = format!("{} […]", truncate(&kept.text, line)).into();
+            }
+        }
+        History { is_cut: tail.has_more, tail, so_far: None, names }
+    }
+
+    /// What stands for all before the lines.
+    pub(super) fn in_short(&self) -> Option<&str> {
+        let kept = self.tail.summary.as_ref().map(|line| &*line.text);
+        self.so_far.as_deref().or(kept)
+    }
+
+    /// These lines as they are read by whoever puts them in short.
+    pub(super) fn written(&self, lines: Range<usize>) -> String {
+        let mut written = String::new();
+        for line in self.tail.lines.get(lines).unwrap_or_default() {
+            let _ = match line.role {
+                transcript::Role::User if line.name.is_empty() => {
+                    writeln!(written, "somebody: {}", line.text)
+                }
+                transcript::Role::User => {
+                    writeln!(written, "{}: {}", Plain(&line.name), line.text)
+                }
+                transcript::Role::Assistant => writeln!(written, "the assistant: {}", line.text),
+                transcript::Role::Failed
+                | transcript::Role::Stopped
+                | transcript::Role::Summary => Ok(()),
+            };
+        }
+        written
+    }
+
+    /// All of it as messages; those of one side that follow one another are one.
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let mut messages: Vec<Message> = Vec::new();
+        let mut before = Vec::new();
+        if let Some(summary) = &self.tail.summary {
+            let text = format!("[What was said here before, in short: {}]", summary.text);
+            before.push(Part::Text(text.into()));
+        }
+        if self.is_cut {
+            let text = "[Here some older messages are left out: there was no room for them.]";
+            before.push(Part::Text(text.into()));
+        }
+        if !before.is_empty() {
+            messages.push(Message { role: Role::User, parts: before });
+        }
+        for line in &self.tail.lines {
+            let role = match line.role {
+                transcript::Role::User => Role::User,
+                transcript::Role::Assistant => Role::Assistant,
+                transcript::Role::Failed
+                | transcript::Role::Stopped
+                | transcript::Role::Summary => continue,
+            };
+            let text = match role {
+                Role::User => said(&line.name, &line.text, self.names),
+                Role::Assistant => line.text.clone(),
+            };
+            match messages.last_mut() {
+                Some(last) if last.role == role => last.parts.push(Part::Text(text)),
+                // A conversation begins with the people.
+                None if role == Role::Assistant => {}
+                _ => messages.push(Message { role, parts: vec![Part::Text(text)] }),
+            }
+        }
+        messages
+    }
 }
 
 /// What is asked now.
-fn question(request: &Request, names: bool) -> Message {
-    let text = said(&request.author_name, &request.text, names);
+pub(super) fn question(request: &Request) -> Message {
+    let text = said(&request.author_name, &request.text, has_names(request));
     let text = match overheard::preface(&request.context) {
         before if before.is_empty() => text,
         before => format!("{before}{text}").into(),
@@ -39,53 +134,15 @@ fn question(request: &Request, names: bool) -> Message {
     Message { role: Role::User, parts: said.into_iter().chain(files).collect() }
 }
 
+/// Whether several people may speak, so that the model has to know who says what.
+fn has_names(request: &Request) -> bool {
+    let is_shared = Key::of(request).person().is_none();
+    request.guild.is_some() || (is_shared && request.chat.channel != ChannelKind::WebChat)
+}
+
 /// Words, with the name of who says them.
 fn said(name: &str, text: &str, names: bool) -> Box<str> {
     if names && !name.is_empty() { format!("{}: {text}", Plain(name)).into() } else { text.into() }
-}
-
-/// What was said in this conversation before.
-async fn read(request: &Request, store: Option<&Store>) -> Tail {
-    let Some(store) = store else { return Tail::default() };
-    let most = Most {
-        conversation: request.session,
-        lines: LLM_HISTORY_LINES_MAX,
-        bytes: LLM_HISTORY_BYTES_MAX,
-    };
-    let mut tail = store.context(Key::of(request), most).await;
-    // Whoever keeps the transcript itself has written down the question already.
-    let is_question = |line: &Line| {
-        line.role == transcript::Role::User && line.at >= request.at && line.text == request.text
-    };
-    if tail.lines.last().is_some_and(is_question) {
-        tail.lines.pop();
-    }
-    tail
-}
-
-/// The same as messages; those of one side that follow one another are one.
-fn messages(tail: &Tail, names: bool) -> Vec<Message> {
-    let mut messages: Vec<Message> = Vec::new();
-    for line in &tail.lines {
-        let role = match line.role {
-            transcript::Role::User => Role::User,
-            transcript::Role::Assistant => Role::Assistant,
-            transcript::Role::Failed | transcript::Role::Stopped | transcript::Role::Summary => {
-                continue;
-            }
-        };
-        let text = match role {
-            Role::User => said(&line.name, &line.text, names),
-            Role::Assistant => line.text.clone(),
-        };
-        match messages.last_mut() {
-            Some(last) if last.role == role => last.parts.push(Part::Text(text)),
-            // A conversation begins with the people.
-            None if role == Role::Assistant => {}
-            _ => messages.push(Message { role, parts: vec![Part::Text(text)] }),
-        }
-    }
-    messages
 }
 
 #[cfg(test)]

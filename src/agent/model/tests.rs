@@ -21,9 +21,9 @@ fn request() -> Request {
 /// What a provider does with one request: the bytes that it answers, and whether it then goes on
 /// and on without a word.
 #[derive(Clone)]
-struct Play(Vec<u8>, bool);
+pub(super) struct Play(pub(super) Vec<u8>, bool);
 
-fn http(head: &str, body: &str) -> Play {
+pub(super) fn http(head: &str, body: &str) -> Play {
     let length = body.len();
     let text = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}");
     Play(text.into_bytes(), false)
@@ -67,6 +67,7 @@ fn ask(
                 key: Some(Secret::new("s3cret")),
                 headers: vec![("X-Team".to_owned(), Secret::new("t"))],
                 model: format!("m{place}"),
+                window: None,
                 price: Price { input: 1, cached: 0, output: 2 },
                 sees: false,
             });
@@ -91,6 +92,7 @@ fn ask(
             voices,
             system: "Be brief.".into(),
             tokens_max: 50,
+            window: None,
             temperature: None,
             limits,
             tools: Toolbox::default(),
@@ -109,7 +111,7 @@ fn ask(
 }
 
 /// A request with its body.
-async fn read(stream: &mut Async<std::net::TcpStream>) -> String {
+pub(super) async fn read(stream: &mut Async<std::net::TcpStream>) -> String {
     let mut bytes = Vec::new();
     let mut missing = usize::MAX;
     while missing > 0 {

@@ -203,7 +203,7 @@ fn history(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
     let store = house.fleet.borrow().store().clone();
     Ok(Box::pin(async move {
         let room = webchat.room(&key).await;
-        let conversation = desk.conversation(&room);
+        let conversation = desk.conversation(&key, &room).await;
         let most = Most { conversation, lines, bytes: limits::CHAT_HISTORY_BYTES_MAX };
         let tail = store.tail(key.clone(), most).await;
         let (messages, all_fit) = messages(&tail.lines, chars);

@@ -101,8 +101,11 @@ fn list(house: &Rc<House>, params: &Value) -> Answer {
             store.list().await.into_iter().filter(|summary| filter.is_meant(summary)).collect();
         let total = all.len();
         let (mut rows, mut bytes) = (Vec::new(), 0);
+        let desk = house.fleet.borrow().desk().clone();
         for summary in all.iter().skip(filter.offset).take(filter.limit) {
-            let mut row = row(&house, summary);
+            let header = &summary.header;
+            let conversation = desk.conversation(&header.key, &header.room()).await;
+            let mut row = row(&house, summary, conversation);
             if filter.with_last {
                 let key = summary.header.key.clone();
                 let most = Most { conversation: summary.conversation, lines: 1, bytes: 1 };
@@ -137,10 +140,9 @@ fn preview_of(text: &str) -> String {
 }
 
 /// A session as OpenClaw lists it.
-fn row(house: &House, summary: &Summary) -> Value {
+fn row(house: &House, summary: &Summary, conversation: u32) -> Value {
     let Summary { header, updated, .. } = summary;
     let (key, room) = (&header.key, header.room());
-    let conversation = house.fleet.borrow().desk().conversation(&room);
     let (channel, chat_type) = match key.kind() {
         Kind::Direct { channel, .. } => (channel.name(), "direct"),
         Kind::Group { channel, .. } | Kind::Member { channel, .. } => (channel.name(), "channel"),
@@ -244,7 +246,7 @@ fn preview(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
                 previews.push(json!({ "key": written, "status": "missing", "items": [] }));
                 continue;
             };
-            let conversation = desk.conversation(&known.header.room());
+            let conversation = desk.conversation(&key, &known.header.room()).await;
             let most = Most { conversation, lines, bytes: left / 8 };
             let tail = store.tail(key, most).await;
             let items: Vec<Value> =

@@ -35,10 +35,38 @@ pub const LLM_SILENCE: Duration = Duration::from_secs(45);
 pub const LLM_PATIENCE: Duration = Duration::from_secs(15);
 /// How often in one turn a model may be told what its tools gave back.
 pub const LLM_ROUNDS_MAX: u32 = 8;
-/// Lines of a conversation that a model is told.
-pub const LLM_HISTORY_LINES_MAX: usize = 60;
-/// The same in bytes: some ten thousand tokens, which every model of today reads.
-pub const LLM_HISTORY_BYTES_MAX: usize = 48 * 1024;
+/// Lines of a conversation that a model is told in their words; long before, the older ones are put
+/// in short.
+pub const LLM_HISTORY_LINES_MAX: usize = 400;
+/// The same in bytes, however much a model reads: each turn that is under way holds as much.
+pub const LLM_HISTORY_BYTES_MAX: usize = 768 * 1024;
+/// What a model reads at once, in tokens, if nobody says: every model of today reads as much.
+pub const LLM_WINDOW: u64 = 16_384;
+/// The smallest window that makes sense: a question, an answer, and a few lines.
+pub const LLM_WINDOW_MIN: u64 = 1024;
+/// Bytes of a token, in thousandths, before a provider has counted any: a little less than English
+/// has, and so rather too many tokens than too few.
+pub const GAUGE_USUAL: u64 = 3000;
+/// The fewest that are believed: scripts whose every letter is a token or two.
+pub const GAUGE_BYTES_MIN: u64 = 1000;
+/// The most.
+pub const GAUGE_BYTES_MAX: u64 = 8000;
+/// Questions in which one summary is made: of more the oldest lines are given up, since somebody
+/// waits.
+pub const COMPACT_PIECES_MAX: usize = 6;
+/// Lines that are kept in their words, if they fit at all: what was asked last and its answer.
+pub const COMPACT_KEPT_MIN: usize = 2;
+/// A summary may take this part of what a conversation may take.
+pub const COMPACT_SUMMARY_SHARE: u64 = 8;
+/// The longest summary.
+pub const COMPACT_SUMMARY_BYTES_MAX: usize = 12 * 1024;
+/// How long a summary may take of a turn: the answer needs the rest.
+pub const COMPACT_DEADLINE: Duration = Duration::from_secs(60);
+/// How long no summary is tried in a session in which one has failed: what did not fit is left out
+/// meanwhile.
+pub const COMPACT_REST: Duration = Duration::from_secs(600);
+/// Sessions of which it is known that one has failed.
+pub const COMPACT_FAILED_MAX: usize = 64;
 /// The file of what was spent, with as many chats as are counted.
 pub const BUDGET_BYTES_MAX: u32 = 512 * 1024;
 /// Messages that may join a turn that is under way; more wait for one of their own.

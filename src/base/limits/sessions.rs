@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// People whose words are in one line: of a summary, those of a large channel. One of more is made
-/// in parts that have fewer.
+/// People whose words are in one line: of a summary, those of a large channel. One of more is
+/// forgotten with any of them.
 pub const TRANSCRIPT_PEOPLE_MAX: usize = 64;
 /// Sessions of which it is known in this process when they were last heard of; of the others only
 /// the clock tells.

@@ -23,7 +23,7 @@ use super::settings::Settings;
 use crate::base::hash::fnv1a;
 use crate::base::{Instant, Secret, limits};
 use crate::core::answer::Answer;
-use crate::core::chat::ChatId;
+use crate::core::chat::{ChatId, Request};
 use crate::core::command::{COMMANDS, Command};
 use crate::core::turn::Told;
 use crate::core::why::{Outcome, Query, Story};
@@ -33,8 +33,9 @@ use crate::rt::{blocking, clock};
 
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Carries out `/new` and `/stop` in a chat, and says what came of it.
-pub(crate) type Clerk = Rc<dyn Fn(Command, ChatId) -> Doing<String>>;
+/// Carries out an order about the conversation that such a message would belong to, and says what
+/// came of it; of `/status`, what there is to say of the conversation.
+pub(crate) type Clerk = Rc<dyn Fn(Command, Request) -> Doing<String>>;
 
 /// What is asked of us, beside messages.
 pub(super) enum Asked {
@@ -44,10 +45,8 @@ pub(super) enum Asked {
     Said {
         /// The order.
         command: Command,
-        /// Where.
-        chat: ChatId,
         /// The message.
-        id: u64,
+        request: Box<Request>,
     },
     /// A session began: the commands of this application are to be those that we know.
     Ready {
@@ -61,7 +60,8 @@ pub(super) struct Slash {
     pub(super) interaction: u64,
     pub(super) application: u64,
     pub(super) token: Secret,
-    pub(super) chat: ChatId,
+    /// As if it were a message.
+    pub(super) request: Box<Request>,
     /// What is to be done, or why it is not.
     pub(super) order: Result<Command, String>,
     /// Until when the first answer is heeded.
@@ -108,7 +108,7 @@ impl Commands {
             match asked {
                 Asked::Ready { application } => self.deploy(application),
                 Asked::Slash(slash) => self.slash(slash),
-                Asked::Said { command, chat, id } => self.said(command, chat, id),
+                Asked::Said { command, request } => self.said(command, *request),
             }
         }
     }
@@ -132,21 +132,27 @@ impl Commands {
     }
 
     /// What an order brings about, in words.
-    fn carry_out(&self, command: Command, chat: ChatId, except: Option<u64>) -> Doing<String> {
+    fn carry_out(&self, command: Command, request: Request, except: Option<u64>) -> Doing<String> {
+        let chat = request.chat;
         let said = match command {
-            Command::Status => status(&self.view),
+            Command::Status => {
+                let (said, more) = (status(&self.view), (self.clerk)(command, request));
+                return Box::pin(async move { format!("{said}\n{}", more.await) });
+            }
             Command::Why(None) if except.is_none() => self.view.why_here(chat),
             Command::Why(id) => why(&self.view, chat, id, except),
-            Command::New | Command::Stop => return (self.clerk)(command, chat),
+            Command::New | Command::Compact | Command::Stop => {
+                return (self.clerk)(command, request);
+            }
         };
         Box::pin(std::future::ready(said))
     }
 
     fn slash(&mut self, slash: Slash) {
-        let Slash { interaction, application, token, chat, order, by } = slash;
+        let Slash { interaction, application, token, request, order, by } = slash;
         let calls = self.calls.clone();
         let done = match order {
-            Ok(command) => self.carry_out(command, chat, None),
+            Ok(command) => self.carry_out(command, *request, None),
             Err(why) => Box::pin(std::future::ready(why)),
         };
         self.doing.push(Box::pin(async move {
@@ -167,8 +173,9 @@ impl Commands {
         }));
     }
 
-    fn said(&mut self, command: Command, chat: ChatId, id: u64) {
-        let done = self.carry_out(command, chat, Some(id));
+    fn said(&mut self, command: Command, request: Request) {
+        let Request { chat, id, .. } = request;
+        let done = self.carry_out(command, request, Some(id));
         let tell = self.tell.clone();
         self.doing.push(Box::pin(async move {
             let answer = Answer::text(done.await);

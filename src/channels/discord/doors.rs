@@ -358,8 +358,11 @@ impl Doors {
             (_, Some(command)) => (Ok(command), Step::Ordered),
         };
         let Slip { application, token, by, .. } = slip;
-        let (interaction, chat) = (inbound.id, inbound.chat);
-        let slash = Slash { interaction, application, token, chat, order, by };
+        // The session is that of whoever would answer it.
+        let agent = self.route(inbound, chat_name, &self.settings.borrow()).agent;
+        let request = Request::of(inbound, self.board.account(), &agent, clock::wall());
+        let request = Box::new(request);
+        let slash = Slash { interaction: inbound.id, application, token, request, order, by };
         let found_room = self.orders.try_send(Asked::Slash(slash)).is_ok();
         let step = if found_room { step } else { Step::Busy };
         self.ledger.borrow_mut().came(inbound, chat_name, step, None);

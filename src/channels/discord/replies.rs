@@ -246,17 +246,19 @@ impl Replies {
 
     fn ask(&mut self, request: Request) {
         if let Some(command) = Command::said(&request.text) {
-            return self.order(command, request.chat, request.id);
+            return self.order(command, request);
         }
         let now = self.ledger.borrow_mut().backlog.ask(request);
         self.hand_on(now);
     }
 
     /// Has an order carried out at once, whatever waits in its chat: `/stop` is about just that.
-    fn order(&mut self, command: Command, chat: ChatId, id: u64) {
+    fn order(&mut self, command: Command, request: Request) {
+        let Request { chat, id, .. } = request;
         // Once the doors are closed, it is taken up by the next start.
         let Some(orders) = &self.orders else { return };
-        if orders.try_send(Asked::Said { command, chat, id }).is_err() {
+        let request = Box::new(request);
+        if orders.try_send(Asked::Said { command, request }).is_err() {
             self.note(chat, id, Step::Busy);
             self.say(chat, id, Answer::text(TOO_MANY_ORDERS));
         }
@@ -313,6 +315,7 @@ impl Replies {
                 self.say(chat, id, answer);
                 self.agent_is_done(chat);
             }
+            Told::Renewed { chat, id, why } => self.note(chat, id, Step::Renewed(why)),
             Told::Refused { chat, id } => self.refuse(chat, id),
         }
     }

@@ -119,6 +119,7 @@ fn discord(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Discor
         catch_up: catch_up(read),
         health_monitor: read.flag("channels.discord.healthMonitor.enabled").unwrap_or(true),
         slash_commands: slash_commands(read),
+        inherits_threads: read.flag("channels.discord.thread.inheritParent").unwrap_or(false),
     }
 }
 

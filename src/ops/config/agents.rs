@@ -150,12 +150,14 @@ fn setup(
         text.inspect_err(tell).ok()
     });
     let tokens_max = read.whole("agents.defaults.maxTokens").unwrap_or(limits::LLM_TOKENS_MAX);
+    let window = read.whole("agents.defaults.contextTokens");
     let temperature = read.number("agents.defaults.temperature");
     let budget = models::budget(read);
     (!models.is_empty()).then(|| ModelSetup {
         models,
         system: written.or(file).unwrap_or_default(),
         tokens_max: u32::try_from(tokens_max).unwrap_or(u32::MAX),
+        window,
         temperature,
         budget,
     })

@@ -33,6 +33,7 @@ impl Config {
             router,
             media,
             cron,
+            session,
             log_level,
             log_file,
             ca_file,
@@ -73,6 +74,7 @@ impl Config {
             ("tools.media", media.hearing != new.media.hearing),
             ("messages.tts", media.speaking != new.media.speaking),
             ("cron", *cron != new.cron),
+            ("session", *session != new.session),
             ("logging.level", *log_level != new.log_level),
             ("logging.file", *log_file != new.log_file),
         ]);
@@ -110,6 +112,7 @@ impl Discord {
             catch_up,
             health_monitor,
             slash_commands,
+            inherits_threads,
         } = self;
         let connection = changed(&[
             ("id", *id != new.id),
@@ -137,6 +140,7 @@ impl Discord {
             ("catchUp", *catch_up != new.catch_up),
             ("healthMonitor", *health_monitor != new.health_monitor),
             ("commands.native", *slash_commands != new.slash_commands),
+            ("thread.inheritParent", *inherits_threads != new.inherits_threads),
         ]);
         (connection, settings)
     }

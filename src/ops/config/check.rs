@@ -8,7 +8,9 @@ use super::env::{Env, UNSET};
 use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
-use super::{Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, router};
+use super::{
+    Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, router, session,
+};
 use crate::base::{Secret, limits, spell};
 
 /// What an account's token is in place of a written one, or where it was looked for.
@@ -61,6 +63,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
     let agents = agents::agents(read, sources, &providers);
     let bindings = agents::bindings(read, &agents, &accounts);
     let router = router::rules(read, &agents, &accounts, &bindings);
+    let session = session::session(read, &accounts);
     Config {
         accounts,
         gateway: gateway::gateway(read, sources),
@@ -69,6 +72,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         router,
         media: media::media(read, sources, &providers),
         cron: cron::cron(read),
+        session,
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),
         ca_file: read.text("net.caFile").map(|path| sources.home(&path)),

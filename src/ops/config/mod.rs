@@ -32,6 +32,7 @@ mod read;
 mod router;
 mod scan;
 mod schema;
+mod session;
 mod table;
 mod wire;
 mod write;
@@ -71,6 +72,7 @@ pub(crate) use media::{Media, SoundEndpoint};
 pub(crate) use path::Step;
 pub(crate) use raw::{Name, Node, parse as parse_tree};
 pub(crate) use schema::schema;
+pub(crate) use session::Session;
 pub(crate) use wire::{Wish, changed_paths, rewrite};
 pub(crate) use write::write;
 
@@ -92,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) media: Media,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
+    /// `session`: what makes one conversation of several messages, and when it is over.
+    pub(crate) session: Session,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
     /// `logging.level`, else `info`.
     pub(crate) log_level: String,
@@ -278,6 +282,8 @@ pub(crate) struct Discord {
     pub(crate) health_monitor: bool,
     /// `commands.native`: whether slash commands are deployed.
     pub(crate) slash_commands: bool,
+    /// `thread.inheritParent`: whether a new thread begins with what was said around it.
+    pub(crate) inherits_threads: bool,
 }
 
 /// The gateway intents to ask for.
@@ -365,6 +371,8 @@ pub(crate) struct ModelSetup {
     pub(crate) system: String,
     /// How long its answers may become, in tokens (`maxTokens`).
     pub(crate) tokens_max: u32,
+    /// How much it is told at once at most, in tokens (`contextTokens`).
+    pub(crate) window: Option<u64>,
     /// How free its choice of words is (`temperature`).
     pub(crate) temperature: Option<f64>,
     /// What its answers may cost (`budget`).
@@ -390,6 +398,8 @@ pub(crate) struct ModelRef {
     pub(crate) price: Price,
     /// Whether it can be shown pictures.
     pub(crate) sees: bool,
+    /// How much it reads at once, in tokens (`contextWindow`).
+    pub(crate) window: Option<u64>,
 }
 
 impl AgentKind {

@@ -46,8 +46,8 @@ pub(super) struct Provider {
     /// Whether it answers nobody without one.
     wants_key: bool,
     headers: Vec<(String, Secret)>,
-    /// The models whose price is written.
-    prices: Vec<(String, Price)>,
+    /// The models of which something is written: what they cost, and how much they read.
+    offers: Vec<(String, Price, Option<u64>)>,
     /// The models of which it is written whether they see pictures.
     eyes: Vec<(String, bool)>,
     /// Whether those do of which it is not written.
@@ -97,12 +97,14 @@ pub(super) fn models(
             continue;
         }
         let (_, key, wants_key) = provider.asked(sources);
-        let Provider { dialect, url, variable, headers, prices, eyes, sees, .. } = provider;
+        let Provider { dialect, url, variable, headers, offers, eyes, sees, .. } = provider;
         if wants_key && key.is_none() && headers.is_empty() {
             let cure = format!("set {variable}, or apiKey in models.providers");
             read.note(Weight::Warning, MODEL, "its provider wants a key, and there is none", &cure);
         }
-        let price = prices.iter().find(|(id, _)| id == model).map(|(_, price)| *price);
+        let offer = offers.iter().find(|(id, ..)| id == model);
+        let (price, window) =
+            offer.map_or_else(Default::default, |(_, price, window)| (*price, *window));
         models.push(ModelRef {
             name: name.clone(),
             dialect,
@@ -110,7 +112,8 @@ pub(super) fn models(
             key,
             headers,
             model: model.to_owned(),
-            price: price.unwrap_or_default(),
+            price,
+            window,
             sees: eyes.iter().find(|(id, _)| id == model).map_or(sees, |(_, sees)| *sees),
         });
     }
@@ -155,7 +158,7 @@ impl Provider {
             variable: variable.map_or_else(usual, str::to_owned),
             wants_key: variable.is_some(),
             headers: Vec::new(),
-            prices: Vec::new(),
+            offers: Vec::new(),
             eyes: Vec::new(),
             sees: SEEING.iter().any(|seeing| spell::same(seeing, name)),
         }
@@ -210,7 +213,8 @@ fn written(read: &mut Reader<'_, '_>, sources: &Sources<'_>, provider: &mut Prov
             let id = read.text("models.providers.*.models.#.id");
             let input = read.own("models.providers.*.models.#.input", inputs);
             provider.eyes.extend(id.clone().zip(input));
-            provider.prices.extend(id.map(|id| (id, price)));
+            let window = read.whole("models.providers.*.models.#.contextWindow");
+            provider.offers.extend(id.map(|id| (id, price, window)));
         });
     }
 }
@@ -314,7 +318,7 @@ mod tests {
         let text = r#"{
             models: {providers: {
                 home: {baseUrl: "http://10.0.0.2:8080/v1", apiKey: "${HOME_KEY}",
-                       models: [{id: "big/one", input: ["text", "image"],
+                       models: [{id: "big/one", input: ["text", "image"], contextWindow: 32768,
                                  cost: {input: 3, output: 15, cacheRead: 0.3}}]},
                 Claude: {baseUrl: "https://proxy.example/v1", api: "anthropic-messages",
                          headers: {"X-Team": "t"}},
@@ -322,7 +326,7 @@ mod tests {
             agents: {defaults: {
                 model: {primary: "home/big/one",
                         fallbacks: ["ollama/qwen3", "claude/x", "openai/y"]},
-                systemPrompt: "Be brief.", maxTokens: 100, temperature: 0.5,
+                systemPrompt: "Be brief.", maxTokens: 100, contextTokens: 20000, temperature: 0.5,
                 budget: {chat: {tokens: 1000}, day: {money: 2.5}},
             }},
         }"#;
@@ -342,6 +346,8 @@ mod tests {
         let first = &setup.models[0];
         assert_eq!((first.model.as_str(), first.dialect), ("big/one", Dialect::OpenAi));
         assert_eq!(first.price, Price { input: 3000, cached: 300, output: 15_000 });
+        assert_eq!((first.window, setup.models[1].window), (Some(32_768), None));
+        assert_eq!(setup.window, Some(20_000));
         assert_eq!(setup.models[2].dialect, Dialect::Anthropic);
         let eyes: Vec<bool> = setup.models.iter().map(|model| model.sees).collect();
         assert_eq!(eyes, [true, false, false, true], "who is not known to see must be said to");

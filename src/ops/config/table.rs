@@ -2,6 +2,7 @@
 
 mod models;
 mod route;
+mod talk;
 
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const SPAN_MS: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), DAY);
 const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
 /// Tokens of a day.
 const TOKENS: Kind = Kind::Whole(1, 1_000_000_000_000);
+/// What a model reads at once.
+pub(super) const WINDOW: Kind = Kind::Whole(limits::LLM_WINDOW_MIN, 10_000_000);
 /// Money of a day, in whatever currency costs are written.
 const MONEY: Kind = Kind::Number(0.0, 1_000_000.0);
 const GROWTH: Kind = Kind::Number(1.0, 10.0);
@@ -46,7 +49,7 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] = &[MAIN, route::KEYS, models::KEYS];
+const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
@@ -359,7 +362,12 @@ const MAIN: &[Key] = &[
     later("channels.discord.blockStreaming"),
     later("channels.discord.blockStreamingCoalesce"),
     later("channels.discord.actions"),
-    later("channels.discord.thread"),
+    key(
+        "channels.discord.thread.inheritParent",
+        Kind::Flag,
+        "false",
+        "whether the conversation of a new thread begins with what was said around it",
+    ),
     later("channels.discord.threadBindings"),
     later("channels.discord.voice"),
     later("channels.discord.pluralkit"),
@@ -478,6 +486,12 @@ const MAIN: &[Key] = &[
         Kind::Whole(16, 1_000_000),
         "4096",
         "how long an answer of the model may become, in its tokens",
+    ),
+    key(
+        "agents.defaults.contextTokens",
+        WINDOW,
+        "the model's contextWindow",
+        "tokens that are told to the model at once at most, whatever it reads",
     ),
     key(
         "agents.defaults.temperature",
@@ -613,7 +627,6 @@ const MAIN: &[Key] = &[
     later("cron.webhookToken"),
     later("cron.retry"),
     later("cron.triggers"),
-    later("session"),
     later("tools.allow"),
     later("tools.deny"),
     later("tools.profile"),

@@ -24,9 +24,7 @@ fn told(request: Request, lines: Vec<Line>) -> Vec<Message> {
         for line in lines {
             store.append(Said { header: header.clone(), line });
         }
-        let mut told = conversation(&request, Some(&store)).await;
-        told.pop();
-        told
+        History::read(&request, Some(&store), 100_000, 100).await.messages()
     })
 }
 
@@ -76,4 +74,25 @@ fn where_several_people_talk_each_is_named_and_of_older_lines_nobody_is() {
     // A session that several people's direct messages share.
     let shared = Request { session_key: Some("main".into()), ..direct };
     assert_eq!(told(shared, lines())[2].parts, [text("bob: me too")]);
+}
+
+#[test]
+fn a_summary_and_that_something_is_left_out_are_told_first_and_a_long_line_is_cut() {
+    let summary = Line { upto: 2, ..line(Who::Summary, "they met") };
+    let long = "x".repeat(1000);
+    let lines = vec![
+        line(Who::User, "old"),
+        line(Who::Assistant, "older answer"),
+        line(Who::User, &long),
+        summary,
+        line(Who::Assistant, "hm"),
+    ];
+    let direct = Request { guild: None, ..request() };
+    let messages = told(direct, lines);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    let Part::Text(first) = &messages[0].parts[0] else { panic!("{messages:?}") };
+    assert!(first.contains("they met"), "{first}");
+    let Part::Text(cut) = &messages[0].parts[1] else { panic!("{messages:?}") };
+    assert!(cut.len() < 120 && cut.ends_with(" […]"), "{cut}");
+    assert_eq!(messages[1].parts, [text("hm")]);
 }

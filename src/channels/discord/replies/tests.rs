@@ -395,7 +395,8 @@ fn an_order_is_carried_out_beside_agents_and_again_if_it_had_no_answer() {
     let state = Scratch::new();
     let order = |id| Request { text: "/new".into(), ..request(1, id) };
     let is_order = |asked: Asked, id| {
-        assert!(matches!(asked, Asked::Said { command: Command::New, id: of, .. } if of == id));
+        let Asked::Said { command: Command::New, request } = asked else { panic!("no order") };
+        assert_eq!(request.id, id);
     };
     life(state.path(), move |world| async move {
         world.admit(1, 4).await;

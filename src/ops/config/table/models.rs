@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::keys::{Key, Kind, Unit, key, later, moot};
-use super::HOUR;
+use super::{HOUR, WINDOW};
 use crate::base::limits;
 
 /// What a million tokens cost.
@@ -41,7 +41,12 @@ pub(super) const KEYS: &[Key] = &[
     key("models.providers.*.models.#.cost.cacheRead", COST, "0", "and of what it had kept"),
     later("models.providers.*.models.#.cost.cacheWrite"),
     moot("models.providers.*.models.#.name", "the model is shown by its id"),
-    later("models.providers.*.models.#.contextWindow"),
+    key(
+        "models.providers.*.models.#.contextWindow",
+        WINDOW,
+        "16384",
+        "tokens that the model reads at once; of longer conversations it makes a summary",
+    ),
     later("models.providers.*.models.#.maxTokens"),
     later("models.providers.*.models.#.reasoning"),
     key(
