@@ -3,6 +3,7 @@
 
 mod account;
 pub(crate) mod audit;
+mod completions;
 mod cron;
 mod demo;
 mod desk;

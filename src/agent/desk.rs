@@ -196,6 +196,14 @@ impl Desk {
         self.asked(request, Some(news), true).await
     }
 
+    /// The same for one who does not keep the transcript.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn hear(&self, request: Request, news: Sender<News>) -> Result<Answer, Fault> {
+        self.asked(request, Some(news), false).await
+    }
+
     async fn asked(
         &self,
         request: Request,

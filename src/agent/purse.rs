@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::base::limits::BUDGET_BYTES_MAX;
 use crate::core::budget::{Budget, Limits, Over, Price, Spent};
@@ -18,6 +19,34 @@ const FILE: &str = "budget";
 pub struct Purse {
     budget: RefCell<Budget>,
     cell: Cell,
+    /// What was taken in rooms that somebody watches.
+    watched: RefCell<Vec<(Room, Usage)>>,
+}
+
+/// Whoever wants to know what the answers of a room take.
+#[derive(Debug)]
+pub struct Watch {
+    purse: Rc<Purse>,
+    room: Room,
+}
+
+impl Watch {
+    /// What they took since it was begun.
+    #[must_use]
+    pub fn took(&self) -> Usage {
+        let watched = self.purse.watched.borrow();
+        let of = watched.iter().find(|(room, _)| *room == self.room);
+        of.map(|(_, usage)| *usage).unwrap_or_default()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = self.purse.watched.borrow_mut();
+        if let Some(at) = watched.iter().position(|(room, _)| *room == self.room) {
+            watched.swap_remove(at);
+        }
+    }
 }
 
 impl Purse {
@@ -41,7 +70,7 @@ impl Purse {
                 Budget::default()
             }
         };
-        Purse { budget: RefCell::new(budget), cell }
+        Purse { budget: RefCell::new(budget), cell, watched: RefCell::default() }
     }
 
     /// Whether another answer may be made in `room`.
@@ -59,10 +88,22 @@ impl Purse {
         (budget.of(room), budget.today().0)
     }
 
+    /// Watches what answers in `room` take, of which one is made at a time.
+    #[must_use]
+    pub fn watch(self: &Rc<Purse>, room: &Room) -> Watch {
+        self.watched.borrow_mut().push((room.clone(), Usage::default()));
+        Watch { purse: self.clone(), room: room.clone() }
+    }
+
     /// An answer in `room` has taken `usage`, at `price`. It is not forced to the disk: a power cut
     /// may give the last answers back, and the card is spared.
     pub async fn spend(&self, room: &Room, usage: Usage, price: Price) {
         self.budget.borrow_mut().spend(room, usage, price, clock::wall());
+        for (_, sum) in self.watched.borrow_mut().iter_mut().filter(|(of, _)| of == room) {
+            sum.input = sum.input.saturating_add(usage.input);
+            sum.cached = sum.cached.saturating_add(usage.cached);
+            sum.output = sum.output.saturating_add(usage.output);
+        }
         let content = serde_json::to_vec(&*self.budget.borrow()).unwrap_or_default();
         let cell = self.cell.clone();
         // What cannot be written is written with the next answer.

@@ -5,6 +5,7 @@
 //! configuration, a signal, the control port and the health monitor all come the same way.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use smol::Task;
@@ -15,6 +16,7 @@ use super::account::{self, Plan, Refused, Started};
 use super::history::History;
 use super::staff::Workplace;
 use super::uptime::Record;
+use crate::agent::purse::Purse;
 use crate::agent::sessions::{self, Sessions};
 use crate::agent::{Desk, store::Store, tools::Blot};
 use crate::base::{Instant, Wall, limits};
@@ -328,6 +330,11 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// What the answers of all agents cost.
+    pub(super) fn purse(&self) -> Rc<Purse> {
+        self.workplace.purse()
     }
 
     /// Lets `config` hold: what is new is started, what is gone leaves, what has changed so that

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use smol::future::zip;
 use smol::net::TcpListener;
 
+use super::completions::Completions;
 use super::desk::{Clerk, health};
 use super::house::House;
 use super::metrics;
@@ -79,6 +80,11 @@ impl Ports {
             hub: house.hub.clone(),
             desk: Rc::new(Clerk { house: clerk }),
             reception: house.reception.clone(),
+            oracle: Box::new(Completions {
+                house: house.clone(),
+                spawner: spawner.clone(),
+                slots: Rc::default(),
+            }),
             spawner: spawner.clone(),
         });
         health::beat(house);
@@ -189,8 +195,5 @@ fn socket(house: &House, kept: &mut Kept) -> Option<(Door, unix::Name)> {
 }
 
 fn serve(door: Door, spawner: &Spawner, control: Rc<Control>) -> Server {
-    server::serve(door, spawner, Limits::default(), move |request| {
-        let answer = control.answer(&request);
-        async move { answer }
-    })
+    server::serve(door, spawner, Limits::default(), move |request| control.clone().serve(request))
 }

@@ -52,6 +52,11 @@ impl Workplace {
         }
     }
 
+    /// What the answers of all agents cost.
+    pub(super) fn purse(&self) -> Rc<Purse> {
+        self.purse.clone()
+    }
+
     /// All agents of `config`; the first is the one that answers what is meant for nobody else.
     pub(super) fn staff(&self, config: &Config) -> Staff {
         let net = self.network(config);

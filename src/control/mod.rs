@@ -9,6 +9,7 @@
 //! | `/health/detail` | on loopback anybody, else with the token | always 200 |
 //! | `/metrics` `/api/diagnostics/prometheus` | the same | Prometheus's text format |
 //! | `/api/status` | with the token, or ours | JSON |
+//! | `/v1/models` `/v1/chat/completions` | the same, if it is switched on | as OpenAI |
 //! | `/` `/dashboard` | anybody | the page, which asks for what follows |
 //! | `/api/login` `/api/logout` | with a code, or a cookie | a cookie, or its end |
 //! | `/`, upgraded | with the token or a cookie, or ours | the control protocol |
@@ -18,6 +19,7 @@
 
 mod answered;
 mod auth;
+mod completions;
 mod desk;
 mod hub;
 mod lockout;
@@ -36,6 +38,7 @@ use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use serde_json::{Value, json};
 
 pub(crate) use auth::{Gate, Lock, Refusal};
+pub(crate) use completions::{News, Oracle, Question, Turn};
 pub(crate) use desk::{Answer, Call, Desk, at_once, unknown};
 pub(crate) use hub::Hub;
 pub(crate) use lockout::Rules;
@@ -80,6 +83,8 @@ pub(crate) struct Control {
     pub(crate) desk: Rc<dyn Desk>,
     /// Lets browsers in.
     pub(crate) reception: Rc<Reception>,
+    /// Asks agents for clients of OpenAI's.
+    pub(crate) oracle: Box<dyn Oracle>,
     /// Where answers are worked on.
     pub(crate) spawner: Spawner,
 }
@@ -94,8 +99,16 @@ pub(crate) struct Door {
 }
 
 impl Control {
-    /// The answer to `request`.
-    pub(crate) fn answer(self: &Rc<Control>, request: &Request) -> Response {
+    /// The answer to `request`, which may take its time. Dropped, nobody wants it any more.
+    pub(crate) async fn serve(self: Rc<Control>, request: Request) -> Response {
+        if completions::is_meant(&request.path) {
+            return self.complete(request).await;
+        }
+        self.answer(&request)
+    }
+
+    /// The answer to a request that is answered at once.
+    fn answer(self: &Rc<Control>, request: &Request) -> Response {
         if let Err(refusal) = self.gate.admits(request) {
             return refusal;
         }

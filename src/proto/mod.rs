@@ -1,5 +1,6 @@
 //! What the wires say: codecs, and the machines that judge by what was said.
 
+pub mod completions;
 pub mod control;
 pub mod discord;
 pub mod inflate;

@@ -85,7 +85,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
         seen.lock().unwrap().push(body);
         let text = format!("I see {count} pictures");
         let answer = json!({"choices": [{"message": {"role": "assistant", "content": text},
-            "finish_reason": "stop"}]})
+            "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 10}})
         .to_string();
         write!(
             out,

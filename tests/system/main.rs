@@ -18,6 +18,7 @@ mod backup;
 mod chat;
 mod cli;
 mod commands;
+mod completions;
 mod config;
 mod control;
 mod cron;

@@ -73,3 +73,14 @@ pub const BUDGET_BYTES_MAX: u32 = 512 * 1024;
 pub const LLM_JOINED_MAX: usize = 8;
 /// Chats whose spending is counted by itself.
 pub const BUDGET_CHATS_MAX: usize = 1024;
+/// Messages of one request to our own chat completions.
+pub const COMPLETION_MESSAGES_MAX: usize = 512;
+/// What of such a request an agent is asked: as much as a transcript keeps of one line.
+pub const COMPLETION_TEXT_BYTES_MAX: usize = super::TRANSCRIPT_TEXT_BYTES_MAX;
+/// Requests at a time whose client names no user: each has a session for itself meanwhile.
+pub const COMPLETION_SLOTS_MAX: usize = 8;
+/// Pieces of an answer that wait for its client.
+pub const COMPLETION_NEWS_MAX: usize = 16;
+/// How often a stream on which nothing is said shows that it lives: less than the minute after
+/// which proxies lose patience.
+pub const COMPLETION_STILL: Duration = Duration::from_secs(15);

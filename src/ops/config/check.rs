@@ -71,6 +71,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         bindings,
         router,
         media: media::media(read, sources, &providers),
+        completions: read.flag("gateway.http.endpoints.chatCompletions.enabled").unwrap_or(false),
         cron: cron::cron(read),
         session,
         log_level: log_level(read, sources.env),

@@ -92,6 +92,9 @@ pub(crate) struct Config {
     pub(crate) router: Rules,
     /// `tools.media.audio` and `messages.tts`: ears and mouth.
     pub(crate) media: Media,
+    /// `gateway.http.endpoints.chatCompletions.enabled`: whether agents are asked as OpenAI's
+    /// models are.
+    pub(crate) completions: bool,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
     /// `session`: what makes one conversation of several messages, and when it is over.

@@ -437,7 +437,17 @@ const MAIN: &[Key] = &[
     moot("gateway.channelMaxRestartsPerHour", "restarts never end, and are paced"),
     moot("gateway.remote", "the command line asks the gateway of this host"),
     later("gateway.controlUi"),
-    later("gateway.http"),
+    key(
+        "gateway.http.endpoints.chatCompletions.enabled",
+        Kind::Flag,
+        "false",
+        "whether agents are asked at /v1/chat/completions as OpenAI's models are, with the \
+         control port's token as the key",
+    ),
+    later("gateway.http.endpoints.chatCompletions.maxBodyBytes"),
+    later("gateway.http.endpoints.chatCompletions.images"),
+    later("gateway.http.endpoints.responses"),
+    later("gateway.http.securityHeaders"),
     later("gateway.nodes"),
     later("gateway.tailscale"),
     later("gateway.tls"),

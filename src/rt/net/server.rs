@@ -11,6 +11,8 @@
 //! those that were not stay in the listening socket, for whoever listens there next, unless nobody
 //! will.
 
+mod payload;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,12 +24,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_rustls::TlsAcceptor;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,8 +38,10 @@ use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::net::TcpListener;
 use smol::net::unix::UnixListener;
+use smol::stream::Stream as Flow;
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
+use self::payload::{Payload, Pieces};
 use crate::base::limits;
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
@@ -152,6 +156,8 @@ impl Request {
 pub enum Body {
     /// All of it at once.
     Bytes(Vec<u8>),
+    /// One piece after the other, until there are no more. It is dropped when the client goes.
+    Pieces(Pin<Box<dyn Flow<Item = Vec<u8>>>>),
     /// No answer at all: the connection ends. Only a server that plays a broken one wants this.
     Cut,
 }
@@ -160,6 +166,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Body::Pieces(_) => f.write_str("Pieces"),
             Body::Cut => f.write_str("Cut"),
         }
     }
@@ -586,17 +593,25 @@ where
     .await;
     turn.answered.set(true);
     *upgrade.borrow_mut() = response.upgrade.take();
-    if upgrade.borrow().is_none() {
+    let is_streamed = matches!(response.body, Body::Pieces(_));
+    if upgrade.borrow().is_none() && !is_streamed {
         turn.wait();
     }
-    convert(response)
+    let mut converted = convert(response)?;
+    if is_streamed {
+        // Until the last piece its client waits for us.
+        converted.body_mut().turn = Some(turn);
+    }
+    Ok(converted)
 }
 
 fn convert(response: Response) -> Result<hyper::Response<Payload>, Cut> {
-    let payload = match response.body {
-        Body::Bytes(bytes) => Payload(Some(bytes.into())),
+    let content = match response.body {
+        Body::Bytes(bytes) => Pieces::Whole(Some(bytes.into())),
+        Body::Pieces(pieces) => Pieces::Each(pieces),
         Body::Cut => return Err(Cut),
     };
+    let payload = Payload { content, turn: None };
     let mut converted = hyper::Response::new(payload);
     *converted.status_mut() = hyper::StatusCode::from_u16(response.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
@@ -612,29 +627,6 @@ fn convert(response: Response) -> Result<hyper::Response<Payload>, Cut> {
         }
     }
     Ok(converted)
-}
-
-/// [`Body`] as hyper takes it.
-struct Payload(Option<Bytes>);
-
-impl HttpBody for Payload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
 }
 
 /// `%41+b` as `A b`; what is not an escape stays as it is.
