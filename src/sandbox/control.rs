@@ -35,7 +35,7 @@ pub fn help() -> String {
          state                      everything that is known, in JSON\n\
          clear                      disarm all faults\n\
          help                       this\n\n\
-         of what is said: channel, thread, author, roles, bot, reference, files (a list in JSON,\n\
+         of what is said: channel, thread, author, program, roles, bot, reference, files (a list in JSON,\n\
          without spaces, of objects: name, type, base64, seconds, size, url, manners)\n\nof \
          faults:\n",
     );
@@ -143,6 +143,7 @@ pub(super) fn answer(shared: &Rc<Shared>, name: &str, request: &Request) -> Resp
             fault(shared, name.as_str().unwrap_or_default(), &fields)
         }),
         ("POST", "say") => body().and_then(|fields| say(shared, &fields)),
+        ("POST", "many") => body().and_then(|fields| many(shared, &fields)),
         ("POST", "slash") => body().and_then(|fields| slash(shared, &fields)),
         ("POST", "channel") => body().and_then(|fields| {
             let name = fields.get("name").map(plain).unwrap_or_default();
@@ -184,6 +185,7 @@ fn said(fields: &Map<String, Value>) -> Result<Say, String> {
             "mention" => say.mention = value == "true",
             "reference" => say.reference = value.parse().ok(),
             "thread" => say.thread = value,
+            "program" => say.program = value == "true",
             "roles" => {
                 let roles = value.split(',').map(str::trim).filter(|role| !role.is_empty());
                 let roles = roles.map(str::parse).collect::<Result<_, _>>();
@@ -198,6 +200,34 @@ fn said(fields: &Map<String, Value>) -> Result<Say, String> {
         }
     }
     Ok(say)
+}
+
+/// Several messages, one behind the other, some of them changes to older ones.
+fn many(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
+    let messages = fields.get("messages").and_then(Value::as_array);
+    let messages = messages.ok_or_else(|| "messages is no list".to_owned())?;
+    let one = |message: &Value| {
+        let fields = message.as_object().ok_or_else(|| "a message is no object".to_owned())?;
+        if fields.contains_key("edit") {
+            return edit(shared, fields).map(|()| Value::Null);
+        }
+        shared.say(&said(fields)?).map(|(_, id)| id.to_string().into())
+    };
+    let ids: Vec<Value> = messages.iter().map(one).collect::<Result<_, _>>()?;
+    Ok(json!({"ok": true, "ids": ids}))
+}
+
+/// Somebody changes what they said.
+fn edit(shared: &Shared, fields: &Map<String, Value>) -> Result<(), String> {
+    let field = |key: &str| fields.get(key).map(plain).unwrap_or_default();
+    let none = || "they have said no such message there".to_owned();
+    let id = field("edit").parse().map_err(|_| none())?;
+    let changed = shared.world(|world| {
+        let author = world.person(&field("author"))?;
+        let channel = world.channel_called(&field("channel"))?;
+        world.edit(clock::wall(), author, channel, id, &field("text"))
+    });
+    changed.ok_or_else(none)
 }
 
 fn say(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {

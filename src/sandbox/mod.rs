@@ -173,6 +173,8 @@ pub struct Say {
     pub direct: bool,
     /// Who says it; `ann` if empty.
     pub author: String,
+    /// Whether that is another program.
+    pub program: bool,
     /// What is said.
     pub text: String,
     /// Whether it begins by mentioning the bot.
@@ -439,7 +441,7 @@ impl Shared {
     fn say(&self, say: &Say) -> Result<(u64, u64), String> {
         let name = if say.author.is_empty() { "ann" } else { &say.author };
         let full = || "there are too many people or channels".to_owned();
-        let author = self.world.borrow_mut().person(name).ok_or_else(full)?;
+        let author = self.world.borrow_mut().writer(name, say.program).ok_or_else(full)?;
         if let Some(roles) = &say.roles
             && let Some(user) = self.world.borrow_mut().users.get_mut(&author)
         {

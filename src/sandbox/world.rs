@@ -196,10 +196,15 @@ impl World {
 
     /// The person called `name`, who comes into being when first named.
     pub fn person(&mut self, name: &str) -> Option<u64> {
+        self.writer(name, false)
+    }
+
+    /// The same; one who comes into being is a `program`, or a person.
+    pub fn writer(&mut self, name: &str, program: bool) -> Option<u64> {
         if let Some(user) = self.users.values().find(|user| user.name == name) {
             return Some(user.id);
         }
-        self.user(&format!("name:{name}"), name.to_owned(), false)
+        self.user(&format!("name:{name}"), name.to_owned(), program)
     }
 
     fn user(&mut self, key: &str, name: String, bot: bool) -> Option<u64> {

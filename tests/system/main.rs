@@ -47,6 +47,7 @@ mod recover;
 mod replies;
 mod rest;
 mod restart;
+mod router;
 mod rpc;
 mod seeds;
 mod start;

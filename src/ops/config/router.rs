@@ -233,3 +233,96 @@ pub(super) fn loops(read: &mut Reader<'_, '_>) -> Policy {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Env, Mistake, files};
+    use super::*;
+
+    fn read(router: &str, discord: &str) -> (Config, Vec<Mistake>) {
+        let text = format!(
+            "{{channels: {{discord: {{{discord} accounts: {{first: {{token: 'a'}}, writer: \
+             {{token: 'b'}}}}}}}}, agents: {{entries: {{researcher: {{}}, writer: {{}}, other: \
+             {{}}}}}}, bindings: [{{agentId: 'other', match: {{accountId: 'writer'}}}}], router: \
+             {{{router}}}}}"
+        );
+        files::parse(&text, &Env::default()).expect("it can be read")
+    }
+
+    #[test]
+    fn the_guides_router_is_read_as_it_is_written() {
+        let (config, mistakes) = read(
+            "strategy: 'channel_assignment', dedup_window: 5, no_self_talk: true,
+             ignore_bot_messages: true, agents: [
+                {agent: 'Researcher', channels: ['research', '#sources']},
+                {name: 'writer', channels: '<#77>', role: 'active'},
+                {agentId: 'other', role: 'passive', triggers: ['Spam', '/ask', 'buy now'],
+                 names: ['Mod'], account: 'first'},
+             ]",
+            "allowBots: true,",
+        );
+        assert_eq!(mistakes, []);
+        let seats = &config.router.seats;
+        let who: Vec<_> = seats.iter().map(|seat| (&*seat.agent, &*seat.account)).collect();
+        // By the account of its name, or by the first.
+        assert_eq!(who, [("researcher", "first"), ("writer", "writer"), ("other", "first")]);
+        let named = |name: &str| Place::Name(name.into());
+        assert_eq!(seats[0].places, [named("research"), named("sources")]);
+        assert_eq!((&seats[1].places[..], seats[1].role), (&[Place::Id(77)][..], Role::Active));
+        assert_eq!((&seats[2].places[..], seats[2].role), (&[Place::Any][..], Role::Passive));
+        assert_eq!(seats[2].triggers[1], Trigger::Command("/ask".into()));
+        assert_eq!(seats[2].names, Names::of(["Mod", "other"]));
+        assert!(!config.router.self_talk);
+        // Nobody else may say otherwise.
+        assert_eq!(config.accounts[0].access.bots, Bots::Never);
+        assert_eq!(config.accounts[1].dedup.as_secs(), 5);
+    }
+
+    #[test]
+    fn an_agent_speaks_by_the_account_that_is_bound_to_it() {
+        let (config, _) = read("agents: [{agent: 'other'}], standIn: '5m'", "");
+        assert_eq!(&*config.router.seats[0].account, "writer");
+        assert_eq!(config.router.stand_in, Duration::from_mins(5));
+        let (config, _) = read("ignoreBotMessages: false", "");
+        assert_eq!(config.accounts[0].access.bots, Bots::Always);
+        let (config, _) = read("ignoreBotMessages: false", "allowBots: 'mentions',");
+        assert_eq!(config.accounts[0].access.bots, Bots::Mentions);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_said_and_makes_no_agent_speak() {
+        for (entry, path, seats) in [
+            ("{agent: 'reseacher'}", "router.agents[0]", 0),
+            ("{channels: ['a']}", "router.agents[0]", 0),
+            ("{agent: 'writer', account: 'wrtr'}", "router.agents[0]", 0),
+            ("{agent: 'writer', channels: []}", "router.agents[0]", 0),
+            ("{agent: 'writer', channels: [{}]}", "router.agents[0]", 0),
+            ("{agent: 'writer', role: 'pasive'}", "router.agents[0].role", 1),
+            ("{agent: 'writer', triggers: ['?!', 'x']}", "router.agents[0].triggers", 1),
+            ("{agent: 'writer', triggers: 7}", "router.agents[0].triggers", 1),
+        ] {
+            let (config, mistakes) = read(&format!("agents: [{entry}]"), "");
+            assert_eq!(config.router.seats.len(), seats, "{entry}");
+            assert!(mistakes.iter().any(|m| m.path.starts_with(path)), "{entry}: {mistakes:?}");
+        }
+        let (config, _) = read("agents: [{agent: 'writer', role: 'pasive'}]", "");
+        assert_eq!(config.router.seats[0].role, Role::Passive);
+        let (_, mistakes) =
+            read("agents: [{agent: 'writer', channels: '*'}, {agent: 'other', channels: '*'}]", "");
+        let silent = mistakes.iter().find(|m| m.path == "router.agents[1]");
+        assert!(silent.is_some_and(|m| m.text.contains("before it")), "{mistakes:?}");
+    }
+
+    #[test]
+    fn the_guard_against_loops_can_be_set_for_all_and_for_one() {
+        let text = "{channels: {defaults: {botLoopProtection: {maxEventsPerWindow: 7}}, discord: {
+            botLoopProtection: {cooldownSeconds: 5, slowWindow: '2h'},
+            accounts: {one: {token: 'a', botLoopProtection: {enabled: false}}}}}}";
+        let (config, mistakes) = files::parse(text, &Env::default()).expect("it can be read");
+        assert_eq!(mistakes, []);
+        let loops = config.accounts[0].loops;
+        assert_eq!((loops.window_turns, loops.cooldown.as_secs(), loops.enabled), (7, 5, false));
+        assert_eq!(loops.slow_window, Duration::from_hours(2));
+        assert_eq!(loops.chain, Policy::default().chain);
+    }
+}
