@@ -25,13 +25,19 @@ pub struct Seen {
 impl Seen {
     /// Whether `id` comes for the first time, as far as is remembered. It is remembered now.
     pub fn is_new(&mut self, id: u64) -> bool {
-        // Almost every message is newer than all before it, and need not be looked for.
-        if id <= self.newest && self.ids.iter().rev().any(|&seen| seen == id) {
+        if self.has(id) {
             return false;
         }
         self.newest = self.newest.max(id);
         self.ids.push(id);
         true
+    }
+
+    /// Whether `id` has come before, as far as is remembered.
+    #[must_use]
+    pub fn has(&self, id: u64) -> bool {
+        // Almost every message is newer than all before it, and need not be looked for.
+        id <= self.newest && self.ids.iter().rev().any(|&seen| seen == id)
     }
 }
 

@@ -334,8 +334,13 @@ impl Router {
         if let Some(place) = mention_of(hearer.me, inbound) {
             return Some((Because::Mentioned, place));
         }
-        if hearer.me != 0 && inbound.reply_author == Some(hearer.me) {
-            let spoken = inbound.reply_to.and_then(|id| self.spoken(id));
+        let spoken = inbound.reply_to.and_then(|id| self.spoken(id));
+        let is_ours = match inbound.reply_author {
+            Some(author) => hearer.me != 0 && author == hearer.me,
+            // It is deleted, and we remember that we said it.
+            None => spoken.is_some_and(|(account, _)| account == hearer.account),
+        };
+        if is_ours {
             let is_it = spoken.is_none_or(|(_, by)| agent.is_none_or(|agent| agent == by));
             if is_it {
                 return Some(address_of(Because::Replied));

@@ -286,7 +286,8 @@ impl Stage {
                 else {
                     continue;
                 };
-                if message["bot"] != true || !self.counted.insert(id.to_owned()) {
+                let is_ours = message["bot"] == true && message["author"] != "feed";
+                if !is_ours || !self.counted.insert(id.to_owned()) {
                     continue;
                 }
                 let author = message["author_id"].as_str().unwrap().to_owned();
@@ -382,9 +383,7 @@ fn of_ten_thousand_messages_each_is_answered_by_the_right_account_or_explained()
     let faults = ["drop", "reset", "close-4000", "op7", "op9-true", "duplicates", "op9-false"];
     let mut batches = 0;
     while stage.oracle.count < MESSAGES {
-        let mut batch = stage.batch(BATCH);
-        let first = batch.remove(0);
-        stage.play(vec![first], &ACCOUNTS);
+        let batch = stage.batch(BATCH);
         batches += 1;
         // In between connections are lost, each account's by itself.
         if batches % 40 == 0 {

@@ -103,6 +103,11 @@ impl Found {
         self.chat
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.said.id
+    }
+
     /// Its type ("Message Types").
     pub(super) fn kind(&self) -> u32 {
         self.said.kind

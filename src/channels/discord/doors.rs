@@ -110,6 +110,15 @@ impl Doors {
 
     /// The same for a message that was fetched.
     pub(super) fn knock_late(&self, found: &Found, around: Around<'_>) {
+        {
+            let mut ledger = self.ledger.borrow_mut();
+            if ledger.seen.has(found.id()) {
+                // We asked for it once more ourselves: it counts, and must not push the stories of
+                // other messages out of the trail.
+                ledger.trace.dropped(ChannelKind::Discord, Step::Duplicate);
+                return;
+            }
+        }
         if WRITTEN.contains(&found.kind()) {
             let mut inbound = found.inbound(self.me, |text| without_mention(text, self.me));
             inbound.parent = around.parent.or(inbound.parent);

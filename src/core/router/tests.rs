@@ -100,6 +100,10 @@ fn an_answer_to_a_message_finds_the_agent_that_said_it() {
     };
     assert_eq!(who(&rule(77, &mut router)), ("two", Some(Because::Replied)));
     assert_eq!(who(&rule(78, &mut router)), ("one", Some(Because::Replied)), "who said it?");
+    let gone = Inbound { reply_to: Some(77), id: 5000, ..said("and then?") };
+    let facts = Facts { inbound: &gone, chat_name: None };
+    let verdict = router.rule(&rules, &hearers(), &facts, &mut |_, _| true);
+    assert_eq!(who(&verdict), ("two", Some(Because::Replied)), "though it is deleted");
     // A mention of an account with several agents is for the one that is named, too.
     let verdict = decide(&rules, &hearers(), &said("<@101> two, go on"), "x");
     assert_eq!(who(&verdict), ("two", Some(Because::Mentioned)));
