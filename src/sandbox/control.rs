@@ -35,9 +35,9 @@ pub fn help() -> String {
          state                      everything that is known, in JSON\n\
          clear                      disarm all faults\n\
          help                       this\n\n\
-         of what is said: channel, thread, author, program, roles, bot, reference, files (a list in JSON,\n\
-         without spaces, of objects: name, type, base64, seconds, size, url, manners)\n\nof \
-         faults:\n",
+         of what is said: channel, thread, author, program, roles, bot, reference,\n\
+         files (a list in JSON, without spaces, of objects: name, type, base64, seconds, size,\n\
+         url, manners)\n\nof faults:\n",
     );
     for (name, what) in ARGS {
         let _ = writeln!(text, "  {name:<10} {what}");

@@ -373,7 +373,7 @@ fn of_ten_thousand_messages_each_is_answered_by_the_right_account_or_explained()
     let config = json!({
         "channels": {"discord": {"accounts": accounts(), "catchUp": {"perChat": 100}}},
         "agents": {"entries": {"researcher": {}, "writer": {}, "moderator": {}}},
-        "bindings": [{"agentId": "researcher", "match": {"channel": "discord", "accountId": "research"}}],
+        "bindings": [{"agentId": "researcher", "match": {"accountId": "research"}}],
         "router": router(),
     });
     let gateway = start(&sandbox, &config);
@@ -650,7 +650,9 @@ fn a_passive_agent_is_told_what_was_said_before_it_was_called() {
     let sandbox = Sandbox::start();
     let config = json!({
         "channels": {"discord": {"token": token("one")}},
-        "agents": {"entries": {"moderator": {"command": ["sh", "-c", "printf 'I was told %s' \"$(cat)\""]}}},
+        "agents": {"entries": {"moderator": {"command": [
+            "sh", "-c", "printf 'I was told %s' \"$(cat)\"",
+        ]}}},
         "router": {"agents": [{"agent": "moderator", "role": "passive", "channels": ["#general"]}]},
     });
     let gateway = start(&sandbox, &config);
