@@ -192,13 +192,11 @@ pub(crate) fn init(
     template: &str,
     force: bool,
 ) -> Result<PathBuf, Failure> {
-    let text = match template {
-        "single" => config::SINGLE,
-        "multi" => config::MULTI,
-        other => {
-            let text = format!("there is no template \"{other}\"");
-            return Err(Failure::new(Exit::Usage, text, "write single or multi"));
-        }
+    let known = config::TEMPLATES.iter().find(|(name, _)| *name == template);
+    let Some((_, text)) = known else {
+        let names = config::TEMPLATES.map(|(name, _)| name).join(", ");
+        let text = format!("there is no template \"{template}\"");
+        return Err(Failure::new(Exit::Usage, text, format!("there is: {names}")));
     };
     let file = config::new_file(env, common.config.as_deref()).ok_or_else(nowhere)?;
     put(&file, text, force)?;

@@ -51,5 +51,6 @@ mod router;
 mod rpc;
 mod seeds;
 mod start;
+mod templates;
 mod terminal;
 mod voice;

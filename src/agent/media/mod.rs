@@ -255,3 +255,34 @@ fn content(is_picture: bool, bytes: Vec<u8>) -> Result<Content, Lapse> {
     let text = String::from_utf8(bytes).map_err(|_| Lapse::Garbled)?;
     Ok(Content::Text(text.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::executor;
+    use std::time::Duration;
+
+    #[test]
+    fn files_wait_for_room_and_who_has_none_in_time_is_told() {
+        executor::run(|_| async {
+            let media = Media::default();
+            let soon = || clock::now() + Duration::from_millis(100);
+            let all = media.hold(MEDIA_HELD_BYTES_MAX, soon()).await.expect("there is room");
+            assert_eq!(media.hold(1, soon()).await.err(), Some(Lapse::Crowded));
+            assert_eq!(media.hold(u64::MAX, soon()).await.err(), Some(Lapse::Crowded));
+            drop(all);
+            let next = media.hold(MEDIA_HELD_BYTES_MAX, soon()).await.expect("there is room again");
+            assert_eq!((next.bytes, media.held.get()), (MEDIA_HELD_BYTES_MAX, next.bytes));
+            drop(next);
+            assert_eq!(media.held.get(), 0);
+        });
+    }
+
+    #[test]
+    fn what_is_no_picture_and_no_text_is_not_shown() {
+        assert_eq!(content(true, b"<svg>".to_vec()), Err(Lapse::Garbled));
+        assert_eq!(content(true, b"OggS".to_vec()), Err(Lapse::Garbled));
+        assert_eq!(content(false, b"\xff\xfe".to_vec()), Err(Lapse::Garbled));
+        assert_eq!(content(false, b"words".to_vec()), Ok(Content::Text("words".into())));
+    }
+}

@@ -296,3 +296,26 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_as_the_gateway_tells_them() {
+        let long = "x".repeat(limits::ATTACHMENT_URL_BYTES_MAX + 1);
+        let text = format!(
+            r#"{{"id":"1","author":{{"id":"2"}},"attachments":[
+                {{"id":"3","filename":"v.ogg","content_type":"audio/ogg","size":7,
+                  "url":"https://cdn/v.ogg","duration_secs":1.5}},
+                {{"id":"4","filename":"{long}","url":"{long}"}}{}]}}"#,
+            r#",{"id":"5"}"#.repeat(limits::ATTACHMENTS_MAX)
+        );
+        let files = attachments(&serde_json::from_str(&text).unwrap());
+        assert_eq!(files.len(), limits::ATTACHMENTS_MAX);
+        assert_eq!((&*files[0].name, files[0].bytes, files[0].seconds), ("v.ogg", 7, Some(2)));
+        assert!(files[0].is_sound() && &*files[0].url == "https://cdn/v.ogg");
+        assert_eq!(files[1].name.len(), limits::ATTACHMENT_NAME_BYTES_MAX);
+        assert_eq!(&*files[1].url, "", "half an address leads nowhere");
+    }
+}

@@ -54,7 +54,11 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "Goes to ~/.config/barnacle/barnacle.json5, or where --config says. It works as it \
                 stands; all it needs is DISCORD_BOT_TOKEN in the environment.",
         flags: &[&[
-            flag("template", "single|multi", "for one account or several (single)"),
+            flag(
+                "template",
+                "single|multi|voice|local-ollama",
+                "for one account (single), for several, with ears and a mouth, or with Ollama",
+            ),
             switch("force", None, "replace the file that is there"),
         ]],
         run: settings::init,

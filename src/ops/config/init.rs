@@ -1,7 +1,7 @@
-//! A first configuration file, commented, that works as it stands.
+//! First configuration files, commented, that work as they stand.
 
 /// For one bot.
-pub(crate) const SINGLE: &str = r#"// Barnacle's configuration, in JSON5: comments are fine.
+const SINGLE: &str = r#"// Barnacle's configuration, in JSON5: comments are fine.
 // `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
 // `barnacle config set PATH VALUE` changes one without touching the rest.
 {
@@ -51,7 +51,7 @@ pub(crate) const SINGLE: &str = r#"// Barnacle's configuration, in JSON5: commen
 "#;
 
 /// For several bots.
-pub(crate) const MULTI: &str = r#"// Barnacle's configuration for several bots, in JSON5.
+const MULTI: &str = r#"// Barnacle's configuration for several bots, in JSON5.
 // `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
 // `barnacle config set PATH VALUE` changes one without touching the rest.
 {
@@ -104,6 +104,123 @@ pub(crate) const MULTI: &str = r#"// Barnacle's configuration for several bots, 
 }
 "#;
 
+/// For one bot that listens to voice notes and speaks.
+const VOICE: &str = r#"// Barnacle's configuration for a bot that listens and speaks, in JSON5.
+// `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
+// `barnacle config set PATH VALUE` changes one without touching the rest.
+{
+  channels: {
+    discord: {
+      // The token is DISCORD_BOT_TOKEN, or a file named by DISCORD_BOT_TOKEN_FILE, or systemd's
+      // credential discord-bot-token.
+      dmPolicy: "pairing",
+      groupPolicy: "open",
+      requireMention: true,
+    },
+  },
+
+  tools: {
+    media: {
+      audio: {
+        // What writes down voice notes: any server that speaks OpenAI's calls. At home that is
+        // whisper.cpp's:
+        //   whisper-server -m ggml-base.bin --convert --port 8080 \
+        //     --inference-path /v1/audio/transcriptions
+        baseUrl: "http://127.0.0.1:8080/v1",
+        // Or OpenAI, with OPENAI_API_KEY in the environment:
+        // provider: "openai", model: "gpt-4o-mini-transcribe",
+
+        // What is spoken; without it that is found out.
+        // language: "en",
+        maxSeconds: 300,
+        timeoutSeconds: 60,
+      },
+    },
+  },
+
+  messages: {
+    tts: {
+      // "inbound" speaks the answers to voice notes, "always" all of them, "never" none. The text
+      // is sent in any case.
+      auto: "inbound",
+      maxTextLength: 1500,
+      providers: {
+        // Any server that has /v1/audio/speech, such as Kokoro-FastAPI:
+        home: {
+          baseUrl: "http://127.0.0.1:8880/v1",
+          model: "kokoro",
+          voice: "af_sky",
+          responseFormat: "opus",
+        },
+      },
+    },
+  },
+
+  agents: {
+    defaults: {
+      // Who answers. "echo" says back what it heard, to try out ears and mouth; then a model:
+      // model: "anthropic/claude-sonnet-4-5",
+      kind: "echo",
+      timeout: 120,
+    },
+  },
+
+  logging: {
+    level: "info",
+  },
+}
+"#;
+
+/// For one bot whose model runs on this machine.
+const OLLAMA: &str = r#"// Barnacle's configuration for a model of your own, in JSON5.
+// `barnacle help config` explains every key, `barnacle config check` finds mistakes, and
+// `barnacle config set PATH VALUE` changes one without touching the rest.
+{
+  channels: {
+    discord: {
+      // The token is DISCORD_BOT_TOKEN, or a file named by DISCORD_BOT_TOKEN_FILE, or systemd's
+      // credential discord-bot-token.
+      dmPolicy: "pairing",
+      groupPolicy: "open",
+      requireMention: true,
+    },
+  },
+
+  models: {
+    providers: {
+      ollama: {
+        // Where Ollama listens; on another machine of your network it is that one's address.
+        baseUrl: "http://127.0.0.1:11434/v1",
+        models: [
+          // What the model takes: one that sees is shown the pictures of messages, too.
+          { id: "qwen3:4b", input: ["text"] },
+          // { id: "gemma3:4b", input: ["text", "image"] },
+        ],
+      },
+    },
+  },
+
+  agents: {
+    defaults: {
+      // Fetch it first: ollama pull qwen3:4b
+      model: "ollama/qwen3:4b",
+      systemPrompt: "You are a helpful assistant that people reach by chat. Be brief.",
+      maxTokens: 1024,
+      // A small machine thinks slowly: the longest that an answer may take, in seconds.
+      timeout: 300,
+    },
+  },
+
+  logging: {
+    level: "info",
+  },
+}
+"#;
+
+/// All of them, by their names.
+pub(crate) const TEMPLATES: [(&str, &str); 4] =
+    [("single", SINGLE), ("multi", MULTI), ("voice", VOICE), ("local-ollama", OLLAMA)];
+
 #[cfg(test)]
 mod tests {
     use super::super::{Env, files};
@@ -111,7 +228,8 @@ mod tests {
 
     #[test]
     fn templates_are_right_as_they_stand() {
-        for (template, accounts) in [(SINGLE, 1), (MULTI, 2)] {
+        for (name, template) in TEMPLATES {
+            let accounts = if name == "multi" { 2 } else { 1 };
             let tokens = [("DISCORD_BOT_TOKEN", "a"), ("DISCORD_BOT_TOKEN_RESEARCH", "b")];
             let (config, mistakes) = files::parse(template, &Env::of(&tokens)).expect("right");
             assert_eq!(mistakes, []);

@@ -65,7 +65,7 @@ pub(crate) use files::{
 pub(crate) use gateway::{Gateway, Mode};
 pub(crate) use hide::{blot, without_secrets};
 pub(crate) use import::{Imported, import, names_in_env_file};
-pub(crate) use init::{MULTI, SINGLE};
+pub(crate) use init::TEMPLATES;
 pub(crate) use keys::find as find_key;
 pub(crate) use keys::{KEYS, Key, Kind, Stand};
 pub(crate) use media::{Media, SoundEndpoint};
