@@ -74,6 +74,8 @@ pub const DISCORD_FILES_MAX: usize = 10;
 pub const THREAD_NAME_CHARS_MAX: usize = 100;
 /// Bytes kept of an interaction's token; Discord's have some 200.
 pub const INTERACTION_TOKEN_BYTES_MAX: usize = 512;
+/// Bytes kept of a reaction's picture: a sign, a colour of skin, and a mark behind it.
+pub const EMOJI_BYTES_MAX: usize = 16;
 /// Bytes kept of what follows a slash command: a link to a message at most.
 pub const COMMAND_OPTION_BYTES_MAX: usize = 256;
 /// Channels and threads whose names are remembered for each account: those of a few large servers,

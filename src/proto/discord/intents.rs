@@ -59,6 +59,9 @@ pub const INTENTS: &[Intent] = &[
 /// The bit of the intent without which messages that do not mention the bot come without text.
 pub const MESSAGE_CONTENT: u32 = 1 << 15;
 
+/// The bit of the intent by which reactions in servers are told.
+pub const REACTIONS: u32 = 1 << 10;
+
 /// A set of intents, as IDENTIFY sends it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Intents(pub u32);

@@ -7,10 +7,12 @@
 
 mod file;
 mod node;
+mod reaction;
 
 pub use self::file::File;
 pub(super) use self::file::whole_seconds;
 use self::node::Node;
+pub use self::reaction::{Change, Reaction};
 use super::places::Places;
 use crate::base::limits;
 use crate::proto::json::{Capture, Fault, Sink, Token, Tokenizer};
@@ -39,6 +41,8 @@ pub enum Kind {
     ChannelDelete,
     /// `INTERACTION_CREATE`
     InteractionCreate,
+    /// `MESSAGE_REACTION_ADD`, and those that take reactions away.
+    Reaction(Change),
     /// Any other, or no dispatch.
     #[default]
     Other,
@@ -345,6 +349,11 @@ impl Kind {
             }
             "CHANNEL_DELETE" | "THREAD_DELETE" => Kind::ChannelDelete,
             "INTERACTION_CREATE" => Kind::InteractionCreate,
+            "MESSAGE_REACTION_ADD" => Kind::Reaction(Change::Added),
+            "MESSAGE_REACTION_REMOVE" => Kind::Reaction(Change::Removed),
+            "MESSAGE_REACTION_REMOVE_EMOJI" | "MESSAGE_REACTION_REMOVE_ALL" => {
+                Kind::Reaction(Change::Cleared)
+            }
             _ => Kind::Other,
         }
     }
@@ -392,6 +401,8 @@ struct Fields {
     option: Capture<{ limits::COMMAND_OPTION_BYTES_MAX }>,
     /// Whether the first option has been read.
     has_option: bool,
+    /// The sign of a reaction: one without a number is a picture that everybody has.
+    emoji: Capture<{ limits::EMOJI_BYTES_MAX }>,
     /// The name of the channel at hand.
     place_name: Capture<{ limits::PLACE_NAME_BYTES_MAX }>,
     /// Outlives the message.
@@ -426,6 +437,7 @@ impl Fields {
             command: Capture::new(),
             option: Capture::new(),
             has_option: false,
+            emoji: Capture::new(),
             place_name: Capture::new(),
             places: Places::new(),
             content: Capture::new(),
@@ -457,6 +469,7 @@ impl Fields {
         self.command.clear();
         self.option.clear();
         self.has_option = false;
+        self.emoji.clear();
         self.place_name.clear();
         self.content.clear();
     }
@@ -558,6 +571,7 @@ impl Fields {
                     _ => file.url.push(part, last),
                 }
             }
+            Node::EmojiName => self.emoji.push(part, last),
             Node::Event => {
                 self.event.push(part, last);
                 if last {

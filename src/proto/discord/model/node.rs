@@ -55,6 +55,12 @@ pub(super) enum Node {
     Options,
     CommandOption,
     OptionValue,
+    // Of a reaction.
+    Reactor,
+    Reacted,
+    Emoji,
+    EmojiId,
+    EmojiName,
     // Of a channel, by itself or in a list.
     Name,
     Parent,
@@ -108,7 +114,9 @@ impl Node {
             (Node::Author | Node::MemberUser, b"id") => Node::AuthorId,
             (Node::Author | Node::User | Node::MemberUser, b"username") => Node::Username,
             (Node::Author | Node::User | Node::MemberUser, b"global_name") => Node::GlobalName,
-            (Node::Author, b"bot") => Node::Bot,
+            (Node::Author | Node::MemberUser, b"bot") => Node::Bot,
+            (Node::Emoji, b"id") => Node::EmojiId,
+            (Node::Emoji, b"name") => Node::EmojiName,
             (Node::Mention, b"id") => Node::MentionId,
             (Node::Reference, b"message_id") => Node::ReferenceId,
             (Node::Referenced, b"author") => Node::ReferencedAuthor,
@@ -142,6 +150,9 @@ impl Node {
             b"token" => Node::Token,
             b"application_id" => Node::Recipient,
             b"data" => Node::Command,
+            b"user_id" => Node::Reactor,
+            b"message_id" => Node::Reacted,
+            b"emoji" => Node::Emoji,
             b"name" => Node::Name,
             b"parent_id" => Node::Parent,
             b"channels" | b"threads" => Node::Places,
@@ -194,6 +205,7 @@ impl Node {
                 | Node::MemberUser
                 | Node::Command
                 | Node::CommandOption
+                | Node::Emoji
                 | Node::OnePlace
                 | Node::File
         )
