@@ -30,6 +30,7 @@ pub fn help() -> String {
          say [KEY=VALUE ..] TEXT    the same without mentioning it\n\
          dm [KEY=VALUE ..] TEXT     the same, to the bot directly\n\
          slash [KEY=VALUE ..] NAME  a person uses a slash command; an option may follow\n\
+         react [KEY=VALUE ..] EMOJI a person puts it under message=ID; off=true takes it away\n\
          channel NAME               one more text channel\n\
          flood [KEY=VALUE ..]       a flood of messages: count, bytes, rate\n\
          state                      everything that is known, in JSON\n\
@@ -99,6 +100,11 @@ fn command(shared: &Rc<Shared>, line: &str) -> Value {
             all.insert("text".into(), text.into());
             slash(shared, &all)
         }
+        "react" => {
+            let mut all = fields;
+            all.insert("text".into(), text.into());
+            react(shared, &all)
+        }
         "channel" => channel_new(shared, text),
         name if text.is_empty() => fault(shared, name, &fields),
         _ => Err(format!("what is {text:?}? arguments are written KEY=VALUE")),
@@ -145,6 +151,7 @@ pub(super) fn answer(shared: &Rc<Shared>, name: &str, request: &Request) -> Resp
         ("POST", "say") => body().and_then(|fields| say(shared, &fields)),
         ("POST", "many") => body().and_then(|fields| many(shared, &fields)),
         ("POST", "slash") => body().and_then(|fields| slash(shared, &fields)),
+        ("POST", "react") => body().and_then(|fields| react(shared, &fields)),
         ("POST", "channel") => body().and_then(|fields| {
             let name = fields.get("name").map(plain).unwrap_or_default();
             channel_new(shared, &name)
@@ -238,6 +245,16 @@ fn say(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
 fn slash(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
     let id = shared.slash(&said(fields)?)?;
     Ok(json!({"ok": true, "id": id.to_string()}))
+}
+
+/// Somebody puts a reaction under a message, or takes it away.
+fn react(shared: &Shared, fields: &Map<String, Value>) -> Result<Value, String> {
+    let mut fields = fields.clone();
+    let number = |value: Value| plain(&value).parse::<u64>().ok();
+    let message = fields.remove("message").and_then(number).ok_or("message is no id")?;
+    let off = fields.remove("off").is_some_and(|value| plain(&value) == "true");
+    shared.react(&said(&fields)?, message, !off)?;
+    Ok(json!({"ok": true}))
 }
 
 fn channel_new(shared: &Shared, name: &str) -> Result<Value, String> {

@@ -498,6 +498,24 @@ impl Shared {
         self.world(|world| world.use_command(clock::wall(), &wanted)).ok_or_else(full)
     }
 
+    /// The author of `say` puts its text under `message`, or takes it away.
+    fn react(&self, say: &Say, message: u64, on: bool) -> Result<(), String> {
+        let name = if say.author.is_empty() { "ann" } else { &say.author };
+        let full = || "there are too many people or channels".to_owned();
+        let author = self.world.borrow_mut().person(name).ok_or_else(full)?;
+        if say.text.is_empty() {
+            return Err("which emoji?".to_owned());
+        }
+        let holds = |world: &World| {
+            let mut places = world.channels.values();
+            let place = places.find(|place| place.messages.iter().any(|it| it.id == message));
+            place.map(|place| place.id)
+        };
+        let channel = holds(&self.world.borrow()).ok_or("no such message")?;
+        let done = self.world(|world| world.react(author, channel, message, &say.text, on));
+        done.ok_or_else(|| "no such message".to_owned())
+    }
+
     /// The bot with this id or name; the one that identified last if `name` is empty.
     fn bot_called(&self, name: &str) -> Result<u64, String> {
         let world = self.world.borrow();

@@ -398,6 +398,10 @@ impl World {
         let (name, own) = emoji.split_once(':').unwrap_or((emoji, ""));
         let own = (!own.is_empty()).then_some(own);
         data["emoji"] = json!({"id": own, "name": name});
+        // Only of one that is added is told who it is by.
+        if let Some(user) = self.users.get(&user).filter(|_| on && !is_direct(kind)) {
+            data["member"] = model::member(user);
+        }
         let name = if on { "MESSAGE_REACTION_ADD" } else { "MESSAGE_REACTION_REMOVE" };
         self.tell(name, kind, data, intents::GUILD_REACTIONS, intents::DIRECT_REACTIONS);
         Some(())
