@@ -341,7 +341,7 @@ pub fn ruled_by(chat: u64, parent: Option<u64>) -> u64 {
 }
 
 /// The rule for the thing with this number and name, and which of several it is.
-fn find<'a, T>(
+pub(super) fn find<'a, T>(
     rules: &'a [T],
     place: impl Fn(&T) -> &Place,
     id: u64,
@@ -398,7 +398,7 @@ pub struct About<'a> {
 
 impl About<'_> {
     /// The path of a rule.
-    fn rule(&self, spot: Spot) -> impl fmt::Display + '_ {
+    pub(super) fn rule(&self, spot: Spot) -> impl fmt::Display + '_ {
         fmt::from_fn(move |f| {
             f.write_str(self.path)?;
             let (guild, channel) = match spot {

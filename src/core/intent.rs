@@ -2,29 +2,38 @@
 
 use std::fmt;
 
+use super::access::Spot;
 use super::chat::Inbound;
 
+mod keep;
 pub mod memory;
+pub mod opinion;
+mod places;
 pub mod shape;
 pub mod weights;
 
 pub use memory::Memory;
+pub use opinion::{Heard, Mark, Reaction};
+pub use places::{Amends, Bar, GuildBars};
 pub use shape::Names;
 
 /// How an account decides whether it is meant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Filter {
-    /// From this score on a message is answered, in thousandths.
-    pub threshold: u16,
-    /// Whether one that mentions us is answered whatever its score.
-    pub always_mentions: bool,
+    /// What messages are measured by; `None` where only some places have one.
+    pub bar: Option<Bar>,
+    /// What holds in some servers and channels instead.
+    pub places: Vec<GuildBars>,
     /// What we are called, besides the name under which we write.
     pub names: Names,
+    /// Whether people's reactions shift the scores of their chats.
+    pub learns: bool,
 }
 
 impl Default for Filter {
     fn default() -> Filter {
-        Filter { threshold: 700, always_mentions: true, names: Names::default() }
+        let (bar, names) = (Some(Bar::default()), Names::default());
+        Filter { bar, places: Vec::new(), names, learns: true }
     }
 }
 
@@ -181,17 +190,41 @@ cues! {
     NamedSays: "it says something to us by name",
     /// Thanks with our name.
     NamedSocial: "it thanks us by name",
+    /// Its first word ends in -ing.
+    Doing: "it tells what somebody is doing",
+    /// Found, fixed, of course.
+    Settled: "it says that something is settled",
+    /// That follows our answer to its author.
+    FollowSettled: "it says that our answer settled it",
+    /// It, that, they.
+    Points: "it speaks of what was spoken of before",
+    /// A question about that, which is none about our answer.
+    PointAsk: "it asks about what others spoke of",
+    /// A question of a few words that does not follow our answer.
+    BriefAsk: "it is a short question among people",
+    /// A number is in it.
+    Number: "there is a number in it",
+    /// A question with one.
+    NumberAsk: "it asks about a number",
+    /// Code is in it.
+    Code: "there is code in it",
+    /// Words between quotation marks.
+    Quotes: "it quotes something",
+    /// A request among people.
+    PersonDo: "it asks a person here for something",
+    /// A request to nobody in particular.
+    OpenDo: "it asks for something to be written or found",
 }
 
 /// The facts that hold about a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Features(u64);
+pub struct Features(u128);
 
 impl Features {
     /// The same with `cue`, if it `holds`.
     #[must_use]
     pub fn with(self, cue: Cue, holds: bool) -> Features {
-        Features(self.0 | u64::from(holds) << cue as u8)
+        Features(self.0 | u128::from(holds) << cue as u8)
     }
 
     /// Whether `cue` holds.
@@ -264,24 +297,33 @@ fn logistic(sum: i32) -> u16 {
 pub struct Verdict {
     /// The message's.
     pub score: Score,
-    /// The account's, in thousandths.
+    /// What was asked for, in thousandths.
     pub threshold: u16,
+    /// Where that is written.
+    pub spot: Spot,
 }
 
 impl Verdict {
     /// One of nothing, which stands for all of them.
-    pub const BARE: Verdict =
-        Verdict { score: Score { permille: 0, reasons: [Cue::Base; 3], bias: 0 }, threshold: 0 };
+    pub const BARE: Verdict = Verdict {
+        score: Score { permille: 0, reasons: [Cue::Base; 3], bias: 0 },
+        threshold: 0,
+        spot: Spot::Account,
+    };
 
     /// The whole of it as one number, for the trail.
     #[must_use]
     pub fn pack(self) -> u64 {
         let Score { permille, reasons, bias } = self.score;
-        let reasons = reasons.iter().fold(0, |all, &cue| all << 6 | cue as u64);
+        // Six bits of each lie together, as when there were no more, and the seventh by itself.
+        let high = reasons.iter().fold(0, |all, &cue| all << 1 | cue as u64 >> 6);
+        let reasons = reasons.iter().fold(0, |all, &cue| all << 6 | cue as u64 & 63);
         u64::from(permille & 1023)
             | u64::from(self.threshold & 1023) << 10
             | reasons << 20
             | u64::from(bias.cast_unsigned()) << 38
+            | places::code(self.spot) << 46
+            | high << 50
     }
 
     /// The verdict that `number` is.
@@ -289,14 +331,14 @@ impl Verdict {
     pub fn unpack(number: u64) -> Verdict {
         let part = |from: u32, bits: u32| number >> from & ((1 << bits) - 1);
         let small = |number: u64| u16::try_from(number).unwrap_or(0);
-        let cue = |from| {
-            let at = usize::try_from(part(from, 6)).unwrap_or(0);
+        let cue = |from, high| {
+            let at = usize::try_from(part(from, 6) | part(high, 1) << 6).unwrap_or(0);
             Cue::ALL.get(at).copied().unwrap_or(Cue::Base)
         };
         let bias = u8::try_from(part(38, 8)).unwrap_or(0).cast_signed();
-        let reasons = [cue(32), cue(26), cue(20)];
+        let reasons = [cue(32, 52), cue(26, 51), cue(20, 50)];
         let score = Score { permille: small(part(0, 10)), reasons, bias };
-        Verdict { score, threshold: small(part(10, 10)) }
+        Verdict { score, threshold: small(part(10, 10)), spot: places::of_code(part(46, 4)) }
     }
 }
 
@@ -333,16 +375,24 @@ impl fmt::Display for Verdict {
 }
 
 impl Filter {
-    /// Whether `inbound` is meant for us by what `memory` knows of its chat, and why.
-    ///
-    /// # Errors
-    /// It is not.
-    pub fn judge(&self, memory: &Memory, inbound: &Inbound<'_>) -> Result<Verdict, Verdict> {
+    /// Whether `inbound` is meant for us by what `memory` knows of its chat, which (or the one
+    /// around it) is called `chat_name`, and why; `None` where that is not asked.
+    #[must_use]
+    pub fn judge(
+        &self,
+        memory: &Memory,
+        inbound: &Inbound<'_>,
+        chat_name: Option<&str>,
+    ) -> Option<Result<Verdict, Verdict>> {
+        let (bar, spot) = self.bar(inbound, chat_name)?;
         let features = memory.features(inbound, &self.names);
-        let score = score(features, memory.bias(inbound.chat));
-        let verdict = Verdict { score, threshold: self.threshold };
-        let is_named = self.always_mentions && inbound.mentions_us;
-        if is_named || score.permille >= self.threshold { Ok(verdict) } else { Err(verdict) }
+        let said = inbound.chat.channel.said_at(inbound.id);
+        let bias = if self.learns { memory.bias(inbound.chat, said) } else { 0 };
+        let score = score(features, bias);
+        let verdict = Verdict { score, threshold: bar.threshold, spot };
+        let is_named = bar.always_mentions && inbound.mentions_us;
+        let is_meant = is_named || score.permille >= bar.threshold;
+        Some(if is_meant { Ok(verdict) } else { Err(verdict) })
     }
 }
 

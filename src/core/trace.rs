@@ -328,8 +328,9 @@ impl Step {
         };
         Some(match self {
             Step::Refused(refusal) => return refusal.cure(about).map(|cure| cure.to_string()),
-            Step::NotMeant(_) => {
-                format!("mention the bot, or a lower {path}.intentFilter.respondThreshold")
+            Step::NotMeant(verdict) => {
+                let rule = about.rule(verdict.spot);
+                format!("mention the bot, or a lower {rule}.intentFilter.respondThreshold")
             }
             Step::NotTriggered => {
                 "mention an agent or say its name, or add a word of it to router.agents[].triggers"

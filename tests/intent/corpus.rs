@@ -4,7 +4,8 @@
 //! whether it is for the assistant (`y`, `n`; `-` is the assistant's own), how many messages back
 //! the one lies that it replies to (0: none), and the text. A line with `#` begins a conversation:
 //! its name and what kind of place it is:
-//! `thread`, `busy` (people at work, much is said and little of it to us), or `channel`.
+//! `thread`, `busy` (much is said, by people at work or at play, and little of it to us), or
+//! `channel`; and perhaps its part, which was chosen before anybody looked at how it is judged.
 
 use std::path::Path;
 
@@ -20,9 +21,19 @@ pub(crate) struct Conversation {
     pub(crate) name: String,
     pub(crate) is_thread: bool,
     pub(crate) is_busy: bool,
-    /// Whether it is kept from training, to be measured by: every third of a file.
-    pub(crate) is_held_out: bool,
+    pub(crate) part: Part,
     pub(crate) messages: Vec<Message>,
+}
+
+/// What a conversation is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// The table is trained on it, and cues are made by looking at it.
+    Train,
+    /// How to train is chosen by it.
+    Check,
+    /// The figures are taken from it, and nothing else.
+    Test,
 }
 
 pub(crate) struct Message {
@@ -49,11 +60,19 @@ pub(crate) fn read() -> Vec<Conversation> {
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields[..] {
-                ["#", name, kind] => all.push(Conversation {
+                ["#", name, kind, ref part @ ..] => all.push(Conversation {
                     name: name.to_owned(),
                     is_thread: kind == "thread",
                     is_busy: kind == "busy",
-                    is_held_out: (all.len() - before) % 3 == 2,
+                    part: match part {
+                        ["train"] => Part::Train,
+                        ["check"] => Part::Check,
+                        ["test"] => Part::Test,
+                        // Of older files every third was kept from training, and was looked at.
+                        [] if (all.len() - before) % 3 == 2 => Part::Check,
+                        [] => Part::Train,
+                        _ => panic!("{file}: {line}"),
+                    },
                     messages: Vec::new(),
                 }),
                 [gap, who, label, back, text] => {
@@ -102,7 +121,7 @@ fn author(who: &str) -> u64 {
     if who.eq_ignore_ascii_case("barney") {
         return ME;
     }
-    who.bytes().fold(7, |sum, byte| sum * 131 + u64::from(byte))
+    who.bytes().fold(7, |sum, byte| sum.wrapping_mul(131) + u64::from(byte))
 }
 
 impl Conversation {

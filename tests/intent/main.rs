@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use barnacle::core::intent::{Cue, Features, Filter, score, weights};
+use barnacle::core::intent::{Bar, Cue, Features, score, weights};
 
-use corpus::Conversation;
+use corpus::{Conversation, Part};
 use train::Sample;
 
 /// What a set of messages comes to.
@@ -50,6 +50,12 @@ impl Tally {
         f64::from(self.found) / f64::from(self.found + self.needless)
     }
 
+    /// What recall is at least, where chance alone would show so much in one of forty samples
+    /// (Wilson's interval of 95 %).
+    fn recall_at_least(self) -> f64 {
+        interval(self.found, self.found + self.missed).0
+    }
+
     /// The share of messages that no agent is asked about.
     fn cut(self) -> f64 {
         let all = self.found + self.missed + self.needless + self.spared;
@@ -63,12 +69,34 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{found} found, {missed} missed, {needless} answered needlessly, {spared} spared: \
-             recall {:.3}, precision {:.3}, calls cut {:.3}",
+             recall {:.3} {}, precision {:.3} {}, calls cut {:.3} {}",
             self.recall(),
+            Span(interval(*found, found + missed)),
             self.precision(),
-            self.cut()
+            Span(interval(*found, found + needless)),
+            self.cut(),
+            Span(interval(missed + spared, found + missed + needless + spared)),
         )
     }
+}
+
+/// From here to there.
+struct Span((f64, f64));
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({:.3} to {:.3})", self.0.0, self.0.1)
+    }
+}
+
+/// Wilson's interval of 95 % for `hits` of `all`.
+fn interval(hits: u32, all: u32) -> (f64, f64) {
+    const Z: f64 = 1.96;
+    let (hits, all) = (f64::from(hits), f64::from(all.max(1)));
+    let (share, part) = (hits / all, Z * Z / all);
+    let middle = (share + part / 2.0) / (1.0 + part);
+    let half = Z * (share * (1.0 - share) / all + part / (4.0 * all)).sqrt() / (1.0 + part);
+    (middle - half, middle + half)
 }
 
 /// Judges the facts about a message.
@@ -76,7 +104,7 @@ type Judge = fn(Features) -> bool;
 
 /// As the filter does by its usual settings.
 fn usual(features: Features) -> bool {
-    score(features, 0).permille >= Filter::default().threshold
+    score(features, 0).permille >= Bar::default().threshold
 }
 
 /// What `judge` makes of `conversations`. What it lets through is what is remembered, not what the
@@ -101,23 +129,31 @@ fn measure<'c>(
     tally
 }
 
-/// Whether `judge` does what is promised: in a busy channel, which the filter is made for, next to
-/// nothing is missed. Where people tell their troubles without asking or naming anybody, some is.
+/// Whether `judge` does what is promised, by conversations that nothing was chosen by: in busy
+/// channels, which the filter is made for, and over all.
 fn keeps_the_promise(all: &[Conversation], judge: Judge, show: bool) -> bool {
-    let held_out = |conversation: &&Conversation| conversation.is_held_out;
-    let busy = || all.iter().filter(|conversation| conversation.is_busy);
-    let whole = measure(all.iter().filter(held_out), judge, show);
-    let fresh = measure(busy().filter(held_out), judge, false);
-    let known = measure(busy(), judge, false);
-    println!("held out: {whole}\nof it the busy channels: {fresh}\nthe busy channels: {known}");
+    let of = |part: Part, busy: bool| {
+        let is_it = move |it: &&Conversation| it.part == part && (it.is_busy || !busy);
+        measure(all.iter().filter(is_it), judge, false)
+    };
+    if show {
+        // Whoever changes cues or training looks at the first two, and at the last when that is done.
+        let is_final = std::env::var_os("BLIND").is_none();
+        let last = is_final.then_some(Part::Test);
+        for part in [Part::Train, Part::Check].into_iter().chain(last) {
+            println!("{part:?}: {}\n{part:?}, busy: {}", of(part, false), of(part, true));
+        }
+    }
     let is_kept =
         |tally: Tally, recall: f64, cut: f64| tally.recall() >= recall && tally.cut() >= cut;
-    let is_whole_kept = is_kept(whole, 0.92, 0.65) && whole.precision() >= 0.5;
-    is_whole_kept && is_kept(fresh, 0.95, 0.6) && is_kept(known, 0.95, 0.6)
+    let (whole, busy) = (of(Part::Test, false), of(Part::Test, true));
+    let is_whole_kept = is_kept(whole, 0.93, 0.6) && whole.precision() >= 0.5;
+    is_whole_kept && is_kept(busy, 0.91, 0.6) && busy.recall_at_least() >= 0.8
 }
 
 fn samples(conversations: &[Conversation]) -> Vec<Vec<Sample>> {
-    let train = conversations.iter().filter(|conversation| !conversation.is_held_out);
+    // What training is chosen by is trained on in the end.
+    let train = conversations.iter().filter(|conversation| conversation.part != Part::Test);
     let samples = train.map(|conversation| {
         let mut samples = Vec::new();
         conversation.play(|message, features| {
@@ -133,6 +169,14 @@ fn samples(conversations: &[Conversation]) -> Vec<Vec<Sample>> {
 #[test]
 fn most_of_what_is_meant_for_us_is_found_and_most_of_the_rest_costs_nothing() {
     assert!(keeps_the_promise(&corpus::read(), usual, true), "see the figures above");
+}
+
+#[test]
+#[ignore = "shows what is judged wrongly of the conversations that cues are made by"]
+fn show_errors() {
+    let all = corpus::read();
+    let part = if std::env::var_os("CHECK").is_some() { Part::Check } else { Part::Train };
+    measure(all.iter().filter(|it| it.part == part), usual, true);
 }
 
 #[test]
@@ -195,6 +239,9 @@ fn the_conversations_are_many_and_no_two_messages_are_alike() {
     let labelled: Vec<_> = messages.filter(|message| message.for_us.is_some()).collect();
     assert!(labelled.len() >= 1000, "{}", labelled.len());
     let wanted = labelled.iter().filter(|message| message.for_us == Some(true)).count();
+    let held = all.iter().filter(|it| it.part == Part::Test && it.is_busy);
+    let held = held.flat_map(|it| &it.messages).filter(|message| message.for_us == Some(true));
+    assert!(held.count() >= 100, "so that one that is missed is less than one of a hundred");
     println!("{} conversations, {} messages, {wanted} for us", all.len(), labelled.len());
     // What is shorter is said again and again by everybody.
     let long: Vec<_> = labelled.iter().map(|message| words(&message.text)).collect();

@@ -1,10 +1,15 @@
 //! What was said lately in each chat, as far as it tells for whom the next message is.
 
+use super::keep::{In, Out};
+use super::opinion::Opinions;
 use super::shape::{self, Names, Place, Shape, class};
 use super::{Cue, Features};
-use crate::base::limits::{INTENT_BIAS_MAX, INTENT_BIAS_STEP, INTENT_CHATS_MAX, INTENT_LATELY_MAX};
+use crate::base::Wall;
+use crate::base::limits::{
+    INTENT_ASKED_MAX, INTENT_CHATS_MAX, INTENT_LATELY_MAX, INTENT_TALK_KEPT,
+};
 use crate::base::ring::Ring;
-use crate::core::chat::{ChatId, Inbound};
+use crate::core::chat::{ChannelKind, ChatId, Inbound};
 
 /// Spans in milliseconds: so long our answer is what is spoken of, if nobody else speaks …
 const FOLLOW_MS: u64 = 15 * 60_000;
@@ -27,8 +32,9 @@ struct Said {
     author: u64,
     /// What its author may be spoken to by; 0 if nothing is known.
     name: u32,
-    /// Ours: to whom; 0 if that is not known.
+    /// Ours: to whom, and to which message; 0 if that is not known.
     to: u64,
+    asked: u64,
     ours: bool,
     /// Not ours: whether it was for us.
     for_us: bool,
@@ -38,13 +44,22 @@ struct Said {
     asks: bool,
 }
 
+/// A message that went on to an agent: in a busy chat it is long gone when the answer comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Asked {
+    id: u64,
+    author: u64,
+    /// Whether it named us, and so need not be judged.
+    is_named: bool,
+}
+
 #[derive(Clone, Debug)]
 struct Chat {
     id: ChatId,
     /// When it was last spoken in, by the count of messages.
     used: u64,
-    bias: i8,
     lately: Ring<Said, INTENT_LATELY_MAX>,
+    asked: Ring<Asked, INTENT_ASKED_MAX>,
 }
 
 /// What was said lately, in the chats that were spoken in last.
@@ -54,12 +69,15 @@ pub struct Memory {
     /// What we are called where we write.
     own_name: Option<u32>,
     count: u64,
+    /// What people think of our judging.
+    pub opinions: Opinions,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
         // All at once: from here on nothing more is asked for.
-        Memory { chats: Vec::with_capacity(INTENT_CHATS_MAX), own_name: None, count: 0 }
+        let chats = Vec::with_capacity(INTENT_CHATS_MAX);
+        Memory { chats, own_name: None, count: 0, opinions: Opinions::default() }
     }
 }
 
@@ -119,27 +137,48 @@ impl Memory {
             author: inbound.author,
             name: name.unwrap_or(0),
             to: 0,
+            asked: 0,
             ours: inbound.from_self,
             for_us,
             is_bot: inbound.from_bot && !inbound.from_self,
             asks,
         };
         let chat = self.chat(inbound.chat);
-        let to = if said.ours { chat.asker(inbound.reply_to) } else { 0 };
-        chat.lately.push(Said { to, ..said });
+        // What is resumed is told again.
+        if chat.lately.iter().any(|known| known.id == said.id) {
+            return;
+        }
+        let to = if said.ours { chat.asker(inbound.reply_to) } else { Asked::default() };
+        if for_us && !said.ours {
+            let is_named = inbound.mentions_us;
+            chat.asked.push(Asked { id: said.id, author: said.author, is_named });
+        }
+        chat.lately.push(Said { to: to.author, asked: to.id, ..said });
+        if to.id != 0 && !to.is_named {
+            self.opinions.answered(inbound.chat, said.id, to.id);
+        }
     }
 
-    /// Takes in what somebody thinks of an answer of ours in `chat`.
-    pub fn learn(&mut self, chat: ChatId, liked: bool) {
-        let chat = self.chat(chat);
-        let step = if liked { INTENT_BIAS_STEP } else { -INTENT_BIAS_STEP };
-        chat.bias = chat.bias.saturating_add(step).clamp(-INTENT_BIAS_MAX, INTENT_BIAS_MAX);
+    /// Takes in that message `id` of `chat` was let pass.
+    pub fn passed(&mut self, chat: ChatId, id: u64) {
+        self.opinions.passed(chat, id);
     }
 
-    /// How the scores of `chat` lean, in hundredths of a weight.
+    /// Forgets what was said, but not what people think.
+    pub fn forget_talk(&mut self) {
+        self.chats.clear();
+    }
+
+    /// How the scores of what is said in `chat` at `at` lean, in hundredths of a weight.
     #[must_use]
-    pub fn bias(&self, chat: ChatId) -> i8 {
-        self.chats.iter().find(|known| known.id == chat).map_or(0, |chat| chat.bias)
+    pub fn bias(&self, chat: ChatId, at: Wall) -> i8 {
+        self.opinions.bias(chat, at)
+    }
+
+    /// Whether anything is remembered of `chat`.
+    #[must_use]
+    pub fn knows(&self, chat: ChatId) -> bool {
+        self.chats.iter().any(|known| known.id == chat)
     }
 
     /// How many chats are remembered.
@@ -158,7 +197,7 @@ impl Memory {
     fn chat(&mut self, id: ChatId) -> &mut Chat {
         self.count += 1;
         let at = self.chats.iter().position(|chat| chat.id == id).unwrap_or_else(|| {
-            let fresh = Chat { id, used: 0, bias: 0, lately: Ring::default() };
+            let fresh = Chat { id, used: 0, lately: Ring::default(), asked: Ring::default() };
             if self.chats.len() < INTENT_CHATS_MAX {
                 self.chats.push(fresh);
                 return self.chats.len() - 1;
@@ -175,11 +214,20 @@ impl Memory {
 }
 
 impl Chat {
-    /// Whom a message of ours is for, where it answers the message `reply_to`.
-    fn asker(&self, reply_to: Option<u64>) -> u64 {
-        let asked = reply_to.and_then(|id| self.lately.iter().find(|said| said.id == id));
+    /// What a message of ours answers, where it says that it answers `reply_to`.
+    fn asker(&self, reply_to: Option<u64>) -> Asked {
+        let known = |id: u64| self.asked.iter().rev().find(|asked| asked.id == id).copied();
+        let of = |said: &Said| {
+            let plain = Asked { id: said.id, author: said.author, is_named: true };
+            if !said.ours {
+                return known(said.id).unwrap_or(plain);
+            }
+            known(said.asked).unwrap_or(Asked { id: said.asked, author: said.to, is_named: true })
+        };
+        let told = || reply_to.and_then(|id| self.lately.iter().find(|said| said.id == id));
         let last = || self.lately.iter().rev().find(|said| said.for_us || said.ours);
-        asked.or_else(last).map_or(0, |said| if said.ours { said.to } else { said.author })
+        let asked = reply_to.and_then(known).or_else(|| told().map(of));
+        asked.or_else(|| last().map(of)).or(self.asked.last().copied()).unwrap_or_default()
     }
 
     fn around(&self, inbound: &Inbound<'_>) -> Around {
@@ -234,6 +282,65 @@ impl Chat {
     }
 }
 
+impl Memory {
+    /// What was said so lately at `now` that it still tells something, the chats that were spoken
+    /// in last behind the others.
+    pub(super) fn encode_talk(&self, now: Wall, out: &mut Out) {
+        let is_fresh = |chat: &&Chat| {
+            let last = chat.lately.last().map(|said| chat.id.channel.said_at(said.id));
+            last.is_some_and(|last| now.since(last) < INTENT_TALK_KEPT)
+        };
+        let mut chats: Vec<&Chat> = self.chats.iter().filter(is_fresh).collect();
+        chats.sort_by_key(|chat| chat.used);
+        out.count(chats.len());
+        for chat in chats {
+            out.chat(chat.id);
+            out.count(chat.lately.len());
+            for said in chat.lately.iter() {
+                let facts = [said.ours, said.for_us, said.is_bot, said.asks];
+                out.byte(facts.iter().fold(0, |all, &fact| all << 1 | u8::from(fact)));
+                let numbers = [said.id, said.author, said.name.into(), said.to, said.asked];
+                numbers.into_iter().for_each(|number| out.number(number));
+            }
+            out.count(chat.asked.len());
+            for asked in chat.asked.iter() {
+                out.byte(asked.is_named.into());
+                [asked.id, asked.author].into_iter().for_each(|number| out.number(number));
+            }
+        }
+    }
+
+    pub(super) fn read_talk(&mut self, input: &mut In<'_>) -> Option<()> {
+        for _ in 0..input.count()? {
+            // What a service that is not known here has said is read over.
+            let mut nowhere = Chat {
+                id: ChatId { channel: ChannelKind::Discord, id: 0 },
+                used: 0,
+                lately: Ring::default(),
+                asked: Ring::default(),
+            };
+            let chat = match input.chat()? {
+                Some(id) => self.chat(id),
+                None => &mut nowhere,
+            };
+            for _ in 0..input.count()? {
+                let facts = input.byte()?;
+                let has = |bit: u8| facts >> bit & 1 == 1;
+                let (id, author) = (input.number()?, input.number()?);
+                let name = u32::try_from(input.number()?).unwrap_or(0);
+                let (to, asked) = (input.number()?, input.number()?);
+                let (ours, for_us, is_bot, asks) = (has(3), has(2), has(1), has(0));
+                chat.lately.push(Said { id, author, name, to, asked, ours, for_us, is_bot, asks });
+            }
+            for _ in 0..input.count()? {
+                let is_named = input.byte()? != 0;
+                chat.asked.push(Asked { is_named, id: input.number()?, author: input.number()? });
+            }
+        }
+        Some(())
+    }
+}
+
 /// What the words alone tell.
 fn of_words(shape: &Shape) -> Features {
     let has = |classes: u32| shape.classes & classes != 0;
@@ -264,6 +371,12 @@ fn of_words(shape: &Shape) -> Features {
         .with(Cue::Trouble, has(class::TROUBLE))
         .with(Cue::Fact, has(class::FACT))
         .with(Cue::Long, shape.words > 14)
+        .with(Cue::Doing, shape.doing)
+        .with(Cue::Settled, has(class::DONE))
+        .with(Cue::Points, has(class::IT))
+        .with(Cue::Number, shape.digits)
+        .with(Cue::Code, shape.code)
+        .with(Cue::Quotes, shape.quotes)
         .with(Cue::NoWords, shape.words == 0)
 }
 
@@ -310,6 +423,8 @@ fn together(features: Features, shape: &Shape, around: &Around) -> Features {
         has(Cue::OtherNamed) || has(Cue::MentionOther) || has(Cue::ReplyOther) || has(Cue::Us);
     let is_social = shape.is_social && !shape.asks;
     let follows = around.follows_same;
+    // It follows nothing of ours.
+    let is_free = !follows && !around.near_same && !is_named && !around.replies_us;
     let is_open = !is_to_people && !has(Cue::DoYou) && !has(Cue::Plan);
     features
         .with(Cue::FollowAsk, follows && asks && !is_to_people)
@@ -326,7 +441,16 @@ fn together(features: Features, shape: &Shape, around: &Around) -> Features {
             Cue::HelpTell,
             around.helpdesk && !asks && !is_social && !shape.reacts && !is_to_people,
         )
-        .with(Cue::Complains, has(Cue::Trouble) && !asks && !is_to_people && !follows)
+        .with(
+            Cue::Complains,
+            has(Cue::Trouble) && !asks && !is_to_people && !follows && !has(Cue::FromBot),
+        )
+        .with(Cue::FollowSettled, follows && has(Cue::Settled))
+        .with(Cue::PointAsk, asks && has(Cue::Points) && is_free)
+        .with(Cue::BriefAsk, asks && shape.words <= 4 && is_free)
+        .with(Cue::NumberAsk, asks && shape.digits && is_open)
+        .with(Cue::PersonDo, does && !asks && is_to_people && !is_named)
+        .with(Cue::OpenDo, has(Cue::Request) && is_open && !has(Cue::Me))
         .with(Cue::PersonAsk, asks && !is_named && (has(Cue::You) || is_to_people))
         .with(Cue::NamedSays, is_named && (!is_social || shape.greets))
         .with(Cue::NamedSocial, is_named && is_social && !shape.greets)

@@ -101,11 +101,15 @@ pub(super) mod class {
     pub(crate) const WHO: u32 = 1 << 20;
     /// Not, still, already.
     pub(crate) const NOT: u32 = 1 << 19;
+    /// It, that, they.
+    pub(crate) const IT: u32 = 1 << 22;
+    /// Found, fixed.
+    pub(crate) const DONE: u32 = 1 << 23;
 }
 
 use class::{
-    ASK, AUX, BEFORE, CAN, CONT, DO, FACT, GREET, GROUP, HOW, ME, MORE, NOT, PLAN, PLEASE, SOCIAL,
-    THIRD, TROUBLE, US, WHATS, WHO, YOU,
+    ASK, AUX, BEFORE, CAN, CONT, DO, DONE, FACT, GREET, GROUP, HOW, IT, ME, MORE, NOT, PLAN,
+    PLEASE, SOCIAL, THIRD, TROUBLE, US, WHATS, WHO, YOU,
 };
 
 /// The words, by what they are.
@@ -211,6 +215,17 @@ const WORDS: &[(u32, &str)] = &[
         "is was has says said would decides thinks knows hurt basically probably will told \
          review",
     ),
+    (
+        IT,
+        "it its that thats this these those he she they him her them his es das ihn sie er ca il \
+         elle eso esto lo isso ele ela",
+    ),
+    (
+        DONE,
+        "found fixed works worked working solved finally done got fits runs running boots passed \
+         course phew obviously helped nailed sorted geht funktioniert klappt gefunden marche \
+         trouve listo funciono sirvio resolvido funcionou",
+    ),
     (BEFORE, "ask asked tell told with about by like of from than to for said let have make see"),
 ];
 
@@ -262,8 +277,10 @@ const fn step(hash: u32, letter: u32) -> u32 {
     (hash ^ letter).wrapping_mul(0x0100_0193)
 }
 
-/// The last letters of many a word that says more of something.
+/// The last letters of many a word that says more of something …
 const IER: u32 = u32::from_be_bytes(*b"\0ier");
+/// … and of what somebody is doing.
+const ING: u32 = u32::from_be_bytes(*b"\0ing");
 
 /// A word being read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -367,6 +384,12 @@ pub(super) struct Shape {
     pub(super) asks: bool,
     /// Whether there is an exclamation mark or a smiley in it.
     pub(super) exclaims: bool,
+    /// Whether its first word ends in -ing.
+    pub(super) doing: bool,
+    /// Whether there is a number in it.
+    pub(super) digits: bool,
+    /// Whether there is something between quotation marks in it.
+    pub(super) quotes: bool,
     /// Whether it shows code.
     pub(super) code: bool,
     /// Whether it has a link.
@@ -445,7 +468,10 @@ impl Reader<'_> {
             }
             rest = &rest[letter.len_utf8()..];
             match (fold(letter), letter) {
-                (Some(folded), _) => self.word.push(folded),
+                (Some(folded), letter) => {
+                    self.shape.digits |= letter.is_ascii_digit();
+                    self.word.push(folded);
+                }
                 (None, '\'' | '’') if !self.word.is_empty() => self.word.stem = self.word.hash,
                 // French and Portuguese tie words together: dis-moi, est-ce.
                 (None, '-') => {}
@@ -515,6 +541,7 @@ impl Reader<'_> {
                 self.opens |= self.soft == self.shape.words;
                 self.paused = true;
             }
+            '"' | '“' | '„' | '«' => self.shape.quotes = true,
             '\u{2600}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}' => self.shape.exclaims = true,
             _ => {}
         }
@@ -540,6 +567,7 @@ impl Reader<'_> {
         let is_thanked = classes & YOU != 0 && self.before & SOCIAL != 0;
         self.shape.classes |= if is_thanked { 0 } else { classes };
         if at == 0 {
+            self.shape.doing = word.ending == ING;
             self.shape.continues = classes & CONT != 0;
             self.shape.reacts = classes & SOCIAL != 0 && classes & NOT == 0;
             self.shape.greets = classes & GREET != 0;
