@@ -13,7 +13,7 @@ use crate::agent::Desk;
 use crate::agent::desk::Ended as Halted;
 use crate::base::{Secret, limits};
 use crate::channels::discord::{
-    Account, Board, Cells, Clerk, Directory, Settings, Setup, Trail, stem,
+    Account, Board, Cells, Clerk, Directory, Opinions, Settings, Setup, Trail, stem,
 };
 use crate::core::chat::ChannelKind;
 use crate::core::command::Command;
@@ -148,6 +148,7 @@ pub(super) fn start(
         net,
         trail: Trail::new(dirs.hot.as_deref(), &dirs.state, &stem),
         directory: Directory::new(dirs.hot.as_deref(), &dirs.state, &stem),
+        opinions: Opinions::new(dirs.hot.as_deref(), &dirs.state, &stem),
         cells,
         state: dirs.state.clone(),
         requests,

@@ -68,6 +68,148 @@ fn chatter_is_left_alone_and_who_means_the_bot_is_answered() {
     sandbox.state().assert_clean();
 }
 
+/// The score in the story of message `id`, and the whole sentence about it.
+fn scored(gateway: &Gateway, id: &str) -> (f64, String) {
+    let told = story(gateway, id);
+    let found = step(&told, "meant").or(step(&told, "not_meant"));
+    let text = found.unwrap_or_else(|| panic!("{told}"))["text"].as_str().unwrap().to_owned();
+    let (_, rest) = text.split_once("its score is ").unwrap();
+    (rest[..4].parse().unwrap(), text)
+}
+
+#[test]
+fn what_people_dislike_is_not_answered_there_any_more_and_that_outlives_a_restart() {
+    const ASKED: &str = "is it slow for everybody today?";
+    const VOTES: &str = "reactions to our answers here (-0.45)";
+    let sandbox = Sandbox::start();
+    let filter = |threshold: f64| {
+        let filter = json!({"respondThreshold": threshold, "learnFromReactions": true});
+        config(&filter)
+    };
+    let mut gateway = Gateway::configured(&sandbox.api, &filter(0.0));
+    gateway.await_channel("connected");
+    let say = |channel: &str, author: &str, text: &str| {
+        sandbox.say(&json!({"text": text, "author": author, "channel": channel}))
+    };
+    // The same is said in three channels; in one of them somebody dislikes the answers.
+    let mut answers = Vec::new();
+    for channel in ["here", "there", "elsewhere"] {
+        sandbox.post("channel", &json!({"name": channel}));
+        for text in ["one of them", "two of them", "three of them"] {
+            let asked = say(channel, "ann", text);
+            sandbox.answer(&asked);
+            let state = sandbox.state();
+            let messages = state.messages();
+            let answer = messages.iter().find(|message| message["reference"] == asked).unwrap();
+            let answer = answer["id"].as_str().unwrap().to_owned();
+            answers.extend(Some(answer).filter(|_| channel == "here"));
+        }
+    }
+    let counted = |gateway: &Gateway, counts: &[u64; 3]| {
+        wait(&format!("{counts:?} votes"), PATIENCE, || {
+            let status = gateway.told("status", &json!({}));
+            let judging = find(&status, "intentFilter")?;
+            let heard = &judging["heard"];
+            let now =
+                ["counted", "taken_back", "unjudged"].map(|name| heard[name].as_u64().unwrap_or(0));
+            (now == *counts).then_some(judging)
+        })
+    };
+    let react = |message: &str, text: &str, off: bool| {
+        sandbox
+            .post("react", &json!({"message": message, "text": text, "author": "ann", "off": off}));
+    };
+    for answer in &answers {
+        react(answer, "👎🏽", false);
+    }
+    // What people's reactions to one another say is no matter of ours.
+    let chatter = say("here", "ann", "lol");
+    sandbox.answer(&chatter);
+    react(&chatter, "👎", false);
+    let judging = counted(&gateway, &[3, 0, 1]);
+    assert_eq!((&judging["reactions"], &judging["chatsThatLean"]), (&json!("heard"), &json!(1)));
+    for channel in ["there", "elsewhere"] {
+        sandbox.answer(&say(channel, "ann", "lol"));
+    }
+    let asked = say("elsewhere", "ben", ASKED);
+    let (score, text) = scored(&gateway, &asked);
+    assert!(!text.contains("reactions"), "{text}");
+    gateway.dir.file("b.json5", &filter(score - 0.01));
+    let skip = gateway.run.length();
+    gateway.run.signal(Signal::HUP);
+    gateway.run.line_after(skip, "the configuration has changed");
+    let dropped = say("here", "ben", ASKED);
+    let told = story(&gateway, &dropped);
+    assert_eq!(told["outcome"], "dropped", "{told}");
+    assert!(scored(&gateway, &dropped).1.contains(VOTES), "{told}");
+    assert_eq!(sandbox.answer(&say("there", "ben", ASKED)), ASKED, "other channels are as before");
+    assert_eq!(gateway.stop(), 0);
+    gateway.again();
+    gateway.await_channel("connected");
+    let dropped = say("here", "cid", ASKED);
+    assert_eq!(story(&gateway, &dropped)["outcome"], "dropped");
+    assert!(scored(&gateway, &dropped).1.contains(VOTES));
+    assert!(!scored(&gateway, &say("there", "cid", ASKED)).1.contains("reactions"));
+    for answer in &answers {
+        react(answer, "👎🏽", true);
+    }
+    counted(&gateway, &[0, 3, 0]);
+    assert!(!scored(&gateway, &say("here", "dan", ASKED)).1.contains("reactions"));
+    sandbox.state().assert_clean();
+}
+
+#[test]
+fn a_server_and_a_channel_have_thresholds_of_their_own() {
+    const GUILD: &str = "900000000000000001";
+    let sandbox = Sandbox::start();
+    let channels = json!({
+        "random": {"intentFilter": false},
+        "strict": {"intentFilter": {"respondThreshold": 1, "alwaysRespondToMentions": false}},
+        "*": {},
+    });
+    let guild = json!({"intentFilter": {"respondThreshold": 0.0}, "channels": channels});
+    let discord = json!({
+        "groupPolicy": "open", "intentFilter": {"respondThreshold": 0.9}, "guilds": {GUILD: guild},
+    });
+    let text = json!({"channels": {"discord": discord}}).to_string();
+    let gateway = Gateway::configured(&sandbox.api, &text);
+    gateway.await_channel("connected");
+    sandbox.post("channel", &json!({"name": "strict"}));
+    let say = |channel: &str, mention: bool| {
+        let author = if mention { "ben" } else { "ann" };
+        let text = if mention { "nice" } else { "lol" };
+        sandbox
+            .say(&json!({"text": text, "author": author, "channel": channel, "mention": mention}))
+    };
+    let everywhere = say("general", false);
+    assert_eq!(sandbox.answer(&everywhere), "lol");
+    let (_, text) = scored(&gateway, &everywhere);
+    assert!(text.contains("0.00 is asked for"), "{text}");
+    let unasked = say("random", false);
+    assert_eq!(sandbox.answer(&unasked), "lol");
+    assert!(step(&story(&gateway, &unasked), "meant").is_none(), "it is not asked there");
+    for mention in [false, true] {
+        let told = story(&gateway, &say("strict", mention));
+        assert_eq!(told["outcome"], "dropped", "{told}");
+        let cure = told["cure"].as_str().unwrap();
+        let line = format!("guilds.\"{GUILD}\".channels.\"strict\".intentFilter.respondThreshold");
+        assert!(cure.contains(&line), "{cure}");
+    }
+    sandbox.state().assert_clean();
+}
+
+/// The value of the first key called `name`, however deep it lies.
+fn find(value: &Value, name: &str) -> Option<Value> {
+    match value {
+        Value::Object(map) => {
+            let own = map.get(name).cloned();
+            own.or_else(|| map.values().find_map(|value| find(value, name)))
+        }
+        Value::Array(list) => list.iter().find_map(|value| find(value, name)),
+        _ => None,
+    }
+}
+
 #[test]
 fn it_knows_its_own_name_before_it_has_said_a_word() {
     let sandbox = Sandbox::start();

@@ -107,6 +107,7 @@ fn account(discord: &Discord) -> Account {
         token_from: discord.token_from.clone(),
         wanted,
         is_modest,
+        learns: discord.intent.as_ref().is_some_and(|filter| filter.learns),
         has_keepalive: discord.keepalive.is_some(),
         application: Err(refusal()),
         guilds: Err(refusal()),

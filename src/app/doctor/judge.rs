@@ -48,6 +48,8 @@ pub(super) struct Account {
     pub(super) wanted: Intents,
     /// Whether intents that are not switched on are left out by themselves.
     pub(super) is_modest: bool,
+    /// Whether reactions are to shift what the intent filter lets through.
+    pub(super) learns: bool,
     pub(super) has_keepalive: bool,
     pub(super) application: Asked<Application>,
     pub(super) guilds: Asked<Vec<Guild>>,
@@ -192,6 +194,7 @@ fn of_account(facts: &Facts, account: &Account) -> Vec<Check> {
     let mut checks: Vec<Check> = account.ways.iter().map(way).collect();
     checks.push(token(account));
     checks.push(intents(account));
+    checks.extend(reactions(account));
     checks.push(invite(account));
     checks.push(rate_limits(facts, account));
     checks.push(instances(facts, account));
@@ -309,6 +312,22 @@ fn token(account: &Account) -> Check {
         }
         Err(refusal) => check(NAME, Verdict::Skip, format!("cannot be tried: {refusal}")),
     }
+}
+
+/// Whether what people think of the intent filter's judging is heard.
+fn reactions(account: &Account) -> Option<Check> {
+    const NAME: &str = "reactions";
+    if !account.learns {
+        return None;
+    }
+    if account.wanted.0 & intents::REACTIONS != 0 {
+        return Some(check(NAME, Verdict::Ok, "the intent filter learns from people's reactions"));
+    }
+    let text = "the intent filter does not hear people's reactions: GUILD_MESSAGE_REACTIONS is not \
+                asked for";
+    let cure =
+        "channels.discord.intentFilter.learnFromReactions: true asks for it; false is silent";
+    Some(check(NAME, Verdict::Skip, text).cure(cure))
 }
 
 fn intents(account: &Account) -> Check {

@@ -61,7 +61,9 @@ pub(super) struct Doors {
     /// What the accounts of this process share.
     pub(super) board: Chair,
     /// What was said lately, where it is asked whether messages are meant for us.
-    pub(super) memory: RefCell<Option<Memory>>,
+    pub(super) memory: Rc<RefCell<Option<Memory>>>,
+    /// Told, without a word, when that has changed.
+    pub(super) stirred: Sender<()>,
     /// Who waits until more is known of them.
     pub(super) lobby: RefCell<Lobby>,
     /// Told, without a word, when a message is dealt with.
@@ -409,7 +411,7 @@ impl Doors {
         }
         let access = access::judge(&settings.access, inbound, known);
         let is_asked = access.is_ok() && routed.refusal.is_none() && !routed.is_called;
-        let meant = is_asked.then(|| self.weigh(inbound, settings)).flatten();
+        let meant = is_asked.then(|| self.weigh(inbound, settings, known.chat_name)).flatten();
         let step = match (access, meant) {
             // Who else answers tells more than that we need not.
             (Err(Refusal::NotMentioned(_)), _) if let Some(step) = routed.refusal => step,
@@ -418,7 +420,9 @@ impl Doors {
             (Ok(()), Some(Err(verdict))) => Step::NotMeant(verdict),
             (Ok(()), _) => self.take_in(inbound, settings, (&routed.agent, waited)),
         };
-        self.remember(inbound, settings, step == Step::Admitted);
+        // What was not judged is like what names us: reactions tell nothing of our judging.
+        let mentions_us = inbound.mentions_us || meant.is_none();
+        self.remember(&Inbound { mentions_us, ..*inbound }, settings, step);
         (step, meant.and_then(Result::ok).filter(|_| step == Step::Admitted))
     }
 
@@ -427,6 +431,7 @@ impl Doors {
         &self,
         inbound: &Inbound<'_>,
         settings: &Settings,
+        chat_name: Option<&str>,
     ) -> Option<Result<Verdict, Verdict>> {
         let filter = settings.intent.as_ref().filter(|_| inbound.guild.is_some())?;
         let mut memory = self.memory.borrow_mut();
@@ -434,17 +439,26 @@ impl Doors {
         if let Some(name) = &self.ledger.borrow().name {
             memory.call(name);
         }
-        Some(filter.judge(memory, inbound))
+        filter.judge(memory, inbound, chat_name)
     }
 
     /// Keeps in mind what is said in servers, by ourselves and by those whom nobody answers, too:
     /// it tells for whom the next is.
-    fn remember(&self, inbound: &Inbound<'_>, settings: &Settings, for_us: bool) {
+    fn remember(&self, inbound: &Inbound<'_>, settings: &Settings, step: Step) {
         let mut memory = self.memory.borrow_mut();
         match &settings.intent {
-            None => *memory = None,
+            // What people thought holds again when it is switched on again.
+            None => memory.iter_mut().for_each(Memory::forget_talk),
             Some(_) if inbound.guild.is_none() => {}
-            Some(_) => memory.get_or_insert_default().hear(inbound, for_us),
+            Some(_) => {
+                let memory = memory.get_or_insert_default();
+                memory.hear(inbound, step == Step::Admitted);
+                if matches!(step, Step::NotMeant(_)) {
+                    memory.passed(inbound.chat, inbound.id);
+                }
+                // One word that waits says it all.
+                let _ = self.stirred.try_send(());
+            }
         }
     }
 
@@ -672,9 +686,11 @@ mod tests {
     use crate::channels::discord::lobby::Found;
     use crate::channels::discord::replies::Posting;
     use crate::channels::discord::rest::{Calls, Waiting};
-    use crate::core::access::{Access, ChannelRule, GuildRule, Place, Policy};
+    use crate::core::access::{Access, ChannelRule, GuildRule, People, Place, Policy, Who};
     use crate::core::answer::Act;
+    use crate::core::intent::{Bar, Filter, Heard};
     use crate::core::why::{Outcome, Query};
+    use crate::proto::discord::model::{self, Change};
     use crate::proto::discord::rest::{Failure, Route};
     use crate::rt::store::tests::Scratch;
     use std::collections::BTreeSet;
@@ -708,7 +724,8 @@ mod tests {
             orders,
             desk,
             spoken: RefCell::default(),
-            memory: RefCell::default(),
+            memory: Rc::default(),
+            stirred: bounded(1).0,
             lobby: RefCell::new(Lobby::new(calls)),
             room: bounded(1).0,
         };
@@ -948,6 +965,65 @@ mod tests {
             let is_said = story[0].steps.iter().any(|step| step.step == "unplaced");
             assert_eq!(is_said, !is_answered, "what could not be found out is told");
         }
+    }
+
+    #[test]
+    fn only_who_may_talk_to_us_there_may_judge_our_judging() {
+        let dir = Scratch::new();
+        let who = Who { users: People { everybody: false, ids: vec![7] }, roles: vec![3] };
+        let guild = GuildRule {
+            place: Place::Id(9),
+            require_mention: Some(false),
+            who: Some(who),
+            bots: None,
+            channels: None,
+        };
+        let access = Access { groups: Policy::Allowlist, guilds: vec![guild], ..Access::default() };
+        let Stage { doors, asked, .. } = stage(dir.path(), access);
+        let judge_all =
+            Filter { bar: Some(Bar { threshold: 0, ..Bar::default() }), ..Filter::default() };
+        doors.settings.borrow_mut().intent = Some(judge_all);
+        let message = Message { guild: Some(9), ..said(100, 7, "anybody?") };
+        doors.knock(&message, 1, None);
+        assert_eq!(asked.len(), 1);
+        let ours = Message { author: ME, reply_to: Some(message.id), ..said(101, 7, "me") };
+        doors.knock(&Message { guild: Some(9), ..ours }, 2, None);
+        let put = model::Reaction {
+            change: Change::Added,
+            message: ours.id,
+            channel: message.channel,
+            guild: Some(9),
+            parent: None,
+            channel_name: None,
+            author: Some(8),
+            roles: &[],
+            from_bot: false,
+            emoji: Some("👎"),
+        };
+        let counted = |heard: Heard| {
+            let memory = doors.memory.borrow();
+            let counts: Vec<_> = memory.as_ref().unwrap().opinions.counts().collect();
+            counts.iter().find(|(known, _)| *known == heard).unwrap().1
+        };
+        doors.react(&put);
+        doors.react(&model::Reaction { author: Some(7), from_bot: true, ..put });
+        doors.react(&model::Reaction { author: Some(ME), roles: &[3], ..put });
+        assert_eq!((counted(Heard::Stranger), counted(Heard::Counted)), (3, 0));
+        doors.react(&model::Reaction { author: Some(7), ..put });
+        doors.react(&model::Reaction { roles: &[3], ..put });
+        doors.react(&model::Reaction { author: Some(7), emoji: Some("🦀"), ..put });
+        assert_eq!((counted(Heard::Stranger), counted(Heard::Counted)), (3, 2));
+        // Whoever takes theirs back need not be let in for that.
+        doors.react(&model::Reaction { change: Change::Removed, ..put });
+        let cleared = model::Reaction { change: Change::Cleared, author: None, ..put };
+        doors.react(&model::Reaction { emoji: None, ..cleared });
+        assert_eq!(counted(Heard::TakenBack), 2);
+        // What is switched off is not heard, and not forgotten either.
+        doors.react(&put);
+        let before = counted(Heard::Stranger);
+        doors.settings.borrow_mut().intent.as_mut().unwrap().learns = false;
+        doors.react(&put);
+        assert_eq!(counted(Heard::Stranger), before);
     }
 
     #[test]

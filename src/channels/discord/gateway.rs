@@ -386,6 +386,9 @@ impl GatewayPort {
             self.tools.doors.order(&interaction, seq, missing);
             self.open(ChatId { channel: ChannelKind::Discord, id: interaction.channel });
         }
+        if let Some(reaction) = decoder.reaction() {
+            self.tools.doors.react(&reaction);
+        }
         self.tools.doors.ledger.borrow_mut().inflight.heard(seq);
     }
 

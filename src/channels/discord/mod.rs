@@ -9,6 +9,8 @@ mod figures;
 mod gateway;
 mod journal;
 mod lobby;
+mod nods;
+mod opinions;
 mod pairing;
 mod preflight;
 mod replies;
@@ -54,7 +56,7 @@ use crate::core::why::{self, Drops, Query, Story};
 use crate::proto::discord::gateway::{
     Ask, Cause, Config, Gateway, Input, Saved, State, Status, cure,
 };
-use crate::proto::discord::intents::Intents;
+use crate::proto::discord::intents::{self, Intents};
 use crate::proto::discord::rest::{Counts, Rest};
 use crate::rt::executor::{Pace, Spawner, Tier};
 use crate::rt::net::Net;
@@ -66,6 +68,7 @@ pub(crate) use self::board::Board;
 pub(crate) use self::commands::Clerk;
 pub(crate) use self::directory::Directory;
 pub(crate) use self::figures::Figures;
+pub(crate) use self::opinions::Opinions;
 use self::replies::Posting;
 pub(crate) use self::rest::authorized;
 pub(crate) use self::session::Cells;
@@ -108,6 +111,8 @@ pub(crate) struct Setup {
     pub(crate) trail: Trail,
     /// Where what is known of channels is kept.
     pub(crate) directory: Directory,
+    /// Where what is remembered of chats is kept.
+    pub(crate) opinions: Opinions,
     /// The state directory, for the lists of what was answered and of who is paired.
     pub(crate) state: std::path::PathBuf,
     /// Where messages that are to be answered go …
@@ -145,8 +150,10 @@ struct Memory {
     deployed: commands::Kept,
     /// What was known of channels, and where more of it is kept.
     channels: (Option<Vec<u8>>, Shelf),
-    /// What keeps that, and the list of the paired, until the account leaves.
-    keepers: [Task<()>; 2],
+    /// What was said lately and thought of it, and where it is told that it has changed.
+    chats: (opinions::Shared, Sender<()>),
+    /// What keeps all that, and the list of the paired, until the account leaves.
+    keepers: [Task<()>; 3],
 }
 
 /// Reads it, and begins to keep the trail.
@@ -164,12 +171,16 @@ fn remember(spawner: &Spawner, setup: &Setup, kept: &Kept) -> Result<Memory, Sto
     let trail = (open, spawner.spawn(Tier::Work, "discord trail", keep));
     let deployed = commands::Kept::new(&setup.state, &stem);
     let (known, (shelf, shelving)) = (setup.directory.read(), setup.directory.clone().open());
+    let chats: opinions::Shared = Rc::new(RefCell::new(setup.opinions.read()));
+    let (stirred, woken) = bounded(1);
+    let opinions = setup.opinions.clone().run(chats.clone(), woken);
     let keepers = [
+        spawner.spawn(Tier::Work, "discord opinions", opinions),
         spawner.spawn(Tier::Work, "discord pairing", desk.clone().tend()),
         spawner.spawn(Tier::Work, "discord channels", shelving.run()),
     ];
-    let (log, channels) = ((journal, told), (known, shelf));
-    Ok(Memory { ledger, log, desk, trail, deployed, channels, keepers })
+    let (log, channels, chats) = ((journal, told), (known, shelf), (chats, stirred));
+    Ok(Memory { ledger, log, desk, trail, deployed, channels, chats, keepers })
 }
 
 /// Leaves out of the intents what is not switched on, if somebody is to ask.
@@ -218,6 +229,10 @@ pub(crate) struct View {
     /// Our own user id; 0 before it is known.
     me: Rc<Cell<u64>>,
     net: Net,
+    settings: Rc<RefCell<Settings>>,
+    /// What people think of our judging, and whether we hear it.
+    chats: opinions::Shared,
+    hears_reactions: bool,
 }
 
 /// What changes when a connection comes and goes.
@@ -241,7 +256,7 @@ impl Account {
     /// The state directory cannot be used.
     pub(crate) fn start(spawner: &Spawner, setup: Setup) -> Result<Account, StoreError> {
         let (kept, (calls, waiting)) = (setup.cells.read(), Calls::new());
-        let Memory { ledger, log, desk, trail, deployed, channels, keepers } =
+        let Memory { ledger, log, desk, trail, deployed, channels, chats, keepers } =
             remember(spawner, &setup, &kept)?;
         let (status, twin) = (Rc::<RefCell<Status>>::default(), Rc::<RefCell<Twin>>::default());
         let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
@@ -259,7 +274,8 @@ impl Account {
             orders,
             desk: desk.clone(),
             spoken: RefCell::default(),
-            memory: RefCell::default(),
+            memory: chats.0.clone(),
+            stirred: chats.1,
             lobby: RefCell::new(Lobby::new(calls.clone())),
             room: talk.ends.room.clone(),
             board: setup.board.join(setup.name, &settings),
@@ -288,7 +304,23 @@ impl Account {
         let report = preflight::report(calls.clone(), Intents(config.intents), ledger.clone());
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
-        let view = View { status, ledger, desk, twin, said, due, interval, tallies, rest, me, net };
+        let (hears_reactions, chats) = (config.intents & intents::REACTIONS != 0, chats.0);
+        let view = View {
+            status,
+            ledger,
+            desk,
+            twin,
+            said,
+            due,
+            interval,
+            tallies,
+            rest,
+            me,
+            net,
+            settings: settings.clone(),
+            chats,
+            hears_reactions,
+        };
         let (helpers, rest_pace) = ((setup.clerk, setup.tell), spawner.pace());
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
         let tasks = [
@@ -536,6 +568,30 @@ impl View {
             },
             "messages": self.said.messages(&ledger, &drops),
             "journal": self.said.journal(),
+            "intentFilter": self.judging(),
+        })
+    }
+
+    /// What there is to see of the intent filter, which is not a word of what was said.
+    fn judging(&self) -> Value {
+        let settings = self.settings.borrow();
+        let Some(filter) = &settings.intent else { return Value::Null };
+        let chats = self.chats.borrow();
+        let opinions = chats.as_ref().map(|memory| &memory.opinions);
+        let counts: serde_json::Map<String, Value> = opinions
+            .iter()
+            .flat_map(|opinions| opinions.counts())
+            .map(|(heard, count)| (heard.name().into(), count.into()))
+            .collect();
+        json!({
+            "reactions": match (filter.learns, self.hears_reactions) {
+                (false, _) => "switched off",
+                (true, true) => "heard",
+                (true, false) => "not asked for: intentFilter.learnFromReactions, or the intent \
+                                  GUILD_MESSAGE_REACTIONS",
+            },
+            "heard": counts,
+            "chatsThatLean": opinions.map_or(0, |opinions| opinions.leaning(clock::wall())),
         })
     }
 }

@@ -88,14 +88,21 @@ fn discord(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Discor
     let (token, token_from) = token(read, sources, id);
     let api_url =
         sources.env.get("DISCORD_API_URL").map(|url| url.trim_end_matches('/').to_owned());
+    let (access, intent) = (doors::access(read), doors::intent(read, id));
+    let mut intents = intents(read);
+    if let Intents::Bits(bits) = &mut intents
+        && doors::wants_reactions(read, intent.as_ref())
+    {
+        *bits |= intents::REACTIONS;
+    }
     Discord {
         id: id.to_owned(),
         enabled: read.flag("channels.discord.enabled").unwrap_or(true),
         token,
         token_from,
-        access: doors::access(read),
-        intent: doors::intent(read, id),
-        intents: intents(read),
+        access,
+        intent,
+        intents,
         compress: compress(read),
         keepalive: keepalive(read),
         reconnect: reconnect(read),

@@ -3,10 +3,11 @@
 use super::accounts::DEFAULT;
 use super::check::id;
 use super::raw::Node;
-use super::read::{Entry, Reader};
+use super::read::{Entry, Reader, number_of};
 use super::{Weight, router};
+use crate::base::spell;
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
-use crate::core::intent::{Filter, Names};
+use crate::core::intent::{Amends, Bar, Filter, GuildBars, Names};
 
 const GUILDS: &str = "channels.discord.guilds";
 const GUILD: &str = "channels.discord.guilds.*";
@@ -89,20 +90,102 @@ pub(super) fn intent(read: &mut Reader<'_, '_>, id: &str) -> Option<Filter> {
         }
         _ => None,
     });
+    let learns = read.flag("channels.discord.intentFilter.learnFromReactions");
     let own = Some(id).filter(|&id| id != DEFAULT);
     let names = names.iter().flatten().map(String::as_str).chain(own);
-    let usual = Filter::default();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the table bounds the threshold to 0..=1"
-    )]
-    let permille = |threshold: f64| (threshold * 1000.0).round() as u16;
-    is_on.unwrap_or_else(|| read.has(SECTION)).then(|| Filter {
+    let usual = Bar::default();
+    let is_on = is_on.unwrap_or_else(|| read.has(SECTION) && !read.is_switch(SECTION, false));
+    let bar = is_on.then(|| Bar {
         threshold: threshold.map_or(usual.threshold, permille),
         always_mentions: mentions.unwrap_or(usual.always_mentions),
+    });
+    let places = places(read);
+    let is_anywhere = |bars: &GuildBars| {
+        let mut channels = bars.channels.iter().map(|(_, amends)| amends);
+        bars.amends.enabled == Some(true) || channels.any(|amends| amends.enabled == Some(true))
+    };
+    (is_on || places.iter().any(is_anywhere)).then(|| Filter {
+        bar,
+        places,
         names: Names::of(names),
+        learns: learns.unwrap_or(true),
     })
+}
+
+/// Whether reactions are to be asked for though `intents` does not say so.
+pub(super) fn wants_reactions(read: &mut Reader<'_, '_>, filter: Option<&Filter>) -> bool {
+    let learns = read.flag("channels.discord.intentFilter.learnFromReactions");
+    filter.is_some() && learns == Some(true)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "thresholds lie between 0 and 1"
+)]
+fn permille(threshold: f64) -> u16 {
+    (threshold * 1000.0).round() as u16
+}
+
+/// Where messages are measured by something else.
+fn places(read: &mut Reader<'_, '_>) -> Vec<GuildBars> {
+    const OF_GUILD: &str = "channels.discord.guilds.*.intentFilter";
+    const OF_CHANNEL: &str = "channels.discord.guilds.*.channels.*.intentFilter";
+    let mut places = Vec::new();
+    for entry in read.entries(GUILDS) {
+        let name = entry.key().trim();
+        let place = match name.parse() {
+            Ok(id) => Place::Id(id),
+            Err(_) if name == "*" => Place::Any,
+            Err(_) => continue,
+        };
+        let bars = read.within(GUILD, &entry, |read| {
+            let own = read.own(OF_GUILD, amends).unwrap_or_default();
+            let entries = read.entries(CHANNELS);
+            let channels = entries.iter().map(|entry| {
+                let own = |read: &mut Reader<'_, '_>| read.own(OF_CHANNEL, amends);
+                (channel_place(entry), read.within(CHANNEL, entry, own).unwrap_or_default())
+            });
+            let channels = channels.collect();
+            GuildBars { place, amends: own, channels }
+        });
+        places.push(bars);
+    }
+    // Where nothing differs nothing need be looked for.
+    let is_plain = |amends: &Amends| *amends == Amends::default();
+    let is_bare = |bars: &GuildBars| {
+        is_plain(&bars.amends) && bars.channels.iter().all(|(_, amends)| is_plain(amends))
+    };
+    if places.iter().all(is_bare) { Vec::new() } else { places }
+}
+
+/// What a place says of the filter; `None` if that cannot be understood.
+fn amends(value: &Node<'_>) -> Option<Amends> {
+    let flag = |value: &Node<'_>| match value {
+        Node::Flag(flag) => Some(*flag),
+        _ => None,
+    };
+    let map = match value {
+        Node::Flag(flag) => return Some(Amends { enabled: Some(*flag), ..Amends::default() }),
+        Node::Map(map) => map,
+        _ => return None,
+    };
+    // Who writes something about it there wants it there.
+    let mut amends = Amends { enabled: Some(true), ..Amends::default() };
+    for (name, value) in map {
+        let is = |known: &str| spell::same(name.as_str(), known);
+        if is("enabled") {
+            amends.enabled = Some(flag(value)?);
+        } else if is("respondThreshold") {
+            let number = number_of(value).filter(|number| (0.0..=1.0).contains(number))?;
+            amends.threshold = Some(permille(number));
+        } else if is("alwaysRespondToMentions") {
+            amends.always_mentions = Some(flag(value)?);
+        } else {
+            return None;
+        }
+    }
+    Some(amends)
 }
 
 /// The policy that the first of `keys` names; `unset` if none does, where anything is configured.
@@ -213,12 +296,7 @@ fn channel(read: &mut Reader<'_, '_>, entry: &Entry<'_, '_>) -> ChannelRule {
         "channels.discord.guilds.*.channels.*.enabled",
         "channels.discord.guilds.*.channels.*.allow",
     ];
-    let name = entry.key().trim().trim_start_matches('#');
-    let place = match name.parse() {
-        Ok(id) => Place::Id(id),
-        Err(_) if name == "*" => Place::Any,
-        Err(_) => Place::Name(name.into()),
-    };
+    let place = channel_place(entry);
     // What cannot be read closes: it was meant to say something.
     let switches = SWITCHES.map(|key| (read.has(key), read.flag(key)));
     let is_on = switches.into_iter().all(|(is_there, flag)| !is_there || flag == Some(true));
@@ -228,6 +306,16 @@ fn channel(read: &mut Reader<'_, '_>, entry: &Entry<'_, '_>) -> ChannelRule {
         require_mention: read.flag("channels.discord.guilds.*.channels.*.requireMention"),
         bots: bots(read, "channels.discord.guilds.*.channels.*.allowBots"),
         who: who(read, USERS, ROLES),
+    }
+}
+
+/// Which channel an entry is about.
+fn channel_place(entry: &Entry<'_, '_>) -> Place {
+    let name = entry.key().trim().trim_start_matches('#');
+    match name.parse() {
+        Ok(id) => Place::Id(id),
+        Err(_) if name == "*" => Place::Any,
+        Err(_) => Place::Name(name.into()),
     }
 }
 

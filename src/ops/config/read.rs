@@ -162,6 +162,11 @@ impl<'r, 't> Reader<'r, 't> {
         self.find(path).is_some()
     }
 
+    /// Whether a bare `true` or `false` stands where there might be a section.
+    pub(crate) fn is_switch(&self, path: &str, flag: bool) -> bool {
+        self.find(path).is_some_and(|found| matches!(found.value, Node::Flag(it) if *it == flag))
+    }
+
     /// Whether it stands in the entry that is being read, and not only where all entries find it.
     pub(crate) fn has_itself(&self, path: &str) -> bool {
         let Some(frame) = self.frames.last() else { return self.has(path) };

@@ -34,6 +34,9 @@ const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
 const BOTS: Kind = Kind::Own("true, false or \"mentions\"");
 pub(super) const ROLES: Kind = Kind::Own("a list of role ids");
+const PLACE_FILTER: Kind = Kind::Own(
+    "true, false, or { enabled, respondThreshold, alwaysRespondToMentions }, each if it differs",
+);
 const LEVELS: Kind = Kind::Word(&[
     "silent",
     "off",
@@ -182,6 +185,26 @@ const MAIN: &[Key] = &[
         Kind::Own("a name, or a list of names"),
         "the bot's own name and the account's",
         "what else people call the bot",
+    ),
+    key(
+        "channels.discord.intentFilter.learnFromReactions",
+        Kind::Flag,
+        "true where the intents include reactions",
+        "whether people's 👎 and 👍 on answers that nobody had asked for by name, and their 🤖 on \
+         messages that were passed over, shift what is answered in that channel, within bounds; \
+         true asks Discord for reactions, too",
+    ),
+    key(
+        "channels.discord.guilds.*.intentFilter",
+        PLACE_FILTER,
+        "intentFilter of the channel",
+        "the same in one server",
+    ),
+    key(
+        "channels.discord.guilds.*.channels.*.intentFilter",
+        PLACE_FILTER,
+        "intentFilter of the server",
+        "and in one channel of it, and in its threads",
     ),
     moot("channels.discord.intentFilter.model", "there is one, it is small, and it is built in"),
     later("channels.discord.guilds.*.channels.*.systemPrompt"),

@@ -51,6 +51,7 @@ fn account(name: &str) -> Account {
         token_from: "DISCORD_BOT_TOKEN".to_owned(),
         wanted: Intents::DEFAULT,
         is_modest: false,
+        learns: false,
         has_keepalive: true,
         application: Ok(application(1 << 19)),
         guilds: Ok(vec![Guild { name: "Home".to_owned(), permissions: MINIMAL }]),
@@ -134,6 +135,17 @@ const ROWS: &[Row] = &[
         &["MESSAGE_CONTENT is not asked for", "channels.discord.intents"],
     ),
     ("intents", |f| refuse(f, &Refusal::Status(401)), Skip, &["not known"]),
+    // Is it heard what people think of the intent filter?
+    ("reactions", |f| first(f).learns = true, Skip, &["does not hear", "learnFromReactions: true"]),
+    (
+        "reactions",
+        |f| {
+            first(f).learns = true;
+            first(f).wanted = Intents(first(f).wanted.0 | intents::REACTIONS);
+        },
+        Good,
+        &["learns from people's reactions"],
+    ),
     // Is it invited, with the permissions?
     ("invite", |_| {}, Good, &["one server"]),
     (

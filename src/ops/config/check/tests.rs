@@ -84,6 +84,46 @@ fn every_key_of_the_table_is_read_and_no_other() {
 }
 
 #[test]
+fn the_intent_filter_holds_where_it_is_written_and_not_where_it_is_switched_off() {
+    let filter = |discord: &str| {
+        let config = clean(&format!("{{channels: {{discord: {{token: 'a.b', {discord}}}}}}}"));
+        let discord = config.accounts[0].clone();
+        (discord.intent, discord.intents)
+    };
+    let reactions = |intents: Intents| match intents {
+        Intents::Bits(bits) => bits & intents::REACTIONS != 0,
+        Intents::AgentRecommended => true,
+    };
+    let (plain, intents) = filter("intentFilter: {respondThreshold: 0.5}");
+    let plain = plain.unwrap();
+    assert_eq!((plain.bar.unwrap().threshold, plain.places.len()), (500, 0));
+    assert!(plain.learns && !reactions(intents), "they are heard if they come");
+    let (learning, intents) = filter("intentFilter: {learnFromReactions: true}");
+    assert!(learning.unwrap().learns && reactions(intents));
+    assert!(!reactions(filter("").1) && filter("").0.is_none());
+    let (deaf, _) =
+        filter("intents: 'agent_recommended', intentFilter: {learnFromReactions: false}");
+    assert!(!deaf.unwrap().learns);
+    let there = "guilds: {'1': {intent_filter: false, channels: {help: {intentFilter:
+        {respond_threshold: 0.25}}, '7': {intentFilter: true}, '*': {}}}, '*': {}}";
+    let (places, _) = filter(&format!("groupPolicy: 'open', {there}"));
+    let places = places.unwrap();
+    assert!(places.bar.is_none(), "only there");
+    let [first, second] = &places.places[..] else { panic!("{places:?}") };
+    assert_eq!((&first.place, first.amends.enabled), (&Place::Id(1), Some(false)));
+    let thresholds: Vec<_> = first.channels.iter().map(|(_, amends)| amends.threshold).collect();
+    assert_eq!(thresholds, [Some(250), None, None]);
+    assert_eq!((&second.place, second.amends.enabled), (&Place::Any, None));
+    let (off, _) = filter("groupPolicy: 'open', guilds: {'1': {intentFilter: false}}");
+    assert!(off.is_none(), "nowhere is it asked");
+    for odd in ["3", "{respondThreshold: 2}", "{threshold: 0.5}", "{enabled: 'maybe'}", "[]"] {
+        let guild = format!("guilds: {{'1': {{intentFilter: {odd}}}}}");
+        let text = format!("{{channels: {{discord: {{token: 'a.b', {guild}}}}}}}");
+        assert!(mistake(&text).contains("intentFilter"), "{odd}");
+    }
+}
+
+#[test]
 fn the_settings_of_the_guides_mean_what_they_say() {
     let config = clean(
         "{channels: {discord: {enabled: true, token: 'abc.def', intents: 'agent_recommended',
