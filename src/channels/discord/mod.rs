@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 
+use self::catchup::CatchUp;
 use self::commands::Commands;
 use self::directory::Shelf;
 use self::doors::{Doors, Ledger};
@@ -38,9 +39,10 @@ use self::figures::Tallied;
 use self::gateway::{GatewayPort, Tools};
 use self::journal::Journal;
 use self::lobby::Lobby;
+use self::opinions::Judging;
 use self::pairing::Desk;
 use self::rest::{Calls, RestPort};
-use self::session::{Keeper, Kept};
+use self::session::{Keeper, Keeping, Kept};
 use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
@@ -56,7 +58,7 @@ use crate::core::why::{self, Drops, Query, Story};
 use crate::proto::discord::gateway::{
     Ask, Cause, Config, Gateway, Input, Saved, State, Status, cure,
 };
-use crate::proto::discord::intents::{self, Intents};
+use crate::proto::discord::intents::Intents;
 use crate::proto::discord::rest::{Counts, Rest};
 use crate::rt::executor::{Pace, Spawner, Tier};
 use crate::rt::net::Net;
@@ -69,7 +71,7 @@ pub(crate) use self::commands::Clerk;
 pub(crate) use self::directory::Directory;
 pub(crate) use self::figures::Figures;
 pub(crate) use self::opinions::Opinions;
-use self::replies::Posting;
+use self::replies::{Posting, Replies};
 pub(crate) use self::rest::authorized;
 pub(crate) use self::session::Cells;
 pub(crate) use self::settings::Settings;
@@ -206,6 +208,29 @@ async fn live(
     drive(&mut machine, &mut port, pace).await;
 }
 
+/// Makes the calls that are asked for from here on.
+async fn rest_side(mut port: RestPort, pace: Pace) {
+    let mut machine = Rest::new(os_seed());
+    drive(&mut machine, &mut port, pace).await;
+}
+
+/// What runs beside the connection.
+fn beside(
+    spawner: &Spawner,
+    rest: RestPort,
+    (replies, catch_up): (Replies, CatchUp),
+    commands: Commands,
+    keeping: Keeping,
+) -> [Task<()>; 5] {
+    [
+        spawner.spawn(Tier::Wire, "discord rest", rest_side(rest, spawner.pace())),
+        spawner.spawn(Tier::Wire, "discord replies", replies.run()),
+        spawner.spawn(Tier::Wire, "discord commands", commands.run()),
+        spawner.spawn(Tier::Wire, "discord catch-up", catch_up.run()),
+        spawner.spawn(Tier::Work, "discord session", keeping.run()),
+    ]
+}
+
 /// The place of an account in the configuration.
 fn path(account: &str) -> String {
     match account {
@@ -222,17 +247,15 @@ pub(crate) struct View {
     desk: Rc<Desk>,
     twin: Rc<RefCell<Twin>>,
     said: Said,
-    due: Rc<Cell<Option<Instant>>>,
-    interval: Rc<Cell<Option<Duration>>>,
+    /// When the connection wants to act next, and how often the server wanted a heartbeat last.
+    beats: (Rc<Cell<Option<Instant>>>, Rc<Cell<Option<Duration>>>),
     tallies: Tallied,
     rest: Rc<Cell<Counts>>,
     /// Our own user id; 0 before it is known.
     me: Rc<Cell<u64>>,
     net: Net,
-    settings: Rc<RefCell<Settings>>,
-    /// What people think of our judging, and whether we hear it.
-    chats: opinions::Shared,
-    hears_reactions: bool,
+    /// How the intent filter fares.
+    judging: Judging,
 }
 
 /// What changes when a connection comes and goes.
@@ -259,11 +282,11 @@ impl Account {
         let Memory { ledger, log, desk, trail, deployed, channels, chats, keepers } =
             remember(spawner, &setup, &kept)?;
         let (status, twin) = (Rc::<RefCell<Status>>::default(), Rc::<RefCell<Twin>>::default());
-        let (due, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
+        let beats = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
         let (net, http) = (setup.net.clone(), Client::new(&setup.net, Tier::Wire));
         let ((asks, asked), (doubt, doubts)) = (bounded(8), bounded(1));
-        let mut rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
-        let (mut machine, counts) = (Rest::new(os_seed()), rest_port.counts.clone());
+        let rest_port = RestPort::new(http, setup.api, &setup.gateway.token, waiting, doubt);
+        let counts = rest_port.counts.clone();
         let (keeper, keeping) = Keeper::new(setup.cells, kept.clone());
         let (settings, tallies) = (Rc::new(RefCell::new(setup.settings)), Tallied::default());
         let (orders, ordered) = bounded(limits::COMMANDS_AT_ONCE_MAX);
@@ -294,8 +317,8 @@ impl Account {
             status: status.clone(),
             mask: Rng::new(os_seed()),
             changed: setup.changed,
-            due: due.clone(),
-            interval: interval.clone(),
+            due: beats.0.clone(),
+            interval: beats.1.clone(),
             tallies: tallies.clone(),
             talk: talk.ends,
             channels,
@@ -304,41 +327,17 @@ impl Account {
         let report = preflight::report(calls.clone(), Intents(config.intents), ledger.clone());
         let scout = setup.only_allowed_intents.then(|| calls.clone());
         let (said, rest, me) = (talk.said, counts, shared.me);
-        let (hears_reactions, chats) = (config.intents & intents::REACTIONS != 0, chats.0);
-        let view = View {
-            status,
-            ledger,
-            desk,
-            twin,
-            said,
-            due,
-            interval,
-            tallies,
-            rest,
-            me,
-            net,
-            settings: settings.clone(),
-            chats,
-            hears_reactions,
-        };
-        let (helpers, rest_pace) = ((setup.clerk, setup.tell), spawner.pace());
+        let judging = Judging::new(&settings, chats.0, config.intents);
+        let view =
+            View { status, ledger, desk, twin, said, beats, tallies, rest, me, net, judging };
+        let helpers = (setup.clerk, setup.tell);
         let commands = Commands::new(ordered, &calls, helpers, &view, &settings, deployed);
-        let tasks = [
-            spawner.spawn(
-                Tier::Pulse,
-                "discord gateway",
-                live(config, scout, kept.saved, port, spawner.pace()),
-            ),
-            spawner.spawn(Tier::Wire, "discord rest", async move {
-                drive(&mut machine, &mut rest_port, rest_pace).await;
-            }),
-            spawner.spawn(Tier::Wire, "discord replies", talk.replies.run()),
-            spawner.spawn(Tier::Wire, "discord commands", commands.run()),
-            spawner.spawn(Tier::Wire, "discord catch-up", talk.catch_up.run()),
-            spawner.spawn(Tier::Work, "discord session", keeping.run()),
-        ];
-        let tasks = tasks.into_iter().chain(keepers).collect();
+        let gateway = live(config, scout, kept.saved, port, spawner.pace());
+        let gateway = spawner.spawn(Tier::Pulse, "discord gateway", gateway);
         let report = spawner.spawn(Tier::Wire, "discord pre-flight", report);
+        let said = (talk.replies, talk.catch_up);
+        let others = beside(spawner, rest_port, said, commands, keeping);
+        let tasks = [gateway].into_iter().chain(others).chain(keepers).collect();
         Ok(Account { asks, settings, view, calls, post: talk.post, tasks, report, trail })
     }
 
@@ -449,7 +448,7 @@ impl View {
             State::Error => health::Status::Error,
         };
         // While it is away, the last known rhythm tells how old a proof may be.
-        let interval = self.interval.get().unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
+        let interval = self.beats.1.get().unwrap_or(limits::HEARTBEAT_INTERVAL_MAX);
         let age_max = interval + limits::ACK_DEADLINE_MAX + limits::PROOF_SLACK;
         Vital { status: word, proof: status.proof, proof_age_max: age_max }
     }
@@ -457,7 +456,7 @@ impl View {
     /// Whether what the connection was to do by now was done: the watchdog's question. An outage
     /// elsewhere does not change the answer.
     pub(crate) fn keeps_schedule(&self, now: Instant) -> bool {
-        self.due.get().is_none_or(|due| now.since(due) < limits::SCHEDULE_SLACK)
+        self.beats.0.get().is_none_or(|due| now.since(due) < limits::SCHEDULE_SLACK)
     }
 
     /// Whether it does what it should, as far as that can be seen from outside: it keeps its
@@ -568,30 +567,7 @@ impl View {
             },
             "messages": self.said.messages(&ledger, &drops),
             "journal": self.said.journal(),
-            "intentFilter": self.judging(),
-        })
-    }
-
-    /// What there is to see of the intent filter, which is not a word of what was said.
-    fn judging(&self) -> Value {
-        let settings = self.settings.borrow();
-        let Some(filter) = &settings.intent else { return Value::Null };
-        let chats = self.chats.borrow();
-        let opinions = chats.as_ref().map(|memory| &memory.opinions);
-        let counts: serde_json::Map<String, Value> = opinions
-            .iter()
-            .flat_map(|opinions| opinions.counts())
-            .map(|(heard, count)| (heard.name().into(), count.into()))
-            .collect();
-        json!({
-            "reactions": match (filter.learns, self.hears_reactions) {
-                (false, _) => "switched off",
-                (true, true) => "heard",
-                (true, false) => "not asked for: intentFilter.learnFromReactions, or the intent \
-                                  GUILD_MESSAGE_REACTIONS",
-            },
-            "heard": counts,
-            "chatsThatLean": opinions.map_or(0, |opinions| opinions.leaning(clock::wall())),
+            "intentFilter": self.judging.status(),
         })
     }
 }

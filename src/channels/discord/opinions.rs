@@ -9,12 +9,15 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use serde_json::{Value, json};
 use smol::channel::Receiver;
 use smol::future::or;
 
+use super::settings::Settings;
 use super::trail;
 use crate::base::limits;
 use crate::core::intent::Memory;
+use crate::proto::discord::intents;
 use crate::rt::store::{Cell, Durability};
 use crate::rt::{blocking, clock};
 
@@ -70,6 +73,43 @@ impl Opinions {
             }
             write(&self.cold, &memory, Durability::Disk).await;
         }
+    }
+}
+
+/// How the intent filter fares. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Judging {
+    settings: Rc<RefCell<Settings>>,
+    memory: Shared,
+    /// Whether Discord tells us of reactions in servers.
+    hears_reactions: bool,
+}
+
+impl Judging {
+    /// By these settings, of a connection that asked for `intents`.
+    pub(super) fn new(settings: &Rc<RefCell<Settings>>, memory: Shared, intents: u32) -> Judging {
+        let hears_reactions = intents & intents::REACTIONS != 0;
+        Judging { settings: settings.clone(), memory, hears_reactions }
+    }
+
+    /// What there is to see of it, which is not a word of what was said.
+    pub(super) fn status(&self) -> Value {
+        let settings = self.settings.borrow();
+        let Some(filter) = &settings.intent else { return Value::Null };
+        let memory = self.memory.borrow();
+        let opinions = memory.as_ref().map(|memory| &memory.opinions);
+        let counts = opinions.iter().flat_map(|opinions| opinions.counts());
+        let heard = counts.map(|(heard, count)| (heard.name().to_owned(), count.into()));
+        json!({
+            "reactions": match (filter.learns, self.hears_reactions) {
+                (false, _) => "switched off",
+                (true, true) => "heard",
+                (true, false) => "not asked for: intentFilter.learnFromReactions, or the intent \
+                                  GUILD_MESSAGE_REACTIONS",
+            },
+            "heard": heard.collect::<serde_json::Map<String, Value>>(),
+            "chatsThatLean": opinions.map_or(0, |opinions| opinions.leaning(clock::wall())),
+        })
     }
 }
 

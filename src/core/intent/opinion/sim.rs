@@ -127,7 +127,7 @@ impl World {
     fn a_reaction(&mut self) -> Option<(Reaction, u64)> {
         // Mostly what was said last.
         let back = self.pick(12).min(self.pick(12));
-        let at = self.answers.len().checked_sub(1 + usize::try_from(back).unwrap())?;
+        let at = self.answers.len().checked_sub(1 + usize::try_from(back).expect("small"))?;
         let (of, message, asked) = self.answers[at];
         let author = self.pick(PEOPLE).min(self.pick(PEOPLE));
         let mark = if self.pick(3) == 0 { Mark::Up } else { Mark::Down };
@@ -147,7 +147,7 @@ impl World {
         let Reaction { author, mark, .. } = reaction;
         self.cast.push(Cast { chat: of, asked, author, mark });
         let after = self.all();
-        let at = usize::try_from(of).unwrap();
+        let at = usize::try_from(of).expect("small");
         // One that makes room for another may take away more than this one brings.
         let is_wrong_way = match mark {
             Mark::Down => after[at] > before[at],
@@ -166,7 +166,7 @@ impl World {
         if self.cast.is_empty() {
             return Ok(());
         }
-        let at = usize::try_from(self.pick(self.cast.len() as u64)).unwrap();
+        let at = usize::try_from(self.pick(self.cast.len() as u64)).expect("small");
         let Cast { chat: of, asked, author, mark } = self.cast.remove(at);
         if self.bug != Some(Bug::KeepsAll) {
             let reaction = Reaction { chat: chat(of), message: asked - 1, author, mark };
@@ -206,7 +206,7 @@ impl World {
     /// What holds always.
     fn bounds(&self, before: &[i8], after: &[i8]) -> Result<(), String> {
         for of in 0..CHATS {
-            let at = usize::try_from(of).unwrap();
+            let at = usize::try_from(of).expect("small");
             if before[at].abs_diff(after[at]) > INTENT_BIAS_MAX.unsigned_abs() {
                 return Err("one reaction turns everything".into());
             }
@@ -237,7 +237,7 @@ impl World {
             // One who fades may uncover another; a single opinion only fades.
             let marks = |of: u64| self.cast.iter().filter(move |cast| cast.chat == of);
             for of in 0..CHATS {
-                let at = usize::try_from(of).unwrap();
+                let at = usize::try_from(of).expect("small");
                 let is_one = marks(of).all(|cast| cast.mark == Mark::Down);
                 if is_one && all[at].unsigned_abs() > last[at].unsigned_abs() {
                     return Err("an old opinion grows".into());
@@ -298,7 +298,7 @@ fn one_person_alone_and_one_answer_alone_are_bounded() {
     opinions.answered(chat(1), 2, 3);
     let heard: Vec<Heard> = (0..9).map(|who| opinions.react(now, vote(2, who), true)).collect();
     assert_eq!(heard[..4], [Heard::Counted, Heard::Counted, Heard::Counted, Heard::Enough]);
-    let one = INTENT_BIAS_STEP * i8::try_from(INTENT_VOTES_MESSAGE_MAX).unwrap();
+    let one = INTENT_BIAS_STEP * i8::try_from(INTENT_VOTES_MESSAGE_MAX).expect("small");
     assert_eq!(opinions.bias(chat(1), now), -one);
     assert_eq!(opinions.clear(chat(1), 2, Some(Mark::Up)), Heard::Unjudged);
     assert_eq!(opinions.clear(chat(1), 2, None), Heard::TakenBack);
