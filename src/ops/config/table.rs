@@ -34,7 +34,7 @@ const GROWTH: Kind = Kind::Number(1.0, 10.0);
 const IDS: Kind = Kind::Own("a list of user ids, or \"*\" in it for everybody");
 const BOTS: Kind = Kind::Own("true, false or \"mentions\"");
 pub(super) const ROLES: Kind = Kind::Own("a list of role ids");
-const PLACE_FILTER: Kind = Kind::Own(
+const HERE: Kind = Kind::Own(
     "true, false, or { enabled, respondThreshold, alwaysRespondToMentions }, each if it differs",
 );
 const LEVELS: Kind = Kind::Word(&[
@@ -194,17 +194,12 @@ const MAIN: &[Key] = &[
          messages that were passed over, shift what is answered in that channel, within bounds; \
          true asks Discord for reactions, too",
     ),
-    key(
-        "channels.discord.guilds.*.intentFilter",
-        PLACE_FILTER,
-        "intentFilter of the channel",
-        "the same in one server",
-    ),
+    key("channels.discord.guilds.*.intentFilter", HERE, "the channel's", "in one server"),
     key(
         "channels.discord.guilds.*.channels.*.intentFilter",
-        PLACE_FILTER,
-        "intentFilter of the server",
-        "and in one channel of it, and in its threads",
+        HERE,
+        "the server's",
+        "in one channel",
     ),
     moot("channels.discord.intentFilter.model", "there is one, it is small, and it is built in"),
     later("channels.discord.guilds.*.channels.*.systemPrompt"),
