@@ -15,6 +15,7 @@ mod history;
 mod house;
 mod invite;
 mod metrics;
+mod outside;
 mod ports;
 pub(crate) mod roster;
 mod sandbox;

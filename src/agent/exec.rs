@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::document;
+use super::tools::run::{behind, find};
 use crate::base::Instant;
 use crate::base::Secret;
 use crate::base::limits::{
@@ -17,6 +18,7 @@ use crate::core::answer::{self, Answer};
 use crate::core::chat::Request;
 use crate::core::output::{self, Attachment, LeftOut, Source, Wish};
 use crate::core::turn::{Ending, Fault};
+use crate::rt::confine::Walls;
 use crate::rt::process::{self, Finished, Job};
 use crate::rt::{Full, blocking, clock};
 
@@ -34,6 +36,8 @@ pub struct Exec {
     pub env: Vec<(String, Secret)>,
     /// Where it runs, and where the files are that it may attach.
     pub dir: PathBuf,
+    /// What it may touch; everything that we may, if there are none.
+    pub walls: Option<Walls>,
     /// What is never attached, whoever asks for it: our own state.
     pub hidden: Vec<PathBuf>,
 }
@@ -44,7 +48,7 @@ impl Exec {
     /// # Errors
     /// It gave no answer. The log says more than the fault does.
     pub async fn answer(&self, request: &Request, by: Instant) -> Result<Answer, Fault> {
-        let running = process::start(self.job(request)).map_err(|Full| Fault::Busy)?;
+        let running = process::start(self.job(request)?).map_err(|Full| Fault::Busy)?;
         let Some(finished) = clock::timeout(by, running.finished()).await else {
             running.end();
             // The next turn of the chat must not meet what is left of this one.
@@ -83,16 +87,31 @@ impl Exec {
         self.fulfil(wishes).await
     }
 
-    fn job(&self, request: &Request) -> Job {
+    fn job(&self, request: &Request) -> Result<Job, Fault> {
         let named = self.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        Job {
-            command: self.command.clone(),
-            env: self.usual_env.iter().cloned().chain(named).collect(),
+        let mut env: Vec<(String, String)> = self.usual_env.iter().cloned().chain(named).collect();
+        let mut command = self.command.clone();
+        if self.walls.is_some() {
+            // What builds the walls is always there: that the program is not has to be seen before.
+            let path = env.iter().rev().find(|(name, _)| name == "PATH");
+            let path = path.map_or("", |(_, value)| value);
+            let Some(program) = find(self.program(), path, &self.dir) else {
+                let (program, dir) = (self.program(), self.dir.display());
+                log::warn!(target: "agent", "{program} cannot be started in {dir}: not found");
+                return Err(Fault::Absent);
+            };
+            let arguments = command.get(1..).unwrap_or_default();
+            (command, env) = behind(self.walls.as_ref(), &program, arguments, env, &self.dir);
+        }
+        Ok(Job {
+            command,
+            env,
             dir: self.dir.clone(),
             input: document::of(request),
             output_bytes_max: AGENT_OUTPUT_BYTES_MAX,
             errors_bytes_max: AGENT_ERRORS_BYTES_MAX,
-        }
+            is_confined: self.walls.is_some(),
+        })
     }
 
     fn program(&self) -> &str {

@@ -1,6 +1,8 @@
 //! `barnacle security audit`: what somebody else could get at, on this host or by the network, each
 //! finding with what helps. Looking changes nothing; what is mended is named.
 
+mod outside;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -117,6 +119,7 @@ pub(crate) fn audit(env: &Env, common: &Common, fix: bool) -> Audit {
         let tree = tree.as_ref().unwrap_or(&Value::Null);
         doors(&loaded.config, tree, &mut findings);
         answerers(&loaded.config, tree, &mut findings);
+        outside::look(&loaded.config.outside, &mut findings);
         processes(&loaded.config.secrets(), &mut findings);
     }
     if rustix::process::geteuid().is_root() {

@@ -7,6 +7,7 @@ mod cron;
 mod dashboard;
 mod diagnostics;
 pub(super) mod health;
+mod outside;
 mod process;
 mod sessions;
 mod talk;
@@ -47,6 +48,9 @@ impl Desk for Clerk {
         if let Some(verb) = call.method.strip_prefix("sessions.") {
             return sessions::sessions(house, verb, &call.params);
         }
+        if let Some(verb) = call.method.strip_prefix("memory.") {
+            return outside::memory(house, verb, &call.params);
+        }
         match call.method.as_str() {
             "health" => return health::health(house),
             "status" => return health::status(house),
@@ -64,6 +68,7 @@ impl Desk for Clerk {
             "logs.tail" => Ok(tail(&self.house.lines, &call.params)),
             "system-presence" => Ok(house.hub.presence()),
             "agents.list" => Ok(sessions::agents(house)),
+            "mcp.list" => Ok(outside::servers(house)),
             "diagnostics.stability" => diagnostics::stability(house, &call.params),
             "why" => stories::why(&self.house, call.params),
             "last-heartbeat" => Ok(Value::Null),

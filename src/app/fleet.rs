@@ -4,7 +4,8 @@
 //! `Absent` can it be started. There is no state with two sockets, whoever asks how often: the
 //! configuration, a signal, the control port and the health monitor all come the same way.
 
-use std::path::PathBuf;
+mod senses;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use smol::future::zip;
 
 use super::account::{self, Plan, Refused, Started};
 use super::history::History;
-use super::staff::Workplace;
+use super::outside::Outside;
+use super::staff::{Guard, Workplace};
 use super::uptime::Record;
 use crate::agent::purse::Purse;
 use crate::agent::sessions::{self, Sessions};
-use crate::agent::{Desk, store::Store, tools::Blot};
+use crate::agent::{Desk, store::Store};
 use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::{Board, View, stem};
 use crate::core::chat::ChannelKind;
@@ -30,7 +32,7 @@ use crate::ops::config::{self, Config, Dirs, Env};
 use crate::proto::discord::gateway::Ask;
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
-use crate::rt::net::proxy::Proxy;
+use senses::Senses;
 
 /// See the module.
 pub(super) struct Fleet {
@@ -122,28 +124,6 @@ pub(super) struct Seat<'a> {
     pub(super) record: &'a Record,
 }
 
-/// What of a configuration the agents' eyes and ears are made of.
-#[derive(PartialEq)]
-struct Senses {
-    media: config::Media,
-    /// Each account, where its files lie, and the proxy that leads there.
-    ways: Vec<(String, Option<String>, Option<Proxy>)>,
-    ca_file: Option<PathBuf>,
-}
-
-impl Senses {
-    fn of(config: &Config) -> Senses {
-        let way = |discord: &config::Discord| {
-            (discord.id.clone(), discord.api_url.clone(), discord.proxy.clone())
-        };
-        Senses {
-            media: config.media.clone(),
-            ways: config.accounts.iter().map(way).collect(),
-            ca_file: config.ca_file.clone(),
-        }
-    }
-}
-
 impl Fleet {
     /// The accounts of `config`, none of them started.
     pub(super) fn new(
@@ -151,13 +131,13 @@ impl Fleet {
         dirs: Dirs,
         env: &Env,
         config: &Config,
-        blot: Blot,
+        guard: Guard,
         changed: Sender<()>,
     ) -> Fleet {
         let slots = Plan::all(config).into_iter();
         let slots = slots.map(|plan| Slot::new(spawner, plan, &dirs)).collect();
         let left = bounded(limits::ACCOUNTS_MAX);
-        let workplace = Workplace::new(spawner, &dirs, env, blot);
+        let workplace = Workplace::new(spawner, &dirs, env, guard);
         let (store, sessions) = (Store::open(spawner, &dirs.state), Sessions::open(&dirs.state));
         let staff = workplace.staff(config);
         let board = Board::open(&dirs.state);
@@ -348,6 +328,9 @@ impl Fleet {
             if self.agents != config.agents || self.senses.media != senses.media {
                 changes.applied.push("agents".to_owned());
             }
+            if self.senses.outside != senses.outside {
+                changes.applied.push("tools".to_owned());
+            }
             self.agents.clone_from(&config.agents);
             self.senses = senses;
         }
@@ -514,6 +497,11 @@ impl Fleet {
     /// Where messages are answered.
     pub(super) fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// What agents reach outside.
+    pub(super) fn outside(&self) -> &Outside {
+        self.workplace.outside()
     }
 
     /// What was asked and answered.

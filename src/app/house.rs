@@ -15,6 +15,7 @@ use super::account;
 use super::cron::Cron;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
+use super::staff::Guard;
 use super::webchat::WebChat;
 use crate::agent::tools::Blot;
 use crate::base::Instant;
@@ -99,8 +100,9 @@ impl House {
         let cron = Cron::open(&dirs);
         let hides = lines.clone();
         let blot: Blot = Rc::new(move |text| hides.blot(text));
-        let (env, config) = (&source.env, &standing.config);
-        let fleet = Fleet::new(spawner, dirs, env, config, blot, changed.0.clone());
+        let (env, settings) = (&source.env, &standing.config);
+        let guard = Guard { blot, hidden: config::hidden(env, source.file.as_deref()) };
+        let fleet = Fleet::new(spawner, dirs, env, settings, guard, changed.0.clone());
         let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
         let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
         Rc::new(House {

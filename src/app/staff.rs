@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::account;
+use super::outside::Outside;
 use crate::agent::echo::Echo;
 use crate::agent::exec::Exec;
 use crate::agent::http::Http;
@@ -31,21 +32,40 @@ const USUAL: [(&str, &str); 4] =
 #[derive(Clone)]
 pub(super) struct Workplace {
     spawner: Spawner,
-    env: Vec<(String, String)>,
     state: PathBuf,
     /// What the answers of all agents cost together.
     purse: Rc<Purse>,
     /// Hides our secrets in what tools say.
     blot: Blot,
+    outside: Outside,
+}
+
+/// What keeps our secrets from agents.
+#[derive(Clone)]
+pub(super) struct Guard {
+    /// Hides them in what tools say.
+    pub(super) blot: Blot,
+    /// Where they are, besides our state.
+    pub(super) hidden: Vec<PathBuf>,
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        Guard { blot: Rc::new(|text| text), hidden: Vec::new() }
+    }
 }
 
 impl Workplace {
-    pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env, blot: Blot) -> Workplace {
+    pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env, guard: Guard) -> Workplace {
+        let Guard { blot, mut hidden } = guard;
+        hidden.extend([Some(dirs.state.clone()), dirs.hot.clone()].into_iter().flatten());
         let usual = USUAL.into_iter().map(|(name, or)| (name, env.get(name).unwrap_or(or)));
         let set = usual.filter(|(_, value)| !value.is_empty());
+        let env: Vec<(String, String)> =
+            set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Workplace {
             spawner: spawner.clone(),
-            env: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            outside: Outside::new(spawner, env, &dirs.state, hidden),
             state: dirs.state.clone(),
             purse: Rc::new(Purse::open(&dirs.state)),
             blot,
@@ -62,7 +82,7 @@ impl Workplace {
         let net = self.network(config);
         let mut members = config.agents.iter().map(|agent| {
             let member =
-                Member { agent: self.agent(agent, net.as_ref()), deadline: agent.deadline };
+                Member { agent: self.agent(config, agent, net.as_ref()), deadline: agent.deadline };
             (agent.id.as_str(), member)
         });
         let none = || {
@@ -116,16 +136,17 @@ impl Workplace {
         net.ok().or_else(|| Net::new(&self.spawner, &NetOptions::default()).ok())
     }
 
-    fn agent(&self, agent: &config::Agent, net: Option<&Net>) -> Agent {
+    fn agent(&self, config: &Config, agent: &config::Agent, net: Option<&Net>) -> Agent {
         match (&agent.kind, net) {
             (AgentKind::Echo { cpu }, _) => Agent::Echo(Echo { burn: *cpu }),
-            (AgentKind::Exec { command, workspace, env }, _) => {
+            (AgentKind::Exec { command, workspace, env, walls }, _) => {
                 let dir = workspace.clone().unwrap_or_else(|| self.room(&agent.id));
                 make(&dir);
                 Agent::Exec(Exec {
                     command: command.clone(),
-                    usual_env: self.env.clone(),
+                    usual_env: self.outside.usual(env, walls.confine),
                     env: env.clone(),
+                    walls: self.outside.walls(walls),
                     dir,
                     hidden: self.state.canonicalize().into_iter().collect(),
                 })
@@ -133,18 +154,26 @@ impl Workplace {
             (AgentKind::Http { url, headers }, Some(net)) => {
                 Agent::Http(Http::new(net, url, headers.clone()))
             }
-            (AgentKind::Model(model), Some(net)) => {
-                Agent::Model(Model::new(net, setup(model, self.toolbox()), self.purse.clone()))
-            }
+            (AgentKind::Model(model), Some(net)) => Agent::Model(Model::new(
+                net,
+                setup(model, self.toolbox(config, net)),
+                self.purse.clone(),
+            )),
             // There is a network wherever an agent asks for it.
             (AgentKind::Http { .. } | AgentKind::Model(_), None) => Agent::Echo(Echo::default()),
         }
     }
 
     /// What an agent has tools for.
-    fn toolbox(&self) -> Toolbox {
-        let families = vec![Family::Chat(tools::Chat::default())];
+    fn toolbox(&self, config: &Config, net: &Net) -> Toolbox {
+        let mut families = vec![Family::Chat(tools::Chat::default())];
+        families.extend(self.outside.families(config, net));
         Toolbox::new(families, Rc::default(), self.blot.clone())
+    }
+
+    /// What agents reach outside.
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// The directory of an agent that was given none.
@@ -195,7 +224,7 @@ fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
 
 /// Makes a directory that is not there. That it cannot be made is told when a program is to run
 /// in it.
-fn make(dir: &Path) {
+pub(super) fn make(dir: &Path) {
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
 }
 
@@ -211,12 +240,22 @@ mod tests {
         let dirs = Dirs { state: state.path().into(), hot: None };
         executor::run(|spawner| async move {
             let env = Env::of(&[("HOME", "/somewhere"), ("DISCORD_BOT_TOKEN", "secret")]);
-            let workplace = Workplace::new(&spawner, &dirs, &env, Rc::new(|text| text));
-            let names: Vec<&str> = workplace.env.iter().map(|(name, _)| name.as_str()).collect();
+            let workplace = Workplace::new(&spawner, &dirs, &env, Guard::default());
+            let env = workplace.outside.usual(&[], false);
+            let names: Vec<&str> = env.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, ["PATH", "HOME", "LANG"]);
-            let kind = AgentKind::Exec { command: vec!["x".into()], workspace: None, env: vec![] };
+            let walls = config::Walls {
+                confine: false,
+                network: true,
+                readable: Vec::new(),
+                writable: Vec::new(),
+            };
+            let kind =
+                AgentKind::Exec { command: vec!["x".into()], workspace: None, env: vec![], walls };
             let agent = config::Agent { id: "../a".into(), kind, deadline: Duration::ZERO };
-            let Agent::Exec(exec) = workplace.agent(&agent, None) else { panic!("another kind") };
+            let Agent::Exec(exec) = workplace.agent(&Config::usual(), &agent, None) else {
+                panic!("another kind")
+            };
             assert!(exec.dir.is_dir() && exec.dir.starts_with(dirs.state.join("agents")));
             assert!(workplace.room("helper").ends_with("agents/helper"));
         });

@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, bounded};
 
 use super::account::{self, Plan, Started};
-use super::staff::Workplace;
+use super::staff::{Guard, Workplace};
 use crate::agent::{Desk, sessions::Sessions};
 use crate::base::{Secret, limits};
 use crate::channels::discord::{Board, View};
@@ -48,7 +47,7 @@ impl Stage {
         config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
         config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
         let (changed, _) = bounded(1);
-        let workplace = Workplace::new(spawner, &dirs, &Env::default(), Rc::new(|text| text));
+        let workplace = Workplace::new(spawner, &dirs, &Env::default(), Guard::default());
         let desk = Desk::new(spawner, workplace.staff(&config), Sessions::open(&dirs.state));
         let board = Board::open(&dirs.state);
         let started =

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a protocol, a clock or a socket.
 
+pub mod address;
 pub mod backoff;
 pub mod base64;
 pub mod end;

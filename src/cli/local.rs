@@ -1,14 +1,18 @@
 //! The commands that ask no running gateway.
 
-use std::path::Path;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Call;
+use super::print::remark;
 use crate::app;
+use crate::base::text::Plain;
 use crate::base::{Secret, limits};
 use crate::ops::config::Mode;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::options::{Drill, Gateway, InviteUrl, Sandbox};
+use crate::rt::confine::{self, Strength, Walls};
 
 /// `barnacle gateway`.
 pub(crate) fn gateway(call: &mut Call<'_>) -> Result<(), Failure> {
@@ -47,6 +51,30 @@ fn password(file: &Path) -> Result<Secret, Failure> {
         return Err(refused("it is empty".to_owned()));
     }
     Ok(Secret::new(&text))
+}
+
+/// `barnacle confine`: it only returns if the program could not be run.
+pub(crate) fn confine(call: &mut Call<'_>) -> Result<(), Failure> {
+    let parsed = call.parsed;
+    let paths = |flag: &str| parsed.texts(flag).into_iter().map(PathBuf::from).collect();
+    let walls = Walls {
+        readable: paths("read"),
+        writable: paths("write"),
+        hidden: paths("hide"),
+        network: !parsed.has("no-network"),
+    };
+    let command: Vec<String> = (0..).map_while(|at| parsed.word(at).map(str::to_owned)).collect();
+    // Nothing is run outside of walls that the kernel could have built.
+    let strength = walls.build().map_err(|error| {
+        Failure::new(Exit::Software, format!("the walls cannot be built: {error}"), "")
+    })?;
+    // A program's own output is its own; `barnacle doctor` says it as well.
+    if strength == Strength::None && std::io::stderr().is_terminal() {
+        remark("this kernel has no Landlock, so there are no walls");
+    }
+    let error = confine::become_program(&command);
+    let program = command.first().map_or("", String::as_str);
+    Err(Failure::new(Exit::Refused, format!("{} cannot be run: {error}", Plain(program)), ""))
 }
 
 /// `barnacle demo`.

@@ -13,6 +13,7 @@ mod dashboard;
 mod doctor;
 mod help;
 mod local;
+mod outside;
 mod pages;
 mod pairing;
 mod parse;

@@ -7,6 +7,7 @@ mod chats;
 mod config;
 mod cron;
 mod gateway;
+mod outside;
 mod sessions;
 mod tools;
 
@@ -84,6 +85,8 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("automations", "the same, as OpenClaw calls them"),
     ("sessions", "the conversations with the agents"),
     ("agents", "who answers, and where"),
+    ("memory", "what agents have noted"),
+    ("mcp", "servers of tools"),
     ("security", "what others could get at"),
     ("system", "who and what is connected"),
     ("update", "how this installation is updated"),
@@ -97,6 +100,7 @@ const GROUPED: &[&[Command]] = &[
     chats::COMMANDS,
     sessions::COMMANDS,
     agents::COMMANDS,
+    outside::COMMANDS,
     cron::COMMANDS,
     config::COMMANDS,
     tools::COMMANDS,

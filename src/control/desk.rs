@@ -67,6 +67,9 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("sessions.preview", READ),
     ("sessions.reset", ADMIN),
     ("sessions.delete", ADMIN),
+    ("memory.list", ADMIN),
+    ("memory.forget", ADMIN),
+    ("mcp.list", READ),
     ("gateway.restart.request", ADMIN),
     ("gateway.stop", ADMIN),
 ];

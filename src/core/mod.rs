@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod argv;
 pub mod backlog;
 pub mod budget;
 pub mod chat;
@@ -10,12 +11,14 @@ pub mod compact;
 pub mod dedup;
 pub mod dialogue;
 pub mod health;
+pub mod html;
 pub mod inflight;
 pub mod intent;
 pub mod journal;
 pub mod loops;
 pub mod media;
 pub mod models;
+pub mod notes;
 pub mod outbox;
 pub mod output;
 pub mod pairing;
@@ -33,4 +36,5 @@ pub mod transcript;
 pub mod turn;
 pub mod twin;
 pub mod uptime;
+pub mod web;
 pub mod why;

@@ -6,5 +6,6 @@ pub mod discord;
 pub mod inflate;
 pub mod json;
 pub mod llm;
+pub mod mcp;
 pub mod media;
 pub mod sse;

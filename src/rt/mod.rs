@@ -3,6 +3,7 @@
 
 pub mod blocking;
 pub mod clock;
+pub mod confine;
 pub mod disk;
 pub mod executor;
 pub mod lock;

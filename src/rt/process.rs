@@ -12,7 +12,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use super::{Full, clock};
 use crate::base::limits::{BLOCKING_STACK_BYTES, KILL_GRACE, KILL_LOOK, KILL_ROUNDS_MAX};
 use family::Family;
 
-pub use family::{become_reaper, end_all, end_leftovers};
+pub use family::{become_reaper, end_all, end_leftovers, is_confined};
 
 /// How much programs give way: as much as our own threads for computing.
 const NICE: i32 = 10;
@@ -51,6 +51,8 @@ pub struct Job {
     pub output_bytes_max: usize,
     /// What is kept of the end of its standard error.
     pub errors_bytes_max: usize,
+    /// Whether walls are around it: it is a stranger then, and our own socket is closed to it.
+    pub is_confined: bool,
 }
 
 /// A program that has ended.
@@ -120,26 +122,60 @@ pub fn memory(field: &str) -> u64 {
 /// # Errors
 /// There is no thread for it. Whether the program itself can be started is told later.
 pub fn start(job: Job) -> Result<Running, Full> {
+    launch(job, None)
+}
+
+/// What is said to a program, and what it says.
+#[derive(Debug)]
+pub struct Pipes {
+    /// Its standard input.
+    pub input: ChildStdin,
+    /// Its standard output.
+    pub output: ChildStdout,
+}
+
+/// Starts a program that is talked to while it runs: its pipes come once it has been started, or
+/// never if it cannot be. Its standard error is read as that of all others is.
+///
+/// # Errors
+/// There is no thread for it.
+pub fn open(job: Job) -> Result<(Running, Receiver<Pipes>), Full> {
+    let (hand_out, pipes) = bounded(1);
+    Ok((launch(job, Some(hand_out))?, pipes))
+}
+
+fn launch(job: Job, pipes: Option<Sender<Pipes>>) -> Result<Running, Full> {
     let cancel = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).map_err(|_| Full)?);
     let (tell, outcome) = bounded(1);
     let stop = cancel.clone();
     let thread = std::thread::Builder::new().name("agent".into()).stack_size(BLOCKING_STACK_BYTES);
-    thread.spawn(move || supervise(&job, &stop, &tell)).map_err(|_| Full)?;
+    thread.spawn(move || supervise(&job, pipes, &stop, &tell)).map_err(|_| Full)?;
     Ok(Running { cancel, outcome })
 }
 
 /// The life of one program, on a thread of its own.
-fn supervise(job: &Job, cancel: &OwnedFd, tell: &Sender<io::Result<Finished>>) {
+fn supervise(
+    job: &Job,
+    pipes: Option<Sender<Pipes>>,
+    cancel: &OwnedFd,
+    tell: &Sender<io::Result<Finished>>,
+) {
     // The program inherits it. Without the right to be nicer it runs all the same.
     let _ = rustix::process::setpriority_process(None, NICE);
     // Nobody may be waiting any more, whatever is told.
-    let (mut child, family) = match family::spawn(|mark| spawn(job, mark)) {
+    let (mut child, family) = match family::spawn(job.is_confined, |mark| spawn(job, mark)) {
         Ok(born) => born,
         Err(error) => {
             let _ = tell.try_send(Err(error));
             return;
         }
     };
+    if let Some(pipes) = pipes
+        && let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take())
+    {
+        // Nobody may want them any more; then they are closed.
+        let _ = pipes.try_send(Pipes { input, output });
+    }
     let mut talk = Talk::new(&mut child, job, family.root);
     let was_ended = talk.listen(cancel);
     if was_ended {

@@ -30,6 +30,7 @@ fn exec(dir: &Path, script: &str) -> Exec {
     Exec {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         usual_env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
+        walls: None,
         env: vec![("KEY".into(), Secret::new("value"))],
         dir: dir.into(),
         hidden: vec![dir.join("state")],

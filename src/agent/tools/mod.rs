@@ -6,6 +6,10 @@
 //! the message and by what it does, so that a turn that is run again does not do it twice.
 
 mod chat;
+pub mod fetch;
+pub mod mcp;
+pub mod notes;
+pub mod run;
 mod work;
 
 use std::cell::RefCell;
@@ -48,25 +52,44 @@ pub struct Ask<'a> {
 pub enum Family {
     /// Those that act in the chat.
     Chat(Chat),
+    /// What is noted.
+    Notes(notes::Notes),
+    /// Pages of the web.
+    Fetch(Rc<fetch::Fetch>),
+    /// Programs of this host.
+    Programs(Rc<run::Programs>),
+    /// Tools of other people's servers, which come and go.
+    Servers(mcp::Servers),
 }
 
 impl Family {
     fn tools(&self) -> Vec<Tool> {
         match self {
             Family::Chat(chat) => chat.tools(),
+            Family::Notes(notes) => notes.tools(),
+            Family::Fetch(fetch) => fetch.tools(),
+            Family::Programs(programs) => programs.tools(),
+            Family::Servers(servers) => servers.tools(),
         }
     }
 
     /// How long one call may take.
     fn patience(&self) -> Duration {
         match self {
-            Family::Chat(_) => TOOL_PATIENCE,
+            Family::Chat(_) | Family::Notes(_) => TOOL_PATIENCE,
+            Family::Fetch(fetch) => fetch.patience(),
+            Family::Programs(programs) => programs.patience(),
+            Family::Servers(servers) => servers.patience(),
         }
     }
 
     async fn run(&self, ask: &Ask<'_>, arguments: &Value, acts: &RefCell<Vec<Act>>) -> Outcome {
         match self {
             Family::Chat(chat) => chat.run(ask, arguments, acts),
+            Family::Notes(notes) => notes.run(ask, arguments).await,
+            Family::Fetch(fetch) => fetch.run(ask, arguments).await,
+            Family::Programs(programs) => programs.run(ask, arguments).await,
+            Family::Servers(servers) => servers.run(ask, arguments).await,
         }
     }
 }
@@ -76,8 +99,6 @@ pub type Blot = Rc<dyn Fn(String) -> String>;
 
 /// The tools of one agent.
 pub struct Toolbox {
-    /// Each tool, and the family that it belongs to.
-    tools: Vec<(Tool, usize)>,
     families: Vec<Family>,
     permits: Rc<Permits>,
     blot: Blot,
@@ -85,8 +106,7 @@ pub struct Toolbox {
 
 impl fmt::Debug for Toolbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.tools.iter().map(|(tool, _)| &tool.name);
-        f.debug_list().entries(names).finish()
+        f.debug_list().entries(self.tools().into_iter().map(|(tool, _)| tool.name)).finish()
     }
 }
 
@@ -108,33 +128,36 @@ impl Toolbox {
     /// they say.
     #[must_use]
     pub fn new(families: Vec<Family>, permits: Rc<Permits>, blot: Blot) -> Toolbox {
-        let mut tools: Vec<(Tool, usize)> = Vec::new();
-        for (place, family) in families.iter().enumerate() {
+        Toolbox { families, permits, blot }
+    }
+
+    /// Each tool that there is at the moment, and its family.
+    fn tools(&self) -> Vec<(Tool, &Family)> {
+        let mut tools: Vec<(Tool, &Family)> = Vec::new();
+        for family in &self.families {
             for tool in family.tools() {
                 // Two of one name could not be told apart, and providers refuse them.
                 if tools.iter().all(|(known, _)| known.name != tool.name) {
-                    tools.push((tool, place));
+                    tools.push((tool, family));
                 }
             }
         }
-        Toolbox { tools, families, permits, blot }
+        tools
     }
 
     /// What the model is offered while it answers `request`: what its author may have used.
     #[must_use]
     pub fn offered(&self, request: &Request) -> Vec<Tool> {
-        let allowed = self
-            .tools
-            .iter()
-            .filter(|(tool, _)| self.permits.judge(&tool.name, request) == Verdict::Allowed);
-        allowed.map(|(tool, _)| tool.clone()).collect()
+        let tools = self.tools().into_iter().map(|(tool, _)| tool);
+        tools.filter(|tool| self.permits.judge(&tool.name, request) == Verdict::Allowed).collect()
     }
 
     /// Runs a tool, and never longer than it may take; what it does in the chat goes to `acts`.
     async fn run(&self, ask: Ask<'_>, acts: &RefCell<Vec<Act>>) -> Done {
         let done = |outcome| Done { outcome, is_denied: false };
         let name = &ask.call.name;
-        let Some((tool, place)) = self.tools.iter().find(|(tool, _)| *tool.name == **name) else {
+        let found = self.tools().into_iter().find(|(tool, _)| *tool.name == **name);
+        let Some((tool, family)) = found else {
             return done(Err(format!("there is no tool called {}", Plain(name))));
         };
         if self.permits.judge(name, ask.request) != Verdict::Allowed {
@@ -144,9 +167,6 @@ impl Toolbox {
         let arguments = match schema::arguments(ask.call, &tool.schema) {
             Ok(arguments) => arguments,
             Err(mistakes) => return done(Err(cut(mistakes))),
-        };
-        let Some(family) = self.families.get(*place) else {
-            return done(Err(format!("there is no tool called {name}")));
         };
         let by = ask.by.min(clock::now() + family.patience());
         let ask = Ask { by, ..ask };

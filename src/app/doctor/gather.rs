@@ -12,7 +12,7 @@ use smol::future::zip;
 
 use super::judge::{
     Account, Application, Asked, Configuration, Facts, Guild, Holder, Hosting, Keeping, Kind,
-    Refusal, State, Trouble, Way,
+    Refusal, State, Trouble, Walls, Way,
 };
 use crate::app::account;
 use crate::base::end::{DialFault, Phase};
@@ -24,7 +24,7 @@ use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::http::{Client, HttpError, Method, Request, Response};
 use crate::rt::net::tcp::{self, Families, TcpOptions};
 use crate::rt::net::{Endpoint, Net, dns::Resolver};
-use crate::rt::{clock, lock};
+use crate::rt::{clock, confine, lock};
 
 /// The file system that container engines lay over an image (linux/magic.h).
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
@@ -79,6 +79,7 @@ pub(super) fn set_out(env: &Env, common: &Common, running: Result<Value, String>
         accounts: config.accounts.iter().map(account).collect(),
         hosting: hosting(env, running.as_ref()),
         state: state(dirs),
+        walls: Walls { wanted: config.outside.confined(), missing: confine::missing() },
         running,
         silence,
         wall: clock::wall(),

@@ -24,9 +24,19 @@ pub(super) struct Facts {
     pub(super) accounts: Vec<Account>,
     pub(super) hosting: Hosting,
     pub(super) state: State,
+    pub(super) walls: Walls,
     /// Files with secrets in them that everybody on this host can read.
     pub(super) exposed: Vec<PathBuf>,
     pub(super) wall: Wall,
+}
+
+/// The walls around programs of agents.
+#[derive(Debug, Default)]
+pub(super) struct Walls {
+    /// How many programs are to be confined.
+    pub(super) wanted: usize,
+    /// What this kernel cannot keep them from.
+    pub(super) missing: Vec<&'static str>,
 }
 
 /// How the configuration could be read.
@@ -183,6 +193,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
     checks.push(hosting(facts));
     checks.push(state(&facts.state));
     checks.push(secrets(&facts.exposed));
+    checks.push(walls(&facts.walls));
     checks
 }
 
@@ -630,6 +641,23 @@ fn secrets(exposed: &[PathBuf]) -> Check {
     let files = files.join(" ");
     let text = format!("everybody on this host can read {files}");
     check(NAME, Verdict::Warn, text).cure(format!("chmod o-rwx {files}; `doctor --fix` does it"))
+}
+
+fn walls(walls: &Walls) -> Check {
+    const NAME: &str = "landlock";
+    let Walls { wanted, missing } = walls;
+    if missing.is_empty() {
+        let text = "the kernel can confine programs of agents to what they are given";
+        return check(NAME, Verdict::Ok, text);
+    }
+    let missing = missing.join(", ");
+    let text = format!("the kernel cannot confine programs of agents in their use of {missing}");
+    if *wanted == 0 {
+        return check(NAME, Verdict::Ok, format!("{text}; none is to be"));
+    }
+    let cure = "a newer kernel can, with landlock in its lsm= list; until then let agents run only \
+                what may read all that this user may";
+    check(NAME, Verdict::Warn, text).cure(cure)
 }
 
 fn silent(facts: &Facts) -> String {

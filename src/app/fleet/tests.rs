@@ -1,7 +1,5 @@
 //! The fleet against the embedded Discord, in one process.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
 use super::*;
@@ -36,7 +34,7 @@ impl Rig {
         }
         let (change, changed) = bounded(1);
         let mut fleet =
-            Fleet::new(spawner, dirs, &Env::default(), &config, Rc::new(|text| text), change);
+            Fleet::new(spawner, dirs, &Env::default(), &config, Guard::default(), change);
         fleet.start_all();
         Rig { fleet, changed, sandbox, config, _dir: dir }
     }

@@ -117,6 +117,24 @@ pub(super) const COMMANDS: &[Command] = &[
         run: backup::restore,
     },
     Command {
+        name: "confine",
+        also: &[],
+        words: "COMMAND...",
+        summary: "run a program behind the walls that programs of agents have",
+        about: "The program sees the system's programs and libraries, what --read and --write \
+                name, and of other processes nothing; it may write to what --write names only. \
+                Its exit code is the command's, or 65 if it cannot be run. The kernel's Landlock \
+                does it; a kernel without it lets everything through, as `barnacle doctor` says. \
+                Example: `barnacle confine --write . -- ls -l /home`.",
+        flags: &[&[
+            flag("read", "PATH", "what it may read and execute besides; may be repeated"),
+            flag("write", "PATH", "where it may also write; may be repeated"),
+            flag("hide", "PATH", "what it may not see, though it lies there; may be repeated"),
+            switch("no-network", None, "it may not speak to other hosts by TCP"),
+        ]],
+        run: local::confine,
+    },
+    Command {
         name: "invite-url",
         also: &[],
         words: "",

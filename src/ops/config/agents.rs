@@ -6,7 +6,9 @@ use super::check::{Sources, first, id};
 use super::models::Provider;
 use super::raw::Node;
 use super::read::Reader;
-use super::{Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Weight, models};
+use super::{
+    Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Walls, Weight, models, reach,
+};
 use crate::base::{Secret, limits, spell};
 use crate::core::chat::ChannelKind;
 use crate::core::route::PeerKind;
@@ -97,6 +99,12 @@ fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>, providers: &[Provider]
     let url = web_address(read, URL);
     let workspace = read.text("agents.defaults.workspace").map(|path| sources.home(&path));
     let env = pairs(read, ENV, "agents.defaults.env.*", is_variable);
+    let walls = Walls {
+        confine: read.flag("agents.defaults.confine").unwrap_or(false),
+        network: read.flag("agents.defaults.network").unwrap_or(true),
+        readable: reach::paths(read, sources, "agents.defaults.readable"),
+        writable: reach::paths(read, sources, "agents.defaults.writable"),
+    };
     let headers = pairs(read, HEADERS, "agents.defaults.headers.*", is_header);
     let cpu = Duration::from_millis(read.whole("agents.defaults.cpuMs").unwrap_or(0));
     let models = models::models(read, sources, providers);
@@ -112,7 +120,7 @@ fn kind(read: &mut Reader<'_, '_>, sources: &Sources<'_>, providers: &[Provider]
         return AgentKind::Model(Box::new(setup));
     }
     match (kind, command, url) {
-        (Some("exec"), Some(command), _) => AgentKind::Exec { command, workspace, env },
+        (Some("exec"), Some(command), _) => AgentKind::Exec { command, workspace, env, walls },
         (Some("http"), _, Some(url)) => AgentKind::Http { url, headers },
         (Some("exec"), None, _) => {
             let text = "there is no command, so the agent only says back what was said";
@@ -165,7 +173,7 @@ fn setup(
 
 /// A program and its arguments: a list, or one text, which is cut at its spaces as no shell reads
 /// it.
-fn command(value: &Node<'_>) -> Option<Vec<String>> {
+pub(super) fn command(value: &Node<'_>) -> Option<Vec<String>> {
     match value {
         Node::Text(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
         Node::List(list) => {
@@ -222,7 +230,7 @@ pub(super) fn pairs(
     pairs
 }
 
-fn is_variable(name: &str, value: &str) -> bool {
+pub(super) fn is_variable(name: &str, value: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
 }
 

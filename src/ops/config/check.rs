@@ -9,7 +9,8 @@ use super::prune::prune;
 use super::raw::Node;
 use super::read::{Reader, whole_of};
 use super::{
-    Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, router, session,
+    Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, reach, router,
+    session,
 };
 use crate::base::{Secret, limits, spell};
 
@@ -72,6 +73,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         router,
         media: media::media(read, sources, &providers),
         completions: read.flag("gateway.http.endpoints.chatCompletions.enabled").unwrap_or(false),
+        outside: reach::outside(read, sources),
         cron: cron::cron(read),
         session,
         log_level: log_level(read, sources.env),

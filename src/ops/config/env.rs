@@ -113,6 +113,13 @@ impl Env {
         self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
+    /// Where it says that secrets are.
+    pub(crate) fn secret_places(&self) -> Vec<PathBuf> {
+        let is_place = |name: &str| name.ends_with("_FILE") || name == "CREDENTIALS_DIRECTORY";
+        let names = self.0.keys().filter(|name| is_place(name));
+        names.filter_map(|name| self.path(name)).collect()
+    }
+
     /// The same environment, for the gateway called `profile`: its directories are its own.
     pub(crate) fn with_profile(&self, profile: &str) -> Env {
         let mut variables = self.0.clone();

@@ -71,6 +71,30 @@ pub(crate) fn usual_files(env: &Env) -> Vec<PathBuf> {
     places.into_iter().flatten().collect()
 }
 
+/// Files and directories with the configuration and its secrets, whether or not they are there:
+/// what programs of agents may not see. `asked` is the file that was named.
+pub(crate) fn hidden(env: &Env, asked: Option<&Path>) -> Vec<PathBuf> {
+    let mut hidden: Vec<PathBuf> = env.secret_places();
+    for file in usual_files(env).into_iter().chain(named(env, asked)).chain(named(env, None)) {
+        let is_own = |dir: &Path| {
+            let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name == env.own_name() || matches!(name, ".openclaw" | "openclaw")
+        };
+        match file.parent().filter(|dir| is_own(dir)) {
+            Some(dir) => hidden.push(dir.to_owned()),
+            // Another directory is somebody else's as well.
+            None => {
+                let mut copy = file.as_os_str().to_owned();
+                copy.push(".bak");
+                hidden.extend([file, copy.into()]);
+            }
+        }
+    }
+    hidden.sort();
+    hidden.dedup();
+    hidden
+}
+
 /// Keeps `text` as the last good configuration in the state directory, readable by its owner
 /// only: it may hold a token. Unchanged text is not written again, to spare the disk.
 ///

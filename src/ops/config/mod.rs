@@ -28,6 +28,7 @@ mod models;
 pub(crate) mod path;
 mod prune;
 mod raw;
+mod reach;
 mod read;
 mod router;
 mod scan;
@@ -59,7 +60,7 @@ pub(crate) use changes::Change;
 pub(crate) use cron::{Cron, CronAlert};
 pub(crate) use env::{Env, VARIABLES, arguments, is_profile, program, temporary_dir};
 pub(crate) use files::{
-    Dirs, Loaded, find_file, is_openclaws, last_good_file, load, load_last_good, new_file,
+    Dirs, Loaded, find_file, hidden, is_openclaws, last_good_file, load, load_last_good, new_file,
     openclaws_file, parse, read_text, remember_good, usual_files,
 };
 pub(crate) use gateway::{Gateway, Mode};
@@ -71,6 +72,7 @@ pub(crate) use keys::{KEYS, Key, Kind, Stand};
 pub(crate) use media::{Media, SoundEndpoint};
 pub(crate) use path::Step;
 pub(crate) use raw::{Name, Node, parse as parse_tree};
+pub(crate) use reach::{Fetch, Outside, Program, Server, Walls, Way};
 pub(crate) use schema::schema;
 pub(crate) use session::Session;
 pub(crate) use wire::{Wish, changed_paths, rewrite};
@@ -95,6 +97,8 @@ pub(crate) struct Config {
     /// `gateway.http.endpoints.chatCompletions.enabled`: whether agents are asked as OpenAI's
     /// models are.
     pub(crate) completions: bool,
+    /// `tools` and `mcp`: what agents may reach outside.
+    pub(crate) outside: Outside,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
     /// `session`: what makes one conversation of several messages, and when it is over.
@@ -114,6 +118,7 @@ impl Config {
         let mut all = Vec::new();
         all.extend(self.gateway.token.clone());
         all.extend(self.gateway.password.clone());
+        all.extend(self.outside.secrets());
         for account in &self.accounts {
             all.extend(account.token.clone());
             all.extend(account.proxy.iter().flat_map(Proxy::secrets));
@@ -353,6 +358,8 @@ pub(crate) enum AgentKind {
         workspace: Option<PathBuf>,
         /// Variables that it gets besides the few that every program needs (`env`).
         env: Vec<(String, Secret)>,
+        /// What it may touch (`confine`, `network`, `readable`, `writable`).
+        walls: Walls,
     },
     /// Posts each message to a URL (`url`).
     Http {

@@ -1,6 +1,7 @@
 //! The one table of configuration keys, in the order of the manual.
 
 mod models;
+mod outside;
 mod route;
 mod talk;
 
@@ -23,7 +24,7 @@ const DELAY_MS: Kind = Kind::Span(Unit::Millis, Duration::from_millis(100), HOUR
 const DELAY_S: Kind = Kind::Span(Unit::Seconds, Duration::from_millis(100), HOUR);
 /// A while, but no longer than anybody waits.
 const SPAN_MS: Kind = Kind::Span(Unit::Millis, Duration::from_secs(1), DAY);
-const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
+pub(super) const TURN: Kind = Kind::Span(Unit::Seconds, Duration::from_secs(1), HOUR);
 /// Tokens of a day.
 const TOKENS: Kind = Kind::Whole(1, 1_000_000_000_000);
 /// What a model reads at once.
@@ -52,7 +53,7 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS];
+const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
@@ -658,7 +659,6 @@ const MAIN: &[Key] = &[
     later("tools.allow"),
     later("tools.deny"),
     later("tools.profile"),
-    later("tools.web"),
     later("tools.exec"),
     later("tools.elevated"),
     later("tools.agentToAgent"),
@@ -688,7 +688,6 @@ const MAIN: &[Key] = &[
     moot("canvasHost", "it belongs to another program"),
     moot("cli", "it belongs to another program"),
     moot("discovery", "it belongs to another program"),
-    moot("mcp", "it belongs to another program"),
     moot("nodeHost", "it belongs to another program"),
     moot("ui", "it belongs to another program"),
     moot("update", "nothing updates itself"),

@@ -64,6 +64,7 @@ pub struct Request {
     deadlines: Deadlines,
     body_bytes_max: usize,
     plain_reach: Reach,
+    reach: Option<Reach>,
 }
 
 impl Request {
@@ -78,6 +79,7 @@ impl Request {
             deadlines: Deadlines::default(),
             body_bytes_max: HTTP_BODY_BYTES_MAX,
             plain_reach: Reach::Loopback,
+            reach: None,
         }
     }
 
@@ -116,6 +118,13 @@ impl Request {
         self
     }
 
+    /// Which machines the URL may lead to, be it `https` or not.
+    #[must_use]
+    pub fn reach(mut self, reach: Reach) -> Request {
+        self.reach = Some(reach);
+        self
+    }
+
     /// Where it goes, and what is sent there.
     fn prepare(&mut self) -> Result<(Endpoint, Message), DialFault> {
         let url: hyper::Uri = self.url.parse().map_err(|_| DialFault::Forbidden)?;
@@ -123,6 +132,7 @@ impl Request {
         if !endpoint.secure {
             endpoint.reach = self.plain_reach;
         }
+        endpoint.reach = self.reach.unwrap_or(endpoint.reach);
         let mut message = hyper::Request::builder()
             .method(self.method.clone())
             .uri(url.path_and_query().map_or("/", |path| path.as_str()))

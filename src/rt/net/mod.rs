@@ -19,6 +19,7 @@ use hyper::Uri;
 use smol::Async;
 
 use super::executor::Spawner;
+use crate::base::address::{Region, region};
 use crate::base::end::{DialFault, Phase, ProxyFault};
 use dns::Resolver;
 use proxy::Proxy;
@@ -112,7 +113,8 @@ impl Net {
         endpoint: &Endpoint,
         phase: &Cell<Phase>,
     ) -> Result<Stream, DialFault> {
-        let stream = match self.proxy().filter(|proxy| proxy.serves(endpoint)) {
+        let served = |proxy: &&Proxy| !endpoint.reach.is_strict() && proxy.serves(endpoint);
+        let stream = match self.proxy().filter(served) {
             Some(proxy) => {
                 phase.set(Phase::Proxy);
                 let tunnel = self.tunnel(proxy, endpoint).await;
@@ -136,7 +138,11 @@ impl Net {
         let Parts { resolver, families, tcp, by_memory, .. } = &*self.0;
         phase.set(Phase::Resolve);
         let mut addrs = resolver.resolve(&endpoint.host, endpoint.port).await?;
+        let looked_up = addrs.list.len();
         addrs.list.retain(|addr| endpoint.reach.covers(addr.ip()));
+        if endpoint.reach.is_strict() && addrs.list.len() < looked_up {
+            return Err(DialFault::Forbidden);
+        }
         if addrs.list.is_empty() {
             return Err(DialFault::Forbidden);
         }
@@ -168,12 +174,25 @@ pub enum Reach {
     Private,
     /// Any.
     Anywhere,
+    /// Only those of the public internet, and never through a proxy, which would look the name up
+    /// itself: for what a stranger asked for. One other address among them is enough to refuse.
+    Public,
+    /// The same, and those of private networks and of this machine.
+    PublicOrNear,
 }
 
 impl Reach {
+    /// Whether the address that is dialled must be one that was looked up and judged here, with
+    /// all others of its name.
+    fn is_strict(self) -> bool {
+        matches!(self, Reach::Public | Reach::PublicOrNear)
+    }
+
     fn covers(self, ip: IpAddr) -> bool {
         match (self, ip.to_canonical()) {
             (Reach::Anywhere, _) => true,
+            (Reach::Public, _) => region(ip) == Region::Public,
+            (Reach::PublicOrNear, _) => region(ip) == Region::Public || region(ip).is_near(),
             (_, ip) if ip.is_loopback() => true,
             (Reach::Loopback, _) => false,
             // RFC 1918, and the shared space of RFC 6598, where overlay networks live. Link-local
@@ -246,6 +265,44 @@ mod tests {
             assert!(!near(ip), "{ip}");
         }
         assert!(!Reach::Loopback.covers("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_a_stranger_asks_for_is_dialled_only_if_all_its_addresses_are_public() {
+        use crate::rt::executor;
+        use dns::Resolver;
+        let dialled = |reach: Reach, ips: &'static [&'static str]| {
+            executor::run(|spawner| async move {
+                let lookup = |_: &str| Ok(ips.iter().filter_map(|ip| ip.parse().ok()).collect());
+                let options = NetOptions::default();
+                let net = Net::with(&spawner, &options, Resolver::with(lookup)).unwrap();
+                let host = "tricky.example".into();
+                let endpoint = Endpoint { host, port: 1, secure: false, reach };
+                net.connect(&endpoint, &Cell::new(Phase::Resolve)).await.map(drop)
+            })
+        };
+        for ips in [
+            &["127.0.0.1"][..],
+            &["::1"],
+            &["10.0.0.1"],
+            &["169.254.169.254"],
+            &["::ffff:127.0.0.1"],
+            &["64:ff9b::7f00:1"],
+            &["0.0.0.0"],
+            &["::"],
+            &["fd00::1"],
+            &["224.0.0.1"],
+            // One that is public does not excuse the other.
+            &["8.8.8.8", "127.0.0.1"],
+            &["192.168.0.1", "2606:4700::1"],
+        ] {
+            assert_eq!(dialled(Reach::Public, ips), Err(DialFault::Forbidden), "{ips:?}");
+        }
+        // It is dialled, and nobody listens.
+        assert_eq!(dialled(Reach::PublicOrNear, &["127.0.0.1"]), Err(DialFault::Refused));
+        for ips in [&["169.254.169.254"][..], &["::ffff:127.0.0.1"], &["0.0.0.0"], &["fe80::1"]] {
+            assert_eq!(dialled(Reach::PublicOrNear, ips), Err(DialFault::Forbidden), "{ips:?}");
+        }
     }
 
     #[test]

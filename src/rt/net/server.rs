@@ -43,8 +43,8 @@ use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use self::payload::{Payload, Pieces};
 use crate::base::limits;
-use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
+use crate::rt::{clock, process};
 
 /// A connection's bytes, whatever carries them.
 pub trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -428,8 +428,12 @@ async fn accept(door: &Door) -> io::Result<(Raw, Peer)> {
         Door::Tcp(listener) | Door::Tls(listener, _) => listener,
         Door::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
-            return Ok((Raw::Ready(Box::new(stream)), Peer { address: None, uid: Some(uid) }));
+            let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+            // A program that we have put walls around must not get out by way of us, though it
+            // runs as our own user.
+            let is_stranger = process::is_confined(peer.pid.as_raw_nonzero().get());
+            let uid = (!is_stranger).then(|| peer.uid.as_raw());
+            return Ok((Raw::Ready(Box::new(stream)), Peer { address: None, uid }));
         }
     };
     let (stream, address) = listener.accept().await?;

@@ -5,7 +5,7 @@
 //! or, once its parents are gone, from us, if we are the reaper of orphans (prctl(2),
 //! `PR_SET_CHILD_SUBREAPER`). So it is found in /proc, however it tries to get away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::process::Child;
@@ -19,18 +19,30 @@ use rustix::process::{
 
 use crate::base::limits::KILL_ROUNDS_MAX;
 
+/// Parents that are looked at for whose child a process is.
+const ANCESTORS_MAX: usize = 64;
 /// The variable by which what a turn has started is known.
 pub(super) const MARK: &str = "BARNACLE_TURN";
 /// More than a kernel gives a process at its start is not read of its variables.
 const ENVIRON_BYTES_MAX: u64 = 256 * 1024;
 
 /// All programs that run. Held while one is born, so that a newborn is never taken for an orphan.
-static ROOTS: Mutex<Roots> =
-    Mutex::new(Roots { marks: BTreeMap::new(), tag: String::new(), born: 0, is_reaper: false });
+static ROOTS: Mutex<Roots> = Mutex::new(Roots {
+    marks: BTreeMap::new(),
+    confined: BTreeSet::new(),
+    had_confined: false,
+    tag: String::new(),
+    born: 0,
+    is_reaper: false,
+});
 
 struct Roots {
     /// The marks of those that run, by their process ids.
     marks: BTreeMap<i32, String>,
+    /// Those of them around which there are walls.
+    confined: BTreeSet<i32>,
+    /// Whether there ever was one.
+    had_confined: bool,
     /// What marks begin with: who we are, over restarts.
     tag: String,
     born: u64,
@@ -97,8 +109,38 @@ pub(super) struct Family {
     is_ours: bool,
 }
 
+/// Whether the process `pid` is a program with walls around it, or was started by one. An orphan
+/// whose program is gone counts as one: nobody knows any more.
+pub fn is_confined(pid: i32) -> bool {
+    let roots = roots();
+    let (mut pid, own) = (pid, own_pid());
+    for _ in 0..ANCESTORS_MAX {
+        if pid == own {
+            return false;
+        }
+        let Some(process) = Process::read(pid) else { return false };
+        if roots.confined.contains(&pid) {
+            return true;
+        }
+        if roots.marks.contains_key(&pid) {
+            return false;
+        }
+        if process.parent == own {
+            return roots.had_confined;
+        }
+        if process.parent <= 1 {
+            return false;
+        }
+        pid = process.parent;
+    }
+    true
+}
+
 /// Has a program born by `spawn`, which is given its mark.
-pub(super) fn spawn(spawn: impl FnOnce(&str) -> io::Result<Child>) -> io::Result<(Child, Family)> {
+pub(super) fn spawn(
+    is_confined: bool,
+    spawn: impl FnOnce(&str) -> io::Result<Child>,
+) -> io::Result<(Child, Family)> {
     let mut roots = roots();
     roots.born += 1;
     let mark = format!("{}-{}-{}", roots.tag, own_pid(), roots.born);
@@ -106,6 +148,10 @@ pub(super) fn spawn(spawn: impl FnOnce(&str) -> io::Result<Child>) -> io::Result
     let root = Pid::from_child(&child);
     let pid = root.as_raw_nonzero().get();
     roots.marks.insert(pid, mark.clone());
+    if is_confined {
+        roots.confined.insert(pid);
+        roots.had_confined = true;
+    }
     let since = Process::read(pid).map_or(0, |process| process.since);
     Ok((child, Family { root, mark, since, is_ours: true }))
 }
@@ -113,7 +159,9 @@ pub(super) fn spawn(spawn: impl FnOnce(&str) -> io::Result<Child>) -> io::Result
 impl Drop for Family {
     fn drop(&mut self) {
         if self.is_ours {
-            roots().marks.remove(&self.root.as_raw_nonzero().get());
+            let (mut roots, pid) = (roots(), self.root.as_raw_nonzero().get());
+            roots.marks.remove(&pid);
+            roots.confined.remove(&pid);
         }
     }
 }
@@ -247,6 +295,31 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::CommandExt as _;
+
+    #[test]
+    fn a_program_with_walls_around_it_is_known_by_itself_and_by_its_children() {
+        let start = |is_confined| {
+            let sleep = |_: &str| {
+                let mut command = std::process::Command::new("sh");
+                command.args(["-c", "sleep 60 & echo $!; wait"]).process_group(0);
+                command.stdout(std::process::Stdio::piped()).spawn()
+            };
+            let (mut child, family) = spawn(is_confined, sleep).unwrap();
+            let mut line = String::new();
+            let out = child.stdout.take().unwrap();
+            io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).unwrap();
+            (child, family, line.trim().parse::<i32>().unwrap())
+        };
+        for expected in [false, true] {
+            let (mut child, family, grandchild) = start(expected);
+            let pid = family.root.as_raw_nonzero().get();
+            assert_eq!((is_confined(pid), is_confined(grandchild)), (expected, expected));
+            kill_process_group(family.root, Signal::KILL).unwrap();
+            child.wait().unwrap();
+        }
+        assert!(!is_confined(own_pid()) && !is_confined(1) && !is_confined(i32::MAX));
+    }
 
     #[test]
     fn proc_is_read_as_it_is_written() {

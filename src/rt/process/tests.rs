@@ -13,6 +13,7 @@ fn shell(script: &str) -> Job {
         input: Vec::new(),
         output_bytes_max: 1000,
         errors_bytes_max: 10,
+        is_confined: false,
     }
 }
 

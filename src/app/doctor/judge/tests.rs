@@ -33,6 +33,7 @@ fn healthy() -> Facts {
             ..State::default()
         },
         exposed: Vec::new(),
+        walls: Walls::default(),
         wall: Wall(1_774_000_000_000),
     }
 }
@@ -403,4 +404,19 @@ fn programs_get_one_document() {
     let token = checks.iter().find(|check| check["name"] == "token").unwrap();
     assert_eq!(token["verdict"], "fail");
     assert!(token["cure"].is_string() && checks[0]["cure"].is_null());
+}
+
+#[test]
+fn walls_that_cannot_be_built_matter_where_they_are_wanted() {
+    let mut facts = healthy();
+    let found = |facts: &Facts| {
+        let check = all(facts).into_iter().find(|check| check.name == "landlock").unwrap();
+        (check.verdict, check.text)
+    };
+    assert_eq!(found(&facts).0, Verdict::Ok);
+    facts.walls.missing = vec!["files"];
+    assert_eq!(found(&facts).0, Verdict::Ok, "nothing is to be confined");
+    facts.walls.wanted = 1;
+    let (verdict, text) = found(&facts);
+    assert!(verdict == Verdict::Warn && text.contains("files"), "{text}");
 }

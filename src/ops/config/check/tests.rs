@@ -1,6 +1,6 @@
 use super::super::keys::{self, Kind, Stand};
 use super::super::raw;
-use super::super::{Agent, AgentKind, Binding, Discord, Intents, Mode, Reconnect, Weight};
+use super::super::{Agent, AgentKind, Binding, Discord, Intents, Mode, Reconnect, Walls, Weight};
 use super::*;
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
 use crate::core::chat::ChannelKind;
@@ -71,7 +71,10 @@ fn every_key_of_the_table_is_read_and_no_other() {
         agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}}, entries: {a: {}}, list: [{}]},
         models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}],
         router: {agents: [{agent: 'a', channels: '*'}]},
-        messages: {tts: {providers: {v: {}}}}, tools: {media: {audio: {models: [{}]}}}}";
+        messages: {tts: {providers: {v: {}}}},
+        tools: {media: {audio: {models: [{}]}}, web: {fetch: {hosts: {h: {headers: {G: 'h'}}}}},
+                run: {programs: {r: {env: {I: 'j'}, parameters: [{}]}}}},
+        mcp: {servers: {s: {env: {K: 'l'}, headers: {M: 'n'}}}}}";
     let mut root = raw::parse(text).expect("the syntax is right");
     let env = Env::default();
     let pruned = prune(text, &mut root);
@@ -553,6 +556,7 @@ fn agents_are_laid_over_their_defaults() {
         command: command.iter().map(|&word| word.to_owned()).collect(),
         workspace: Some("/h/w".into()),
         env,
+        walls: Walls { confine: false, network: true, readable: Vec::new(), writable: Vec::new() },
     };
     let headers = vec![pair("Authorization", "Bearer value")];
     let http = AgentKind::Http { url: "https://two/".into(), headers };
