@@ -1,4 +1,4 @@
-//! Tells the program which commit it was built from, for `--version`, and packs its page.
+//! Tells the program which commit it was built from, for `--version`, and when, and packs its page.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +6,8 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-env-changed=SOURCE_COMMIT");
     println!("cargo:rustc-env=BARNACLE_COMMIT={}", commit().as_deref().unwrap_or("unknown"));
+    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo:rustc-env=BARNACLE_MADE={}", made().unwrap_or(0));
     pack("src/control/page.html", "page.html.gz");
 }
 
@@ -34,6 +36,12 @@ fn commit() -> Option<String> {
     }
     watch(&git(&["rev-parse", "--git-path", "packed-refs"])?);
     git(&["rev-parse", "--short=12", "HEAD"])
+}
+
+/// When it was made, in seconds of 1970, as a packager says it
+/// (reproducible-builds.org/specs/source-date-epoch). Whoever builds for himself need not.
+fn made() -> Option<u64> {
+    std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()
 }
 
 /// Cargo takes a file that does not exist for one that has changed.

@@ -11,6 +11,7 @@ mod doctor;
 mod drill;
 mod engine;
 mod fleet;
+mod ground;
 mod history;
 mod house;
 mod invite;
@@ -19,6 +20,7 @@ mod outside;
 mod ports;
 pub(crate) mod roster;
 mod sandbox;
+mod selftest;
 pub(crate) mod settings;
 mod staff;
 mod stage;
@@ -49,6 +51,7 @@ pub(crate) use self::doctor::{Findings, Verdict, capabilities, doctor, resolve};
 pub(crate) use self::drill::drill;
 pub(crate) use self::invite::{invite_url, permissions};
 pub(crate) use self::sandbox::sandbox;
+pub(crate) use self::selftest::self_test;
 
 /// `barnacle gateway`: runs until it is told to end.
 ///

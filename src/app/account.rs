@@ -250,6 +250,12 @@ fn locked(refused: lock::Refused) -> Refused {
     Refused { ended, status: Status::Error, text }
 }
 
+/// The host that its REST API is asked at.
+pub(super) fn host(discord: &Discord) -> Option<String> {
+    let url = api(discord).parse().ok()?;
+    Some(Endpoint::of(&url, "http", "https").ok()?.host.into())
+}
+
 pub(super) fn network(
     spawner: &Spawner,
     discord: &Discord,

@@ -21,7 +21,7 @@ use self::book::{Book, Kept, Past, Sent, Status, Tally};
 use super::house::House;
 use crate::base::Wall;
 use crate::base::limits::{
-    CLOCK_MIN, CRON_JOBS_MAX, CRON_RUNNING, SCHEDULE_BOOT_PATIENCE, SCHEDULE_COUNT_MAX,
+    CRON_JOBS_MAX, CRON_RUNNING, SCHEDULE_BOOT_PATIENCE, SCHEDULE_COUNT_MAX,
 };
 use crate::base::text::{Plain, truncate};
 use crate::channels::discord::Target;
@@ -416,7 +416,7 @@ fn time(_house: &House) -> Time {
 /// Whether the clock on the wall is to be believed: it is not before the program itself, and
 /// either the network has set it since the host was booted, or there was time enough for that.
 fn is_sane(wall: Wall, uptime: Duration, is_synced: bool) -> bool {
-    wall >= CLOCK_MIN && (is_synced || uptime >= SCHEDULE_BOOT_PATIENCE)
+    wall >= crate::ops::made() && (is_synced || uptime >= SCHEDULE_BOOT_PATIENCE)
 }
 
 fn policy(job: &Job) -> (Missed, Overlap) {

@@ -8,6 +8,7 @@ use smol::future::{or, zip};
 
 use super::cron;
 use super::fleet::Verb;
+use super::ground;
 use super::house::{Ending, House, Source, Standing};
 use super::ports::Ports;
 use crate::base::{Instant, limits};
@@ -82,6 +83,7 @@ impl Engine {
         self.house.fleet.borrow_mut().start_all();
         self.look_for_others()?;
         self.house.work("cron", cron::drive(self.house.clone()));
+        self.house.work("ground", ground::drive(self.house.clone()));
         self.notifier.ready();
         let ending = loop {
             self.notifier.status(&self.house.line());

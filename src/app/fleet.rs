@@ -7,6 +7,8 @@
 mod senses;
 
 use std::rc::Rc;
+mod waits;
+
 use std::time::Duration;
 
 use smol::Task;

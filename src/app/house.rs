@@ -20,6 +20,7 @@ use super::webchat::WebChat;
 use crate::agent::tools::Blot;
 use crate::base::Instant;
 use crate::control::{Facts, Hub, Reception};
+use crate::core::ground::Ground;
 use crate::core::health::Report;
 use crate::ops::config::{self, Broken, Change, Config, Dirs, Env, Loaded, Mistake};
 use crate::rt::clock;
@@ -84,6 +85,8 @@ pub(super) struct House {
     spawner: Spawner,
     /// The conversations, as they were when they were last looked at.
     pub(super) recent: RefCell<health::Recent>,
+    /// What this host lacks.
+    pub(super) ground: RefCell<Ground>,
     /// The states that were last told.
     told: RefCell<BTreeMap<String, &'static str>>,
 }
@@ -120,6 +123,7 @@ impl House {
             cron,
             spawner: spawner.clone(),
             recent: RefCell::default(),
+            ground: RefCell::new(Ground::new(crate::ops::made())),
             told: RefCell::default(),
         })
     }
@@ -277,6 +281,7 @@ impl House {
             "pid": std::process::id(),
             "bootId": self.hub.boot_id(),
             "uptime": now.since(self.started).as_secs(),
+            "lacks": self.ground.borrow().lack().map(|lack| lack.to_string()),
             "config": self.config_json(),
             "channels": {
                 "discord": {
@@ -311,6 +316,9 @@ impl House {
         let mut line = report.status.to_string();
         for (channel, status) in &report.channels {
             let _ = write!(line, "; {channel} {status}");
+        }
+        if let Some(lack) = self.ground.borrow().lack() {
+            let _ = write!(line, "; {lack}");
         }
         if self.standing.borrow().broken.is_some() {
             line.push_str("; the configuration cannot be used, an earlier one holds");

@@ -2,7 +2,7 @@
 //! play on. The bot is the same code as `barnacle gateway`'s, from the socket up.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use smol::channel::{Receiver, bounded};
@@ -32,17 +32,27 @@ pub(super) struct Stage {
 }
 
 /// Gone when it is dropped.
-struct TemporaryDir(PathBuf);
+pub(super) struct TemporaryDir(PathBuf);
 
 impl Stage {
     /// Starts both and waits until the bot is connected.
     pub(super) async fn set(spawner: &Spawner) -> Result<Stage, Failure> {
         let options = Options { heartbeat: HEARTBEAT, ..Options::default() };
+        Stage::with(spawner, options, None).await
+    }
+
+    /// The same with a sandbox as `options` say, whose certificate is in the file `trusted`.
+    pub(super) async fn with(
+        spawner: &Spawner,
+        options: Options,
+        trusted: Option<PathBuf>,
+    ) -> Result<Stage, Failure> {
         let sandbox = super::sandbox::start(options, spawner).await?;
         let events = sandbox.events();
         let dir = TemporaryDir::new()?;
         let dirs = Dirs { state: dir.0.clone(), hot: None };
         let mut config = Config::usual();
+        config.ca_file = trusted;
         // The directory's name is of this process alone, and so the token's lock is.
         config.accounts[0].token = Some(Secret::new(&format!("stage-{}", dir.0.display())));
         config.accounts[0].api_url = Some(format!("{}/v10", sandbox.urls().api));
@@ -93,7 +103,7 @@ impl Stage {
 }
 
 impl TemporaryDir {
-    fn new() -> Result<TemporaryDir, Failure> {
+    pub(super) fn new() -> Result<TemporaryDir, Failure> {
         use std::os::unix::fs::DirBuilderExt as _;
         let name = format!("barnacle-{}-{:016x}", std::process::id(), crate::rt::os_seed());
         let path = crate::ops::config::temporary_dir().join(name);
@@ -102,6 +112,10 @@ impl TemporaryDir {
             Failure::new(Exit::State, text, "set TMPDIR to a place that can be written to")
         })?;
         Ok(TemporaryDir(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -3,6 +3,7 @@
 //! Units come last in names. Where a rule is the service's, its source is named.
 
 mod gateway;
+mod ground;
 mod intent;
 mod jobs;
 mod media;
@@ -16,6 +17,7 @@ mod tools;
 use std::time::Duration;
 
 pub use gateway::*;
+pub use ground::*;
 pub use intent::*;
 pub use jobs::*;
 pub use media::*;

@@ -89,6 +89,11 @@ pub(crate) fn drill(call: &mut Call<'_>) -> Result<(), Failure> {
     app::drill(&drill, call.out.clone())
 }
 
+/// `barnacle self-test`.
+pub(crate) fn self_test(call: &mut Call<'_>) -> Result<(), Failure> {
+    app::self_test(&call.common, call.out.clone())
+}
+
 /// `barnacle sandbox`.
 pub(crate) fn sandbox(call: &mut Call<'_>) -> Result<(), Failure> {
     let parsed = call.parsed;

@@ -25,6 +25,10 @@ pub(crate) fn lines(printer: &Printer, status: &Value) -> String {
         let text = format!("an earlier configuration holds: {why}");
         let _ = writeln!(out, "config  {}", printer.shade(Some(Shade::Bad), &text));
     }
+    if let Some(lack) = status["lacks"].as_str() {
+        let lack = Plain(lack).to_string();
+        let _ = writeln!(out, "host  {}", printer.shade(Some(Shade::Bad), &lack));
+    }
     for (name, channel) in status["channels"].as_object().into_iter().flatten() {
         let accounts: Vec<_> = channel["accounts"].as_object().into_iter().flatten().collect();
         for (id, account) in &accounts {

@@ -31,6 +31,9 @@ pub use family::{become_reaper, end_all, end_leftovers, is_confined};
 
 /// How much programs give way: as much as our own threads for computing.
 const NICE: i32 = 10;
+/// How much sooner than others they are ended when memory runs out (`proc_pid_oom_score_adj(5)`):
+/// one of them, and not what keeps the connections.
+const OOM_SCORE: &str = "500";
 /// What is read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// What is read of a program that has ended, while something it left behind goes on printing.
@@ -170,6 +173,9 @@ fn supervise(
             return;
         }
     };
+    // To be ended sooner needs no right; where there is no /proc, all are ended alike.
+    let score = format!("/proc/{}/oom_score_adj", family.root.as_raw_nonzero());
+    let _ = std::fs::write(score, OOM_SCORE);
     if let Some(pipes) = pipes
         && let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take())
     {

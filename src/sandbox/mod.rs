@@ -4,6 +4,7 @@
 //!
 //! The world and its sessions are pure; listeners and connections are tasks that share them.
 
+pub mod certificate;
 mod control;
 mod faults;
 mod files;

@@ -531,8 +531,8 @@ fn connection(facts: &Facts, account: &Account) -> Check {
 fn clock(facts: &Facts) -> Check {
     const NAME: &str = "clock";
     const DAY: u64 = 24 * 3600;
-    if facts.wall < limits::CLOCK_MIN {
-        let text = format!("it shows {}: it was never set", facts.wall);
+    if facts.wall < crate::ops::made() {
+        let text = format!("the clock is wrong: {}; it was never set", facts.wall);
         let cure = "switch on time synchronisation (`timedatectl set-ntp true`), or set it; \
                     without it no certificate is valid";
         return check(NAME, Verdict::Fail, text).cure(cure);

@@ -46,7 +46,7 @@ use self::session::{Keeper, Keeping, Kept};
 use self::talk::{Said, Shared, Talk};
 use super::drive;
 use crate::base::hash::fnv1a;
-use crate::base::{Instant, Machine as _, Rng, Wall, limits};
+use crate::base::{End, Instant, Machine as _, Rng, Wall, limits};
 use crate::core::answer::Answer;
 use crate::core::chat::{ChatId, Request};
 use crate::core::health::{self, Vital};
@@ -466,6 +466,15 @@ impl View {
         let is_deluded = vital.status == health::Status::Connected
             && vital.status(now) != health::Status::Connected;
         self.keeps_schedule(now) && !is_deluded
+    }
+
+    /// What the last try ran into, while the next one is waited for.
+    pub(crate) fn waits_after(&self) -> Option<End> {
+        let status = self.status.borrow();
+        match (status.next_try, status.last_end) {
+            (Some(_), Some(Cause::End(end))) => Some(end),
+            _ => None,
+        }
     }
 
     /// What changes when a connection comes and goes.

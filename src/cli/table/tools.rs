@@ -168,6 +168,18 @@ pub(super) const COMMANDS: &[Command] = &[
         run: local::drill,
     },
     Command {
+        name: "self-test",
+        also: &[],
+        words: "",
+        summary: "try out whether this binary works on this machine",
+        about: "Needs no account, no network and no configuration, and leaves nothing behind: \
+                clocks and randomness, JSON, files that are cut off, then the bot itself against \
+                the embedded Discord over TLS, with one connection lost and resumed. Takes a \
+                second, on the smallest boards a few. Fails with 70 if anything does not work.",
+        flags: &[],
+        run: local::self_test,
+    },
+    Command {
         name: "sandbox",
         also: &[],
         words: "",

@@ -226,6 +226,9 @@ pub enum Ask {
     },
     /// The configuration or token was changed: a parked or stopped account tries again.
     Resume,
+    /// What stood in the way is gone: a try that is waited for is made now, and nothing else
+    /// happens.
+    Hurry,
 }
 
 impl Ask {
@@ -238,6 +241,7 @@ impl Ask {
             Ask::Restart { fresh: false } => "restart",
             Ask::Restart { fresh: true } => "restart with a fresh session",
             Ask::Resume => "try again",
+            Ask::Hurry => "try at once",
         }
     }
 }

@@ -53,6 +53,17 @@ struct Parts {
     by_memory: Cell<u64>,
 }
 
+/// Whether there is a way out of this host, by either family of addresses. Nothing is sent: the
+/// kernel is asked which way a datagram to a documentation address (RFC 5737, RFC 3849) would go.
+#[must_use]
+pub fn has_route() -> bool {
+    const OUT: [(&str, &str); 2] = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    let leads = |&(near, far): &(&str, &str)| {
+        std::net::UdpSocket::bind(near).is_ok_and(|socket| socket.connect(far).is_ok())
+    };
+    OUT.iter().any(leads)
+}
+
 impl Net {
     /// Sets out with nothing learned yet.
     ///

@@ -135,3 +135,10 @@ fn an_output_that_stays_open_holds_nobody_up() {
     assert_eq!(output(shell("echo done; sleep 600 &")), "done\n");
     assert!(clock::now().since(begun) < ENOUGH);
 }
+
+#[test]
+fn it_is_ended_sooner_than_we_when_memory_runs_out() {
+    let said =
+        output(shell("until grep -qx 500 /proc/self/oom_score_adj; do sleep 0.02; done; echo yes"));
+    assert_eq!(said, "yes\n");
+}

@@ -70,6 +70,7 @@ impl Gateway {
             }
             Ask::Restart { fresh } => self.restart(now, fresh),
             Ask::Resume => self.retry_parked(now),
+            Ask::Hurry => self.hurry(now),
         }
     }
 
@@ -97,11 +98,7 @@ impl Gateway {
         }
         match self.stage {
             Stage::Off | Stage::Closing(After::Off) => self.come_back(now),
-            Stage::Waiting if !self.tries.held => {
-                let earliest = self.tries.dialed_at.map_or(now, |at| at + limits::RESTART_SPACING);
-                let planned = self.status.next_try.unwrap_or(earliest);
-                self.wait_until(planned.min(earliest));
-            }
+            Stage::Waiting => self.hurry(now),
             Stage::Dialing(_) => {
                 let wait = self.reach.next(&mut self.rng);
                 self.close(now, CLOSE_KEEPING_SESSION, After::Retry(wait));
@@ -113,6 +110,16 @@ impl Gateway {
             }
             _ => {}
         }
+    }
+
+    /// Makes a wait short, unless it is for the IDENTIFY budget. Dials keep their distance.
+    fn hurry(&mut self, now: Instant) {
+        if self.stage != Stage::Waiting || self.tries.held {
+            return;
+        }
+        let earliest = self.tries.dialed_at.map_or(now, |at| at + limits::RESTART_SPACING);
+        let planned = self.status.next_try.unwrap_or(earliest);
+        self.wait_until(planned.min(earliest));
     }
 
     /// Closes the socket if there is one; `after` follows once it is gone.

@@ -1172,6 +1172,38 @@ fn a_restart_resumes_unless_asked_for_a_fresh_session() {
 }
 
 #[test]
+fn what_stood_in_the_way_is_gone_and_only_whoever_waits_tries_at_once() {
+    let mut bench = Bench::proven();
+    bench.forget();
+    bench.give(Input::Ask(Ask::Hurry));
+    assert!(bench.out.iter().all(|output| matches!(output, Output::Tell(_))), "{:?}", bench.out);
+    assert_eq!(bench.state(), State::Connected);
+    bench.redial(End::Wire);
+    // Waits that have grown long.
+    for _ in 0..12 {
+        bench.redial(End::Dial(DialFault::NoRoute));
+    }
+    bench.forget();
+    bench.end(End::Dial(DialFault::NoRoute));
+    assert!(bench.gateway.deadline().unwrap() > bench.now + limits::RESTART_SPACING * 2);
+    bench.run(limits::RESTART_SPACING * 2, false);
+    bench.give(Input::Ask(Ask::Hurry));
+    let (wait, _) = bench.until_dial();
+    assert!(wait <= ms(1), "{wait:?}");
+    // Once more at once: it keeps its distance.
+    bench.forget();
+    bench.end(End::Dial(DialFault::NoRoute));
+    bench.give(Input::Ask(Ask::Hurry));
+    let (wait, _) = bench.until_dial();
+    assert!(wait <= limits::RESTART_SPACING && wait > ms(1), "{wait:?}");
+    bench.end(End::Server(4004));
+    bench.forget();
+    bench.give(Input::Ask(Ask::Hurry));
+    bench.run(DAY, false);
+    assert!(bench.out.iter().all(|output| matches!(output, Output::Tell(_))), "{:?}", bench.out);
+}
+
+#[test]
 fn a_restart_after_a_refused_resume_identifies() {
     let mut bench = Bench::proven();
     bench.redial(End::Wire);
