@@ -32,6 +32,7 @@ pub mod runs;
 pub mod schedule;
 pub mod session;
 pub mod supervise;
+pub mod tools;
 pub mod trace;
 pub mod transcript;
 pub mod turn;

@@ -15,6 +15,7 @@ use super::media::Note;
 use super::outbox::{Fate, Skipped, Why};
 use super::reset::Why as Renewal;
 use super::router::Because;
+use super::tools::{How, Used};
 use super::turn::{Ending, Fault};
 use crate::base::limits::{
     PLACE_NAME_BYTES_MAX, TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX,
@@ -109,6 +110,8 @@ pub enum Step {
     Renewed(Renewal),
     /// The agent began.
     Started,
+    /// The agent had a tool used.
+    Used(Used),
     /// The agent answered.
     Answered,
     /// The agent took too long; an apology is sent.
@@ -156,6 +159,7 @@ impl Step {
             Step::Renewed(Renewal::Daily),
             Step::Renewed(Renewal::Idle),
             Step::Started,
+            Step::Used(Used::unpack(0)),
             Step::Answered,
             Step::TooSlow,
             Step::Stopped,
@@ -193,6 +197,7 @@ impl Step {
         match self {
             Step::NotMeant(verdict) | Step::Meant(verdict) => verdict.pack(),
             Step::Queued { parts } => parts.into(),
+            Step::Used(used) => used.pack(),
             Step::Skipped(Skipped::Files(count)) => count as u64,
             Step::AgentFailed(Fault::Failed(Ending::Code(code))) => small(code),
             Step::AgentFailed(Fault::Failed(Ending::Signal(signal))) => small(signal),
@@ -211,6 +216,7 @@ impl Step {
             Step::NotMeant(_) => Step::NotMeant(Verdict::unpack(number)),
             Step::Meant(_) => Step::Meant(Verdict::unpack(number)),
             Step::Queued { .. } => Step::Queued { parts: small },
+            Step::Used(_) => Step::Used(Used::unpack(number)),
             Step::Skipped(Skipped::Files(_)) => Step::Skipped(Skipped::Files(small.into())),
             Step::AgentFailed(Fault::Failed(Ending::Code(_))) => failed(Ending::Code(small.into())),
             Step::AgentFailed(Fault::Failed(Ending::Signal(_))) => {
@@ -243,6 +249,7 @@ impl Step {
             Step::Media(_) => "media",
             Step::Renewed(_)
             | Step::Started
+            | Step::Used(_)
             | Step::Answered
             | Step::TooSlow
             | Step::AgentFailed(_)
@@ -268,6 +275,7 @@ impl Step {
             Step::Ordered => "ordered",
             Step::Renewed(_) => "renewed",
             Step::Started => "started",
+            Step::Used(used) => used.how.step(),
             Step::Answered => "answered",
             Step::Stopped => "stopped",
             Step::Media(note) => note.name(),
@@ -310,6 +318,7 @@ impl Step {
             | Step::Ordered
             | Step::Renewed(_)
             | Step::Started
+            | Step::Used(_)
             | Step::Answered
             | Step::Stopped
             | Step::Queued { .. }
@@ -346,6 +355,9 @@ impl Step {
             ),
             Step::CodesFull => "barnacle pairing list: approve or revoke who waits".to_owned(),
             Step::Busy => "say it again when those before it are answered".to_owned(),
+            Step::Used(Used { how: How::Denied, .. }) => {
+                "tools.toolsBySender says who may have which tools used".to_owned()
+            }
             Step::TooSlow => "a larger agents.defaults.timeout".to_owned(),
             Step::AgentFailed(_) => {
                 "barnacle doctor looks at the agent; the log has more".to_owned()
@@ -427,6 +439,7 @@ impl fmt::Display for Step {
             Step::Ordered => f.write_str("it is an order to us, and was carried out"),
             Step::Renewed(why) => write!(f, "a new conversation began because {why}"),
             Step::Started => f.write_str("the agent is at work"),
+            Step::Used(used) => used.fmt(f),
             Step::Answered => f.write_str("the agent has answered"),
             Step::TooSlow => f.write_str("the agent took too long"),
             Step::AgentFailed(fault) => fault.fmt(f),

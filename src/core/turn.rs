@@ -169,6 +169,8 @@ pub enum Fault {
     Declined,
     /// What its answers may cost today is used up.
     Spent,
+    /// Who asks may not ask this agent.
+    NotPermitted,
     /// A person has ended the turn. Nothing is said about it in the chat.
     Stopped,
 }
@@ -245,6 +247,7 @@ impl Fault {
             Fault::Overlong,
             Fault::Declined,
             Fault::Spent,
+            Fault::NotPermitted,
         ]
         .into_iter()
     }
@@ -264,6 +267,7 @@ impl Fault {
             Fault::Overlong => "agent_overlong",
             Fault::Declined => "agent_declined",
             Fault::Spent => "agent_spent",
+            Fault::NotPermitted => "agent_not_permitted",
             Fault::Stopped => "stopped",
         }
     }
@@ -287,6 +291,7 @@ impl Fault {
                  conversation, or say it in fewer words."
             }
             Fault::Declined => "Sorry, I was not able to do that.",
+            Fault::NotPermitted => "Sorry, you are not permitted to ask me here.",
             Fault::Spent => "Sorry, I have used up what I may spend today. Please ask tomorrow.",
             Fault::Stopped => "",
         }
@@ -314,6 +319,7 @@ impl fmt::Display for Fault {
             Fault::TooLong => "what the agent said is too long to be read",
             Fault::Overlong => "what was said is more than the agent can read at once",
             Fault::Declined => "the agent reported an error",
+            Fault::NotPermitted => "who asks is not among those who may ask the agent (allowFrom)",
             Fault::Spent => "what the agent's answers may cost today is used up",
             Fault::Stopped => "a person has stopped it",
         })

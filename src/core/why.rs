@@ -344,6 +344,7 @@ fn decides(step: Step) -> bool {
             | Step::CodesFull
             | Step::Unplaced
             | Step::Unranked
+            | Step::Used(_)
             | Step::Skipped(_)
     )
 }
