@@ -9,7 +9,7 @@ use super::env::Env;
 use super::keys::Unit;
 use super::raw::Node;
 use super::read::{Entry, Reader, span_of};
-use super::{Discord, Intents, Keepalive, Reconnect, Weight, router};
+use super::{Discord, Intents, Keepalive, Reconnect, Weight, router, tools};
 use crate::base::{Secret, backoff, limits, spell};
 use crate::core::outbox::{self, ReplyTo};
 use crate::proto::discord::intents;
@@ -127,6 +127,7 @@ fn discord(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Discor
         health_monitor: read.flag("channels.discord.healthMonitor.enabled").unwrap_or(true),
         slash_commands: slash_commands(read),
         inherits_threads: read.flag("channels.discord.thread.inheritParent").unwrap_or(false),
+        tools: tools::servers(read, id),
     }
 }
 

@@ -7,7 +7,7 @@ use super::models::Provider;
 use super::raw::Node;
 use super::read::Reader;
 use super::{
-    Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Walls, Weight, models, reach,
+    Agent, AgentKind, Binding, Discord, ModelRef, ModelSetup, Walls, Weight, models, reach, tools,
 };
 use crate::base::{Secret, limits, spell};
 use crate::core::chat::ChannelKind;
@@ -91,6 +91,7 @@ fn agent(
         id: id.to_owned(),
         kind: kind(read, sources, providers),
         deadline: first(deadline).unwrap_or(limits::TURN_DEADLINE),
+        tools: tools::of_agent(read, id),
     }
 }
 

@@ -34,6 +34,7 @@ impl Config {
             media,
             completions,
             outside,
+            tools,
             cron,
             session,
             log_level,
@@ -76,7 +77,7 @@ impl Config {
             ("tools.media", media.hearing != new.media.hearing),
             ("messages.tts", media.speaking != new.media.speaking),
             ("gateway.http", *completions != new.completions),
-            ("tools", *outside != new.outside),
+            ("tools", *outside != new.outside || *tools != new.tools),
             ("cron", *cron != new.cron),
             ("session", *session != new.session),
             ("logging.level", *log_level != new.log_level),
@@ -117,6 +118,7 @@ impl Discord {
             health_monitor,
             slash_commands,
             inherits_threads,
+            tools,
         } = self;
         let connection = changed(&[
             ("id", *id != new.id),
@@ -145,6 +147,7 @@ impl Discord {
             ("healthMonitor", *health_monitor != new.health_monitor),
             ("commands.native", *slash_commands != new.slash_commands),
             ("thread.inheritParent", *inherits_threads != new.inherits_threads),
+            ("guilds.tools", *tools != new.tools),
         ]);
         (connection, settings)
     }
@@ -224,6 +227,8 @@ mod tests {
         for (written, change) in [
             ("agents: {defaults: {timeout: 5}}", Change::Process(vec!["agents"])),
             ("bindings: [{agentId: 'main', match: {}}]", Change::Process(vec!["bindings"])),
+            ("tools: {deny: ['run']}", Change::Process(vec!["tools"])),
+            ("agents: {defaults: {allowFrom: ['7']}}", Change::Process(vec!["agents"])),
             ("logging: {level: 'debug'}", Change::Process(vec!["logging.level"])),
             ("logging: {file: '/f'}", Change::Process(vec!["logging.file"])),
             ("gateway: {port: 1}", Change::NextStart(vec!["gateway"])),

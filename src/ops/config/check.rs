@@ -10,7 +10,7 @@ use super::raw::Node;
 use super::read::{Reader, whole_of};
 use super::{
     Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, reach, router,
-    session,
+    session, tools,
 };
 use crate::base::{Secret, limits, spell};
 
@@ -74,6 +74,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         media: media::media(read, sources, &providers),
         completions: read.flag("gateway.http.endpoints.chatCompletions.enabled").unwrap_or(false),
         outside: reach::outside(read, sources),
+        tools: tools::general(read),
         cron: cron::cron(read),
         session,
         log_level: log_level(read, sources.env),

@@ -35,6 +35,7 @@ mod scan;
 mod schema;
 mod session;
 mod table;
+mod tools;
 mod wire;
 mod write;
 
@@ -53,6 +54,7 @@ use crate::core::loops;
 use crate::core::outbox::{self, ReplyTo};
 use crate::core::route::PeerKind;
 use crate::core::router::Rules;
+use crate::core::permit::{self, Permits};
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
@@ -99,6 +101,8 @@ pub(crate) struct Config {
     pub(crate) completions: bool,
     /// `tools` and `mcp`: what agents may reach outside.
     pub(crate) outside: Outside,
+    /// `tools`: what agents may use for whom, where nothing more special says so.
+    pub(crate) tools: permit::Layer,
     /// `cron`: scheduled jobs.
     pub(crate) cron: Cron,
     /// `session`: what makes one conversation of several messages, and when it is over.
@@ -113,6 +117,15 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Who may have which tools used, and who may ask which agent.
+    pub(crate) fn permits(&self) -> Permits {
+        Permits {
+            general: self.tools.clone(),
+            agents: self.agents.iter().map(|agent| agent.tools.clone()).collect(),
+            servers: self.accounts.iter().flat_map(|account| account.tools.clone()).collect(),
+        }
+    }
+
     /// All that must never be shown.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let mut all = Vec::new();
@@ -292,6 +305,8 @@ pub(crate) struct Discord {
     pub(crate) slash_commands: bool,
     /// `thread.inheritParent`: whether a new thread begins with what was said around it.
     pub(crate) inherits_threads: bool,
+    /// `guilds.*.tools`: what may be used in servers, and by whom.
+    pub(crate) tools: Vec<permit::Server>,
 }
 
 /// The gateway intents to ask for.
@@ -340,6 +355,8 @@ pub(crate) struct Agent {
     pub(crate) kind: AgentKind,
     /// The longest that one answer may take.
     pub(crate) deadline: Duration,
+    /// What it may use for whom, and who may ask it (`tools`, `allowFrom`).
+    pub(crate) tools: permit::OfAgent,
 }
 
 /// The agents there are.

@@ -4,6 +4,7 @@ mod models;
 mod outside;
 mod route;
 mod talk;
+mod tools;
 
 use std::time::Duration;
 
@@ -53,7 +54,8 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS];
+const PARTS: &[&[Key]] =
+    &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS, tools::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
@@ -205,12 +207,10 @@ const MAIN: &[Key] = &[
     moot("channels.discord.intentFilter.model", "there is one, it is small, and it is built in"),
     later("channels.discord.guilds.*.channels.*.systemPrompt"),
     later("channels.discord.guilds.*.channels.*.skills"),
-    later("channels.discord.guilds.*.channels.*.tools"),
     later("channels.discord.guilds.*.channels.*.autoThread"),
     later("channels.discord.guilds.*.channels.*.includeThreadStarter"),
     later("channels.discord.guilds.*.channels.*.ignoreOtherMentions"),
     moot("channels.discord.guilds.*.slug", "a name for people"),
-    later("channels.discord.guilds.*.tools"),
     later("channels.discord.guilds.*.ignoreOtherMentions"),
     later("channels.discord.guilds.*.reactionNotifications"),
     key("channels.discord.dm.enabled", Kind::Flag, "true", "older files; false: dmPolicy disabled"),
@@ -541,7 +541,6 @@ const MAIN: &[Key] = &[
     later("agents.defaults.imageModel"),
     later("agents.defaults.heartbeat"),
     later("agents.defaults.sandbox"),
-    later("agents.defaults.tools"),
     later("agents.defaults.skills"),
     later("agents.defaults.memorySearch"),
     later("agents.defaults.compaction"),
@@ -656,12 +655,6 @@ const MAIN: &[Key] = &[
     later("cron.webhookToken"),
     later("cron.retry"),
     later("cron.triggers"),
-    later("tools.allow"),
-    later("tools.deny"),
-    later("tools.profile"),
-    later("tools.exec"),
-    later("tools.elevated"),
-    later("tools.agentToAgent"),
     later("auth"),
     later("env"),
     later("secrets"),

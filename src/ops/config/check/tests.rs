@@ -5,6 +5,7 @@ use super::*;
 use crate::core::access::{Access, Bots, ChannelRule, GuildRule, People, Place, Policy, Who};
 use crate::core::chat::ChannelKind;
 use crate::core::outbox::{self, ReplyTo};
+use crate::core::permit::OfAgent;
 use crate::proto::discord::intents;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -67,8 +68,10 @@ fn nothing_written_means_the_documented_defaults() {
 
 #[test]
 fn every_key_of_the_table_is_read_and_no_other() {
-    let text = "{channels: {discord: {guilds: {'1': {channels: {'2': {}}}}}},
-        agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}}, entries: {a: {}}, list: [{}]},
+    let text = "{channels: {discord: {guilds: {'1': {toolsBySender: {'*': {}}, channels: {'2':
+            {toolsBySender: {'*': {}}}}}}}}, tools: {toolsBySender: {'*': {}}},
+        agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}, tools: {toolsBySender: {'*': {}}}},
+            entries: {a: {}}, list: [{}]},
         models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}],
         router: {agents: [{agent: 'a', channels: '*'}]},
         messages: {tts: {providers: {v: {}}}},
@@ -564,6 +567,7 @@ fn agents_are_laid_over_their_defaults() {
         id: id.to_owned(),
         kind,
         deadline: Duration::from_secs(seconds),
+        tools: OfAgent { agent: id.into(), ..OfAgent::default() },
     };
     let agents = [
         agent("two", http, 5),
