@@ -12,6 +12,7 @@ mod drill;
 mod engine;
 mod fleet;
 mod ground;
+mod hands;
 mod history;
 mod house;
 mod invite;

@@ -9,14 +9,14 @@ use smol::Task;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
-use super::media::Media;
+use super::media::{Found, Media};
 use super::sessions::Sessions;
 use super::store::{Said, Store};
 use super::{Member, Staff};
 use crate::base::tally::Tally;
 use crate::base::text::Plain;
-use crate::core::answer::Answer;
-use crate::core::chat::{ChatId, Request};
+use crate::core::answer::{Act, Answer};
+use crate::core::chat::{ChannelKind, ChatId, Request};
 use crate::core::media::{self, Note};
 use crate::core::session::Key;
 use crate::core::transcript::{self, Header, Line, Role};
@@ -297,9 +297,9 @@ impl Inner {
         loop {
             // Not held while a turn begins.
             let next = self.turns.borrow_mut().poll();
-            let Some((room, Waiting { request, ticket })) = next else { return };
+            let Some((room, Waiting { mut request, ticket })) = next else { return };
             let id = request.id;
-            let member = self.member(&request.agent);
+            let member = self.member(&mut request.agent);
             let who = (member, self.staff.borrow().media.clone());
             let turn = turn(Rc::downgrade(self), who, room.clone(), request, ticket.clone());
             let task = self.spawner.spawn(Tier::Work, "turn", turn);
@@ -307,10 +307,16 @@ impl Inner {
         }
     }
 
-    fn member(&self, name: &str) -> Rc<Member> {
-        let (member, is_there) = self.staff.borrow().find(name);
+    /// The agent called `name`; if there is none, the usual one, whose name it becomes: rights are
+    /// those for who answers.
+    fn member(&self, name: &mut Box<str>) -> Rc<Member> {
+        let staff = self.staff.borrow().clone();
+        let (member, instead) = staff.find(name);
+        let Some(instead) = instead else { return member };
+        let asked = std::mem::replace(name, instead.into());
+        let name = &*asked;
         let mut strangers = self.strangers.borrow_mut();
-        if !is_there && strangers.len() < STRANGERS_MAX && strangers.insert(name.into()) {
+        if strangers.len() < STRANGERS_MAX && strangers.insert(name.into()) {
             log::warn!(
                 target: "agent",
                 "there is no agent called \"{}\"; the usual one answers instead (agents.list \
@@ -359,6 +365,26 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// The message as one of the thread that `answer` opens on it: what is said there goes on from
+    /// it. On Discord a thread has the number of the message that it was opened on ("Start Thread
+    /// from Message").
+    async fn thread(&self, request: &Request, answer: &Result<Answer, Fault>) -> Option<Request> {
+        let acts = &answer.as_ref().ok()?.acts;
+        let opens = acts.iter().any(|act| matches!(act, Act::Thread { .. }));
+        let has_threads = request.chat.channel == ChannelKind::Discord && request.guild.is_some();
+        // There are no threads in a thread.
+        if !opens || !has_threads || request.parent.is_some() {
+            return None;
+        }
+        let chat = ChatId { id: request.id, ..request.chat };
+        let parent = Some(request.chat.id);
+        let mut thread = Request { chat, parent, session_key: None, ..request.clone() };
+        self.settle(&mut thread).await;
+        Some(thread)
+    }
+}
+
 async fn turn(
     desk: Weak<Inner>,
     (member, media): (Rc<Member>, Rc<Media>),
@@ -380,11 +406,19 @@ async fn turn(
         let store = desk.upgrade().and_then(|desk| desk.store.clone());
         let by = clock::now() + member.deadline;
         let hears = |new: &str| pieces.add(new);
-        let found = media.look(&mut request, member.agent.wants(), by).await;
+        let may_ask = member.permits.may_ask(&request);
+        // What comes with a message costs something, too.
+        let found = if may_ask {
+            media.look(&mut request, member.agent.wants(), by).await
+        } else {
+            Found::default()
+        };
         for &note in &found.notes {
             ticket.note(chat, id, note).await;
         }
-        let mut answer = if found.is_mute {
+        let mut answer = if !may_ask {
+            Err(Fault::NotPermitted)
+        } else if found.is_mute {
             Ok(Answer::default())
         } else {
             member.agent.answer(&request, store.as_ref(), by, &hears).await
@@ -404,7 +438,11 @@ async fn turn(
             let word = answer.as_ref().map_or_else(|fault| fault.name(), |_| "answered");
             desk.outcomes.borrow_mut().count(word);
             if !ticket.keeps {
+                let thread = desk.thread(&request, &answer).await;
                 desk.record(&request, &answer);
+                if let Some(thread) = thread {
+                    desk.record(&thread, &answer);
+                }
             }
         }
         ticket.tell(chat, id, answer).await;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::base::Instant;
 use crate::core::answer::Answer;
 use crate::core::chat::Request;
+use crate::core::permit::Permits;
 use crate::core::turn::Fault;
 use crate::rt::clock;
 use echo::Echo;
@@ -111,13 +112,15 @@ pub struct Member {
     pub agent: Agent,
     /// The longest that one answer may take.
     pub deadline: Duration,
+    /// Who may ask it.
+    pub permits: Rc<Permits>,
 }
 
 /// All agents there are.
 #[derive(Debug)]
 pub struct Staff {
     members: BTreeMap<Box<str>, Rc<Member>>,
-    usual: Rc<Member>,
+    usual: (Box<str>, Rc<Member>),
     /// What comes with messages besides words.
     media: Rc<Media>,
 }
@@ -131,7 +134,7 @@ impl Staff {
         let others = others.into_iter().map(|(name, member)| (name, Rc::new(member)));
         let mut members: BTreeMap<_, _> = others.collect();
         members.insert(name.into(), usual.clone());
-        Staff { members, usual, media: Rc::default() }
+        Staff { members, usual: (name.into(), usual), media: Rc::default() }
     }
 
     /// With eyes, ears and a mouth.
@@ -140,11 +143,11 @@ impl Staff {
         Staff { media: Rc::new(media), ..self }
     }
 
-    /// The agent called `name`, or else the usual one, and whether that is so.
-    fn find(&self, name: &str) -> (Rc<Member>, bool) {
+    /// The agent called `name`, or else the usual one, with its name.
+    fn find(&self, name: &str) -> (Rc<Member>, Option<&str>) {
         match self.members.get(name) {
-            Some(member) => (member.clone(), true),
-            None => (self.usual.clone(), false),
+            Some(member) => (member.clone(), None),
+            None => (self.usual.1.clone(), Some(&self.usual.0)),
         }
     }
 }

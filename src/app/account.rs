@@ -39,6 +39,8 @@ pub(super) struct Plan {
     /// The names of the agents that there are.
     pub(super) agents: Vec<String>,
     pub(super) bindings: Vec<Binding>,
+    /// Whether permissions depend on roles, and on the channel around a thread.
+    permits_need: (bool, bool),
     pub(super) ca_file: Option<PathBuf>,
     /// Whether there are others, so that each is told by its name.
     is_one_of_many: bool,
@@ -47,10 +49,12 @@ pub(super) struct Plan {
 impl Plan {
     /// One for each account.
     pub(super) fn all(config: &Config) -> Vec<Plan> {
+        let permits_need = config.permits().needs();
         let plan = |discord: &Discord| Plan {
             discord: discord.clone(),
             agents: config.agents.iter().map(|agent| agent.id.clone()).collect(),
             bindings: config.bindings.clone(),
+            permits_need,
             ca_file: config.ca_file.clone(),
             is_one_of_many: config.accounts.len() > 1,
         };
@@ -200,6 +204,7 @@ pub(super) fn settings(plan: &Plan) -> Settings {
         access: discord.access.clone(),
         intent: discord.intent.clone(),
         routes: routes(ChannelKind::Discord, agents, &plan.bindings),
+        permits_need: plan.permits_need,
         dedup: discord.dedup,
         loops: discord.loops,
         overhears: discord.overhears,

@@ -27,6 +27,7 @@ use crate::base::{Instant, Wall, limits};
 use crate::channels::discord::{Board, View, stem};
 use crate::core::chat::ChannelKind;
 use crate::core::health::{self, Vital};
+use crate::core::permit::Permits;
 use crate::core::router::Rules;
 use crate::core::supervise::{self, Act, Ended, Monitor};
 use crate::core::uptime::State;
@@ -49,6 +50,7 @@ pub(super) struct Fleet {
     agents: Vec<config::Agent>,
     /// And the ways to what comes with messages, and what listens and speaks.
     senses: Senses,
+    permits: Permits,
     /// Told, without a word, when an account's state has changed, or when one has gone.
     changed: Sender<()>,
     left: (Sender<Box<str>>, Receiver<Box<str>>),
@@ -156,6 +158,7 @@ impl Fleet {
             router: config.router.clone(),
             agents: config.agents.clone(),
             senses: Senses::of(config),
+            permits: config.permits(),
             changed,
             left,
             slots,
@@ -324,10 +327,11 @@ impl Fleet {
     pub(super) fn reconcile(&mut self, config: &Config) -> Changes {
         let mut changes = Changes::default();
         self.desk.rule(rules(&config.session));
-        let senses = Senses::of(config);
-        if self.agents != config.agents || self.senses != senses {
+        let (senses, permits) = (Senses::of(config), config.permits());
+        let is_news = self.agents != config.agents || self.permits != permits;
+        if is_news || self.senses != senses {
             self.desk.hire(self.workplace.staff(config));
-            if self.agents != config.agents || self.senses.media != senses.media {
+            if is_news || self.senses.media != senses.media {
                 changes.applied.push("agents".to_owned());
             }
             if self.senses.outside != senses.outside {
@@ -335,6 +339,7 @@ impl Fleet {
             }
             self.agents.clone_from(&config.agents);
             self.senses = senses;
+            self.permits = permits;
         }
         if self.router != config.router {
             self.router = config.router.clone();

@@ -15,6 +15,7 @@ use super::account;
 use super::cron::Cron;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
+use super::hands::Errands;
 use super::staff::Guard;
 use super::webchat::WebChat;
 use crate::agent::tools::Blot;
@@ -82,6 +83,8 @@ pub(super) struct House {
     pub(super) webchat: Rc<WebChat>,
     /// The scheduled jobs.
     pub(super) cron: Cron,
+    /// What tools have done.
+    pub(super) errands: Rc<Errands>,
     spawner: Spawner,
     /// The conversations, as they were when they were last looked at.
     pub(super) recent: RefCell<health::Recent>,
@@ -104,11 +107,13 @@ impl House {
         let hides = lines.clone();
         let blot: Blot = Rc::new(move |text| hides.blot(text));
         let (env, settings) = (&source.env, &standing.config);
-        let guard = Guard { blot, hidden: config::hidden(env, source.file.as_deref()) };
+        let errands = Rc::<Errands>::default();
+        let hidden = config::hidden(env, source.file.as_deref());
+        let guard = Guard { blot, hidden, errands: errands.clone() };
         let fleet = Fleet::new(spawner, dirs, env, settings, guard, changed.0.clone());
         let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
         let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
-        Rc::new(House {
+        let house = Rc::new(House {
             source,
             lines,
             started: clock::now(),
@@ -125,7 +130,10 @@ impl House {
             recent: RefCell::default(),
             ground: RefCell::new(Ground::new(crate::ops::made())),
             told: RefCell::default(),
-        })
+            errands: errands.clone(),
+        });
+        errands.of(&house);
+        house
     }
 
     /// Wakes the loop, so that it looks at what has changed.

@@ -276,7 +276,12 @@ fn of_agents(house: &House) -> Vec<Family> {
     }
     let running = gauge("barnacle_agent_turns_running", "Turns of agents under way.")
         .with(&[], size(fleet.desk().running()));
-    vec![turns, running]
+    let mut tools =
+        counter("barnacle_tool_calls_total", "Calls of tools, by the tool and how they ended.");
+    for ((tool, outcome), count) in house.errands.calls() {
+        tools.add(&[("tool", tool), ("outcome", outcome)], Figure::Count(count));
+    }
+    vec![turns, running, tools]
 }
 
 fn of_cron(house: &House) -> Vec<Family> {

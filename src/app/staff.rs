@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::account;
+use super::hands::Errands;
 use super::outside::Outside;
 use crate::agent::echo::Echo;
 use crate::agent::exec::Exec;
@@ -16,10 +17,11 @@ use crate::agent::media::fetch::Fetch;
 use crate::agent::media::voice::{Ears, Endpoint, Mouth, When};
 use crate::agent::model::{Model, Setup, Voice};
 use crate::agent::purse::Purse;
-use crate::agent::tools::{self, Blot, Family, Toolbox};
+use crate::agent::tools::{Blot, Chat, Family, Hands, Reminders, Toolbox};
 use crate::agent::{Agent, Member, Staff};
 use crate::base::Secret;
 use crate::base::hash::fnv1a;
+use crate::core::permit::Permits;
 use crate::ops::config::{self, AgentKind, Config, Dirs, Env};
 use crate::rt::executor::Spawner;
 use crate::rt::net::{Net, NetOptions};
@@ -38,26 +40,30 @@ pub(super) struct Workplace {
     /// Hides our secrets in what tools say.
     blot: Blot,
     outside: Outside,
+    /// Does what tools need others for.
+    errands: Rc<Errands>,
 }
 
-/// What keeps our secrets from agents.
+/// What keeps our secrets from agents, and does what their tools need others for.
 #[derive(Clone)]
 pub(super) struct Guard {
     /// Hides them in what tools say.
     pub(super) blot: Blot,
     /// Where they are, besides our state.
     pub(super) hidden: Vec<PathBuf>,
+    /// Has it done by others.
+    pub(super) errands: Rc<Errands>,
 }
 
 impl Default for Guard {
     fn default() -> Guard {
-        Guard { blot: Rc::new(|text| text), hidden: Vec::new() }
+        Guard { blot: Rc::new(|text| text), hidden: Vec::new(), errands: Rc::default() }
     }
 }
 
 impl Workplace {
     pub(super) fn new(spawner: &Spawner, dirs: &Dirs, env: &Env, guard: Guard) -> Workplace {
-        let Guard { blot, mut hidden } = guard;
+        let Guard { blot, mut hidden, errands } = guard;
         hidden.extend([Some(dirs.state.clone()), dirs.hot.clone()].into_iter().flatten());
         let usual = USUAL.into_iter().map(|(name, or)| (name, env.get(name).unwrap_or(or)));
         let set = usual.filter(|(_, value)| !value.is_empty());
@@ -69,6 +75,7 @@ impl Workplace {
             state: dirs.state.clone(),
             purse: Rc::new(Purse::open(&dirs.state)),
             blot,
+            errands,
         }
     }
 
@@ -80,14 +87,16 @@ impl Workplace {
     /// All agents of `config`; the first is the one that answers what is meant for nobody else.
     pub(super) fn staff(&self, config: &Config) -> Staff {
         let net = self.network(config);
+        let permits = Rc::new(config.permits());
         let mut members = config.agents.iter().map(|agent| {
-            let member =
-                Member { agent: self.agent(config, agent, net.as_ref()), deadline: agent.deadline };
+            let made = self.agent((config, &permits), agent, net.as_ref());
+            let permits = permits.clone();
+            let member = Member { agent: made, deadline: agent.deadline, permits };
             (agent.id.as_str(), member)
         });
         let none = || {
             let echo = Agent::Echo(Echo::default());
-            ("main", Member { agent: echo, deadline: Duration::MAX })
+            ("main", Member { agent: echo, deadline: Duration::MAX, permits: permits.clone() })
         };
         let usual = members.next().unwrap_or_else(none);
         let others = members.map(|(name, member)| (name.into(), member)).collect();
@@ -136,7 +145,12 @@ impl Workplace {
         net.ok().or_else(|| Net::new(&self.spawner, &NetOptions::default()).ok())
     }
 
-    fn agent(&self, config: &Config, agent: &config::Agent, net: Option<&Net>) -> Agent {
+    fn agent(
+        &self,
+        (config, permits): (&Config, &Rc<Permits>),
+        agent: &config::Agent,
+        net: Option<&Net>,
+    ) -> Agent {
         match (&agent.kind, net) {
             (AgentKind::Echo { cpu }, _) => Agent::Echo(Echo { burn: *cpu }),
             (AgentKind::Exec { command, workspace, env, walls }, _) => {
@@ -154,21 +168,29 @@ impl Workplace {
             (AgentKind::Http { url, headers }, Some(net)) => {
                 Agent::Http(Http::new(net, url, headers.clone()))
             }
-            (AgentKind::Model(model), Some(net)) => Agent::Model(Model::new(
-                net,
-                setup(model, self.toolbox(config, net)),
-                self.purse.clone(),
-            )),
+            (AgentKind::Model(model), Some(net)) => {
+                let model_of = |tools| Model::new(net, setup(model, tools), self.purse.clone());
+                let condenser = Rc::new(model_of(Toolbox::default()));
+                Agent::Model(model_of(self.toolbox((config, permits), net, condenser)))
+            }
             // There is a network wherever an agent asks for it.
             (AgentKind::Http { .. } | AgentKind::Model(_), None) => Agent::Echo(Echo::default()),
         }
     }
 
-    /// What an agent has tools for.
-    fn toolbox(&self, config: &Config, net: &Net) -> Toolbox {
-        let mut families = vec![Family::Chat(tools::Chat::default())];
+    /// What an agent has tools for; `condenser` makes long texts short.
+    fn toolbox(
+        &self,
+        (config, permits): (&Config, &Rc<Permits>),
+        net: &Net,
+        condenser: Rc<Model>,
+    ) -> Toolbox {
+        let hands: Rc<dyn Hands> = self.errands.clone();
+        let chat = Chat::new(hands.clone(), permits.clone(), Some(condenser));
+        let mut families =
+            vec![Family::Chat(chat), Family::Reminders(Reminders::new(hands.clone()))];
         families.extend(self.outside.families(config, net));
-        Toolbox::new(families, Rc::default(), self.blot.clone())
+        Toolbox::new(families, permits.clone(), self.blot.clone()).telling(hands)
     }
 
     /// What agents reach outside.
@@ -231,6 +253,7 @@ pub(super) fn make(dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::permit::OfAgent;
     use crate::rt::executor;
     use crate::rt::store::tests::Scratch;
 
@@ -252,8 +275,10 @@ mod tests {
             };
             let kind =
                 AgentKind::Exec { command: vec!["x".into()], workspace: None, env: vec![], walls };
-            let agent = config::Agent { id: "../a".into(), kind, deadline: Duration::ZERO };
-            let Agent::Exec(exec) = workplace.agent(&Config::usual(), &agent, None) else {
+            let tools = OfAgent::default();
+            let agent = config::Agent { id: "../a".into(), kind, deadline: Duration::ZERO, tools };
+            let (config, permits) = (Config::usual(), Rc::default());
+            let Agent::Exec(exec) = workplace.agent((&config, &permits), &agent, None) else {
                 panic!("another kind")
             };
             assert!(exec.dir.is_dir() && exec.dir.starts_with(dirs.state.join("agents")));

@@ -55,4 +55,5 @@ mod selftest;
 mod start;
 mod templates;
 mod terminal;
+mod tools;
 mod voice;

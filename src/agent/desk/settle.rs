@@ -67,7 +67,7 @@ impl Desk {
             let _ = write!(said, ", which began {} because {why}", ago(clock::wall().since(at)));
         }
         said.push('.');
-        let member = self.0.member(&request.agent);
+        let member = self.0.member(&mut request.agent);
         if let Some(more) = member.agent.about(&request, self.0.store.as_ref()).await {
             let _ = write!(said, "\n{more}");
         }
@@ -80,7 +80,7 @@ impl Desk {
         request.session_key = Some(self.key(&request).as_str().into());
         let (key, room) = (Key::of(&request), Room::of(&request));
         request.session = self.conversation(&key, &room).await;
-        let member = self.0.member(&request.agent);
+        let member = self.0.member(&mut request.agent);
         let by = clock::now() + member.deadline.min(COMPACT_DEADLINE);
         member.agent.compact(&request, self.0.store.as_ref(), by).await
     }

@@ -10,13 +10,13 @@ use crate::core::chat::sample::{chat, request};
 use crate::rt::executor;
 
 fn staff(burn: Duration, deadline: Duration) -> Staff {
-    let member = Member { agent: Agent::Echo(Echo { burn }), deadline };
+    let member = Member { agent: Agent::Echo(Echo { burn }), deadline, permits: Rc::default() };
     Staff::new(("main", member), Vec::new())
 }
 
 /// One whose turns last until they are stopped.
 fn busy(spawner: &Spawner) -> Desk {
-    let member = Member { agent: Agent::Hangs, deadline: TURN_DEADLINE };
+    let member = Member { agent: Agent::Hangs, deadline: TURN_DEADLINE, permits: Rc::default() };
     Desk::new(spawner, Staff::new(("main", member), Vec::new()), Sessions::default())
 }
 
@@ -161,8 +161,12 @@ fn stop_ends_what_runs_and_what_waits_and_says_nothing_in_the_chat() {
 #[test]
 fn who_asks_outside_of_a_channel_is_answered_too() {
     executor::run(|spawner| async move {
-        let usual = Member { agent: Agent::Echo(Echo::default()), deadline: TURN_DEADLINE };
-        let slow = Member { agent: Agent::Hangs, deadline: Duration::ZERO };
+        let usual = Member {
+            agent: Agent::Echo(Echo::default()),
+            deadline: TURN_DEADLINE,
+            permits: Rc::default(),
+        };
+        let slow = Member { agent: Agent::Hangs, deadline: Duration::ZERO, permits: Rc::default() };
         let staff = Staff::new(("main", usual), vec![("slow".into(), slow)]);
         let desk = Desk::new(&spawner, staff, Sessions::default());
         assert_eq!(desk.ask(request(1, 1)).await, Ok(Answer::text("text 1")));

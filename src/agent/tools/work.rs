@@ -4,20 +4,20 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
-use super::{Ask, Done, Outcome, Toolbox};
+use super::{Ask, Counts, Done, Outcome, Toolbox};
 use crate::base::Instant;
 use crate::base::limits::{TOOL_CALLS_MAX, TOOL_TURN_RESERVE, TOOLS_RUNNING_MAX};
-use crate::base::text::{Plain, truncate};
 use crate::core::answer::{Act, Answer};
 use crate::core::chat::Request;
+use crate::core::tools::How;
 use crate::proto::llm::{Call, Tool};
 use crate::rt::clock;
 
-/// Of a tool's name, so much is told.
-const NAME_BYTES_MAX: usize = 64;
+/// Denials that are told in one answer: a model that runs in circles makes no wall of text.
+const DENIALS_TOLD_MAX: usize = 4;
 
 /// See the module.
 pub struct Work<'t> {
@@ -27,27 +27,16 @@ pub struct Work<'t> {
     /// What the model is offered.
     pub tools: Vec<Tool>,
     calls: u32,
+    counts: Rc<Counts>,
     waiting: VecDeque<Running<'t>>,
     running: Vec<Running<'t>>,
     /// What the calls do in the chat, by their ordinals.
     acts: BTreeMap<u32, Vec<Act>>,
-    denied: Vec<Box<str>>,
+    /// What was denied, and where.
+    denied: Vec<(Box<str>, String)>,
 }
 
 type Running<'t> = Pin<Box<dyn Future<Output = Ran> + 't>>;
-
-/// Writes the call into the log: never its arguments, nor what came of it, which may be private.
-fn tell(ask: &Ask<'_>, done: &Done, took: Duration) {
-    let Request { id, chat, .. } = ask.request;
-    let how = match done {
-        Done { is_denied: true, .. } => "denied",
-        Done { outcome: Ok(_), .. } => "done",
-        Done { outcome: Err(_), .. } => "failed",
-    };
-    let (number, name) = (ask.ordinal + 1, Plain(truncate(&ask.call.name, NAME_BYTES_MAX)));
-    let took = took.as_millis();
-    log::info!(target: "agent", "message {id} in {chat}: tool {number}, {name}: {how}, {took} ms");
-}
 
 struct Ran {
     number: usize,
@@ -71,6 +60,7 @@ impl<'t> Work<'t> {
             by,
             tools: toolbox.offered(request),
             calls: 0,
+            counts: Rc::default(),
             waiting: VecDeque::new(),
             running: Vec::new(),
             acts: BTreeMap::new(),
@@ -82,17 +72,14 @@ impl<'t> Work<'t> {
     pub fn begin(&mut self, number: usize, call: Call) {
         let (toolbox, request, by, ordinal) = (self.toolbox, self.request, self.by, self.calls);
         self.calls += 1;
+        let counts = self.counts.clone();
         self.waiting.push_back(Box::pin(async move {
             let acts = RefCell::default();
             let done = if ordinal < TOOL_CALLS_MAX {
-                let ask = Ask { request, call: &call, ordinal, by };
-                let began = clock::now();
-                let done = toolbox.run(ask, &acts).await;
-                tell(&ask, &done, began.until(clock::now()));
-                done
+                toolbox.run(Ask { request, call: &call, ordinal, by }, &counts, &acts).await
             } else {
                 let text = "too many tools were called for one message; answer without";
-                Done { outcome: Err(text.to_owned()), is_denied: false }
+                Done::failed(How::Failed, text.to_owned())
             };
             Ran { number, ordinal, name: call.name, done, acts: acts.into_inner() }
         }));
@@ -110,7 +97,7 @@ impl<'t> Work<'t> {
         let ran = poll_fn(|context| {
             for at in 0..self.running.len() {
                 if let Poll::Ready(ran) = self.running[at].as_mut().poll(context) {
-                    drop(self.running.swap_remove(at));
+                    drop(self.running.remove(at));
                     return Poll::Ready(ran);
                 }
             }
@@ -120,8 +107,9 @@ impl<'t> Work<'t> {
         if !acts.is_empty() {
             self.acts.insert(ordinal, acts);
         }
-        if done.is_denied && !self.denied.iter().any(|known| **known == *name) {
-            self.denied.push(name.into());
+        let denied = (name.into(), done.denied);
+        if done.how == How::Denied && !self.denied.contains(&denied) {
+            self.denied.push(denied);
         }
         (number, done.outcome)
     }
@@ -139,10 +127,13 @@ impl<'t> Work<'t> {
                 acts.push(act);
             }
         }
-        let mut said = text;
-        for name in self.denied {
+        // A model may have come by a secret on ways that are not ours.
+        let mut said = (self.toolbox.blot)(text);
+        // Whatever the model says about it: who asks has to know.
+        for (name, place) in self.denied.into_iter().take(DENIALS_TOLD_MAX) {
             let gap = if said.trim().is_empty() { "" } else { "\n\n" };
-            said = format!("{said}{gap}You are not permitted to have {name} used here.");
+            let place = if place.is_empty() { "here" } else { &place };
+            said = format!("{said}{gap}(You are not permitted to use `{name}` {place}.)");
         }
         acts.extend(Answer::text(said).acts);
         Answer { acts }

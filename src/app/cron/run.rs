@@ -119,6 +119,9 @@ async fn is_kept(house: &House, id: &str) -> bool {
 
 /// What the agent says.
 async fn ask(house: &House, id: &str, job: &Job, run: Run) -> Result<Answer, String> {
+    if job.policy.reminder.is_some() {
+        return Ok(Answer::text(job.payload.text()));
+    }
     let usual = house.config().agents.first().map(|agent| agent.id.clone());
     let agent = job.agent_id.clone().or(usual).unwrap_or_else(|| "main".to_owned());
     let key = Key::read(&job.session(id), &agent).map_err(|bad| bad.to_string())?;

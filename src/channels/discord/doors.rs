@@ -166,8 +166,10 @@ impl Doors {
         let Some(guild) = guild.filter(|_| !inbound.from_self && !is_refused) else {
             return Vec::new();
         };
+        let (of_role, of_parent) = settings.permits_need;
         drop(settings);
         let (needs, (by_chat, by_role)) = self.board.needs(guild, chat.id);
+        let (by_chat, by_role) = (by_chat || of_parent, by_role || of_role);
         let is_wanted = |channel: &u64| {
             // Of a thread everything is wanted, of the channel around it only the name.
             let is_own = *channel == chat.id;

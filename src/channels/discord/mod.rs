@@ -13,6 +13,7 @@ mod nods;
 mod opinions;
 mod pairing;
 mod preflight;
+mod read;
 mod replies;
 mod rest;
 mod send;
@@ -374,6 +375,32 @@ impl Account {
         key: Box<str>,
     ) -> impl Future<Output = Result<Spoken, String>> + use<> {
         speak::speak(self.calls.clone(), self.post.clone(), target, answer, key)
+    }
+
+    /// The newest messages of a chat. The future does not borrow the account.
+    pub(crate) fn read(
+        &self,
+        chat: u64,
+        count: usize,
+        since: Option<Wall>,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<read::Read, String>> + use<> {
+        read::read(self.calls.clone(), chat, (count, since), deadline)
+    }
+
+    /// Where a chat is: the server around it, and of a thread the channel. The future does not
+    /// borrow the account.
+    pub(crate) fn around(
+        &self,
+        chat: u64,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(Option<u64>, Option<u64>), String>> + use<> {
+        read::around(self.calls.clone(), chat, deadline)
+    }
+
+    /// Writes something down about a message that is being answered.
+    pub(crate) fn note(&self, chat: ChatId, id: u64, step: crate::core::trace::Step) {
+        self.view.ledger.borrow_mut().note(chat, id, step);
     }
 
     /// The close code for which it is parked.

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) intent: Option<Filter>,
     /// Which agent answers where.
     pub(crate) routes: Routes,
+    /// Whether permissions depend on roles, and on the channel around a thread.
+    pub(crate) permits_need: (bool, bool),
     /// The same words of the same person in the same chat within this span are one message.
     pub(crate) dedup: Duration,
     /// How long bots may answer each other.
@@ -43,6 +45,7 @@ impl Default for Settings {
             access: Access::default(),
             intent: None,
             routes: Routes::default(),
+            permits_need: (false, false),
             dedup: limits::DEDUP_WINDOW,
             loops: loops::Policy::default(),
             overhears: None,

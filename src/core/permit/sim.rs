@@ -151,6 +151,10 @@ fn reading(permits: &Permits, tool: &str, to: To, r: &Request, with: Option<Mist
 
 const USUAL_HERE: [&str; 2] = ["react", "send_message"];
 
+fn entry(text: &str) -> Entry {
+    Entry::parse(text).expect("it can be read")
+}
+
 struct Dice(Rng);
 
 impl Dice {
@@ -159,12 +163,12 @@ impl Dice {
     }
 
     fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[usize::try_from(self.0.below(all.len() as u64)).unwrap()].clone()
+        all[usize::try_from(self.0.below(all.len() as u64)).unwrap_or(0)].clone()
     }
 
     fn entries(&mut self, most: u64) -> Vec<Entry> {
         let count = self.0.below(most + 1);
-        (0..count).map(|_| Entry::parse(self.of(&ENTRIES)).unwrap()).collect()
+        (0..count).map(|_| entry(self.of(&ENTRIES))).collect()
     }
 
     fn policy(&mut self) -> Policy {
@@ -251,7 +255,7 @@ fn what_is_denied_to_all_is_denied_whatever_else_is_said() {
     for seed in 0..1000 {
         let mut dice = Dice(Rng::new(seed));
         let (mut permits, asker) = (dice.permits(), dice.asker());
-        permits.general.all.deny.push(Entry::parse("run").unwrap());
+        permits.general.all.deny.push(entry("run"));
         assert_ne!(permits.judge("run", To::Own, &asker), Verdict::Allowed, "seed {seed}");
     }
 }
@@ -261,7 +265,7 @@ fn what_is_given_to_others_changes_nothing_for_who_asks() {
     for seed in 0..1000 {
         let mut dice = Dice(Rng::new(seed));
         let (permits, asker) = (dice.permits(), dice.asker());
-        let all = Policy { also: vec![Entry::parse("*").unwrap()], ..Policy::default() };
+        let all = Policy { also: vec![entry("*")], ..Policy::default() };
         let mut wider = permits.clone();
         wider.general.by_sender.push((Sender::User(99), all.clone()));
         wider.agents.push(OfAgent {

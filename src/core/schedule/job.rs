@@ -278,6 +278,25 @@ pub struct Policy {
     /// What becomes of what is due during a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
+    /// If it reminds somebody: then its words are said as they are, and no agent is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Reminder>,
+}
+
+/// Whose reminder it is. Numbers are texts, since programs in JavaScript read them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reminder {
+    /// The person.
+    pub author: String,
+    /// What they were called.
+    pub author_name: String,
+    /// The account that heard them.
+    pub account: String,
+    /// The chat in which they asked.
+    pub chat: String,
+    /// What they want to be told.
+    pub text: String,
 }
 
 /// What becomes of what was missed, in a word.

@@ -52,9 +52,9 @@ use crate::core::chat::ChannelKind;
 use crate::core::intent::Filter;
 use crate::core::loops;
 use crate::core::outbox::{self, ReplyTo};
+use crate::core::permit::{self, Permits};
 use crate::core::route::PeerKind;
 use crate::core::router::Rules;
-use crate::core::permit::{self, Permits};
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 

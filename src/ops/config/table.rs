@@ -54,8 +54,7 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] =
-    &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS, tools::KEYS];
+const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS, tools::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);

@@ -2,12 +2,11 @@
 
 use super::super::keys::{Key, Kind, key, later, moot};
 
-const TOOLS: Kind = Kind::Own(
-    "a list of tools: react, send_message(channel:ID), group:messaging, server__*, \"*\"",
-);
+const TOOLS: Kind =
+    Kind::Own("a list of tools: react, send_message(channel:ID), group:web, server__*, \"*\"");
 const ASKERS: Kind = Kind::Own("a list of id:USER, role:ROLE, operator, or \"*\"");
 const USUAL: &str = "what acts in the asker's own chat or for them alone";
-const SENDERS: &str = "exactly these tools for a person (id:USER), a role (role:ROLE), operator, or \"*\" for the rest";
+const SENDERS: &str = "exactly these tools for id:USER, role:ROLE, operator, or \"*\" for the rest";
 
 pub(super) const KEYS: &[Key] = &[
     key("tools.allow", TOOLS, USUAL, "exactly these tools may be used"),
@@ -103,7 +102,6 @@ pub(super) const KEYS: &[Key] = &[
     later("tools.byProvider"),
     later("tools.elevated"),
     later("tools.exec"),
-    later("tools.web"),
     later("tools.fs"),
     later("tools.links"),
     later("tools.message"),
