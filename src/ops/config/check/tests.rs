@@ -69,13 +69,14 @@ fn nothing_written_means_the_documented_defaults() {
 #[test]
 fn every_key_of_the_table_is_read_and_no_other() {
     let text = "{channels: {discord: {guilds: {'1': {toolsBySender: {'*': {}}, channels: {'2':
-            {toolsBySender: {'*': {}}}}}}}}, tools: {toolsBySender: {'*': {}}},
+            {toolsBySender: {'*': {}}}}}}}},
         agents: {defaults: {env: {A: 'b'}, headers: {C: 'd'}, tools: {toolsBySender: {'*': {}}}},
             entries: {a: {}}, list: [{}]},
         models: {providers: {p: {headers: {E: 'f'}, models: [{}]}}}, bindings: [{}],
         router: {agents: [{agent: 'a', channels: '*'}]},
         messages: {tts: {providers: {v: {}}}},
-        tools: {media: {audio: {models: [{}]}}, web: {fetch: {hosts: {h: {headers: {G: 'h'}}}}},
+        tools: {toolsBySender: {'*': {}},
+                media: {audio: {models: [{}]}}, web: {fetch: {hosts: {h: {headers: {G: 'h'}}}}},
                 run: {programs: {r: {env: {I: 'j'}, parameters: [{}]}}}},
         mcp: {servers: {s: {env: {K: 'l'}, headers: {M: 'n'}}}}}";
     let mut root = raw::parse(text).expect("the syntax is right");
