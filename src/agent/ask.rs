@@ -34,7 +34,7 @@ pub(super) fn post(
 }
 
 /// What a failure means for the turn.
-pub(super) fn fault(error: &HttpError) -> Fault {
+pub(super) fn fault(error: HttpError) -> Fault {
     match error {
         HttpError::NotSent(_) | HttpError::Lost(_) | HttpError::Cut(..) => Fault::Unreachable,
         HttpError::Garbage => Fault::Garbled,
@@ -43,7 +43,7 @@ pub(super) fn fault(error: &HttpError) -> Fault {
 }
 
 /// What it means for a model among others.
-pub(super) fn reason(error: &HttpError) -> Reason {
+pub(super) fn reason(error: HttpError) -> Reason {
     match error {
         HttpError::NotSent(_) | HttpError::Lost(_) => Reason::Overloaded,
         HttpError::Cut(..) => Reason::Cut,
@@ -53,7 +53,7 @@ pub(super) fn reason(error: &HttpError) -> Reason {
 }
 
 /// What it means for something to be looked at, listened to or spoken.
-pub(super) fn lapse(error: &HttpError) -> Lapse {
+pub(super) fn lapse(error: HttpError) -> Lapse {
     match error {
         HttpError::NotSent(_) | HttpError::Lost(_) | HttpError::Cut(..) => Lapse::Unreachable,
         HttpError::Garbage => Lapse::Garbled,

@@ -96,7 +96,7 @@ impl Http {
         let hear = |head: &http::Parts, piece: &[u8]| heard.hear(head, piece);
         self.client.send_heard(post, hear).await.map_err(|error| {
             log::warn!(target: "agent", "{}: {error}", self.place);
-            ask::fault(&error)
+            ask::fault(error)
         })
     }
 }

@@ -365,7 +365,7 @@ async fn send(
         return Err(trouble);
     }
     let response = response.map_err(|error| Trouble {
-        reason: ask::reason(&error),
+        reason: ask::reason(error),
         words: error.to_string(),
         wait: None,
     })?;

@@ -1,4 +1,4 @@
-//! Agents, asked by clients of OpenAI's: through our own chat's doors and the desk, like everybody.
+//! Agents, asked by clients of `OpenAI`'s: through our own chat's doors and the desk, as everybody.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

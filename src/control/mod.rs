@@ -9,7 +9,7 @@
 //! | `/health/detail` | on loopback anybody, else with the token | always 200 |
 //! | `/metrics` `/api/diagnostics/prometheus` | the same | Prometheus's text format |
 //! | `/api/status` | with the token, or ours | JSON |
-//! | `/v1/models` `/v1/chat/completions` | the same, if it is switched on | as OpenAI |
+//! | `/v1/models` `/v1/chat/completions` | the same, if it is switched on | as `OpenAI` |
 //! | `/` `/dashboard` | anybody | the page, which asks for what follows |
 //! | `/api/login` `/api/logout` | with a code, or a cookie | a cookie, or its end |
 //! | `/`, upgraded | with the token or a cookie, or ours | the control protocol |
@@ -83,7 +83,7 @@ pub(crate) struct Control {
     pub(crate) desk: Rc<dyn Desk>,
     /// Lets browsers in.
     pub(crate) reception: Rc<Reception>,
-    /// Asks agents for clients of OpenAI's.
+    /// Asks agents for clients of `OpenAI`'s.
     pub(crate) oracle: Box<dyn Oracle>,
     /// Where answers are worked on.
     pub(crate) spawner: Spawner,

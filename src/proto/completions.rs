@@ -1,4 +1,4 @@
-//! The chat completions API from the other side (OpenAI's documentation, "Chat"): what clients ask
+//! The chat completions API from the other side (`OpenAI`'s documentation, "Chat"): what clients ask
 //! us, and how they are answered.
 
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub struct Asked {
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// OpenAI's word for the kind of error.
+    /// `OpenAI`'s word for the kind of error.
     pub kind: &'static str,
     /// Its code, if there is one.
     pub code: Option<&'static str>,

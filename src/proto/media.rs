@@ -1,7 +1,7 @@
 //! Sound and pictures on the wire: what the first bytes of a file tell of it, and the two calls by
 //! which sound becomes text and text sound.
 //!
-//! Both are OpenAI's (its documentation, "Create transcription" and "Create speech"), which most
+//! Both are `OpenAI`'s (its documentation, "Create transcription" and "Create speech"), which most
 //! others speak as well; of whisper.cpp's server the answers are the same, with an error sometimes
 //! in a body whose status is a success (its README, "whisper.cpp/examples/server").
 

@@ -65,10 +65,11 @@ impl Fetch {
         let claimed = usize::try_from(attachment.bytes).map_err(|_| Lapse::TooLarge)?;
         let get = Request::new(Method::GET, &*attachment.url).body_bytes_max(claimed);
         let by = by.min(clock::now() + MEDIA_DEADLINE);
-        let answer = clock::timeout(by, self.client.send(get)).await.ok_or(Lapse::Slow)?;
+        let answer =
+            clock::timeout(by, Box::pin(self.client.send(get))).await.ok_or(Lapse::Slow)?;
         let answer = answer.map_err(|error| {
             log::debug!(target: "agent", "a file could not be fetched: {error}");
-            ask::lapse(&error)
+            ask::lapse(error)
         })?;
         match answer.status {
             StatusCode::OK if answer.body.is_empty() => Err(Lapse::Empty),

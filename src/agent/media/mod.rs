@@ -48,7 +48,7 @@ pub(super) struct Found {
     /// Whether the person has spoken, and was understood.
     was_heard: bool,
     /// Room for what is in the request, until the turn is over.
-    _held: Vec<Held>,
+    room: Vec<Held>,
 }
 
 /// Room that is taken.
@@ -170,7 +170,7 @@ impl Media {
             match looked {
                 Ok((content, held)) => {
                     file.content = Some(content);
-                    found._held.push(held);
+                    found.room.push(held);
                 }
                 Err(lapse) => {
                     file.lapse = Some(lapse);

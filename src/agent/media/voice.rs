@@ -137,9 +137,9 @@ impl Studio {
         bytes_max: usize,
     ) -> Result<Response, Lapse> {
         let post = ask::post(endpoint.url.expose(), body, &endpoint.headers, bytes_max);
-        let answer = self.0.send(post).await.map_err(|error| {
+        let answer = Box::pin(self.0.send(post)).await.map_err(|error| {
             log::warn!(target: "agent", "{}: {error}", endpoint.name);
-            ask::lapse(&error)
+            ask::lapse(error)
         })?;
         if answer.status.is_success() {
             return Ok(answer);

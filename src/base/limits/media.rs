@@ -46,7 +46,7 @@ pub const VOICES_MAX: usize = 3;
 pub const VOICE_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Tries for a boundary that a recording does not hold; one is enough.
 pub const VOICE_BOUNDARY_TRIES_MAX: u32 = 8;
-/// Characters of an answer that are spoken, if nobody says: two minutes; OpenAI takes 4096.
+/// Characters of an answer that are spoken, if nobody says: two minutes; `OpenAI` takes 4096.
 pub const SPEECH_CHARS_MAX: u64 = 1500;
 /// How long speaking may take, if nobody says.
 pub const SPEECH_TIMEOUT: Duration = Duration::from_secs(30);

@@ -319,7 +319,7 @@ mod tests {
         );
         assert_eq!(mistakes, []);
         for (text, said) in [
-            (r#"{tools: {media: {audio: {enabled: true}}}}"#, "nothing is named that could listen"),
+            (r"{tools: {media: {audio: {enabled: true}}}}", "nothing is named that could listen"),
             (r#"{messages: {tts: {auto: "always"}}}"#, "nothing is named that could speak"),
             (r#"{messages: {tts: {auto: "always", provider: "who"}}}"#, "write its baseUrl"),
             (r#"{tools: {media: {audio: {provider: "openai"}}}}"#, "wants a key"),

@@ -96,7 +96,7 @@ pub(crate) struct Config {
     pub(crate) router: Rules,
     /// `tools.media.audio` and `messages.tts`: ears and mouth.
     pub(crate) media: Media,
-    /// `gateway.http.endpoints.chatCompletions.enabled`: whether agents are asked as OpenAI's
+    /// `gateway.http.endpoints.chatCompletions.enabled`: whether agents are asked as `OpenAI`'s
     /// models are.
     pub(crate) completions: bool,
     /// `tools` and `mcp`: what agents may reach outside.
