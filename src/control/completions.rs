@@ -1,4 +1,4 @@
-//! The door for clients of `OpenAI`'s: `POST /v1/chat/completions` and `GET /v1/models`. Whoever has
+//! The door for clients of `OpenAI`'s: `POST /v1/chat/completions` and `GET /v1/models`. Who has
 //! the credential of the control port asks an agent as a person in a chat does; who goes away ends
 //! the turn.
 

@@ -1,5 +1,5 @@
-//! The chat completions API from the other side (`OpenAI`'s documentation, "Chat"): what clients ask
-//! us, and how they are answered.
+//! The chat completions API from the other side (`OpenAI`'s documentation, "Chat"): what clients
+//! ask us, and how they are answered.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
