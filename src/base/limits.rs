@@ -456,9 +456,9 @@ pub const RESTART_EXPECTED: Duration = Duration::from_millis(1500);
 /// Faults that are armed at a time.
 pub const SANDBOX_FAULTS_MAX: usize = 32;
 /// Bots and people that it knows: they come into being when they are named.
-pub const SANDBOX_USERS_MAX: usize = 256;
+pub const SANDBOX_USERS_MAX: usize = 2048;
 /// Channels, direct ones and threads included.
-pub const SANDBOX_CHANNELS_MAX: usize = 256;
+pub const SANDBOX_CHANNELS_MAX: usize = 2048;
 /// Messages kept of each channel.
 pub const SANDBOX_MESSAGES_MAX: usize = 1000;
 /// Bytes of attached files that it keeps: two of the largest messages that Discord takes.

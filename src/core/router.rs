@@ -161,8 +161,11 @@ pub struct Hearer<'a> {
     pub account: &'a str,
     /// Its user's number.
     pub me: u64,
-    /// Whether it is there, or will be in a moment.
+    /// Whether it is there and hears what is said in the channel, or will in a moment.
     pub is_here: bool,
+    /// Whether it is known to be in the server: what no seat says must not be left to an account
+    /// that is elsewhere.
+    pub is_member: bool,
     /// The agent that answers by it, and how exactly a binding says so; 0 is by none.
     pub bound: (&'a str, u8),
 }
@@ -268,7 +271,13 @@ impl Router {
             let specific = seat.fits(facts)?;
             let hearer = hearers.iter().find(|hearer| hearer.account == &*seat.account);
             // One that does not run will be back, or not; others stand in for it.
-            let gone = Hearer { account: &seat.account, me: 0, is_here: false, bound: ("", 0) };
+            let gone = Hearer {
+                account: &seat.account,
+                me: 0,
+                is_here: false,
+                is_member: false,
+                bound: ("", 0),
+            };
             Some((seat, specific, hearer.copied().unwrap_or(gone)))
         });
         let mut candidates = Vec::new();
@@ -301,7 +310,8 @@ impl Router {
         }
         if !is_seated {
             let is_bound = |hearer: &&Hearer<'_>| rules.seats.is_empty() || hearer.bound.1 > 0;
-            for hearer in hearers.iter().filter(is_bound) {
+            let is_meant = |hearer: &&Hearer<'_>| hearer.is_member && is_bound(hearer);
+            for hearer in hearers.iter().filter(is_meant) {
                 let names = Names::of([hearer.bound.0, hearer.account]);
                 let address = self.address(hearer, None, &names, facts);
                 let (because, place) = address.unwrap_or((Because::Bound, usize::MAX));

@@ -55,5 +55,6 @@ mod selftest;
 mod start;
 mod templates;
 mod terminal;
+mod thousand;
 mod tools;
 mod voice;

@@ -16,14 +16,14 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 const KEY: &str = "sk-test-do-not-show";
 
 /// A provider that does what the last message says.
-struct Provider {
+pub(crate) struct Provider {
     port: u16,
     /// What it was asked.
     asked: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Provider {
-    fn start() -> Provider {
+    pub(crate) fn start() -> Provider {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -38,7 +38,7 @@ impl Provider {
         Provider { port, asked }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 

@@ -57,6 +57,10 @@ pub const ROUTER_STAND_INS_MAX: usize = 256;
 pub const ROUTER_SPOKEN_MAX: usize = 2048;
 /// So long an account may be away until another one stands in: longer than a RESUME takes.
 pub const ROUTER_STAND_IN: Duration = Duration::from_secs(60);
+/// Servers that an account is known to be in; a bot of a home is in a few.
+pub const ROUTER_GUILDS_MAX: usize = 128;
+/// Channels that an account is known not to hear.
+pub const ROUTER_MISSED_MAX: usize = 128;
 /// Mentions of one message that are looked at; Discord allows a hundred, and few people think of
 /// more than a handful.
 pub const MENTIONS_MAX: usize = 16;

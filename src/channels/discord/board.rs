@@ -54,6 +54,10 @@ struct Member {
     up: Option<Instant>,
     /// … and when it last was not.
     down: Instant,
+    /// The servers that it is known to be in, the last ones.
+    guilds: Vec<u64>,
+    /// The channels of which others heard something since then that it has not.
+    missed: Vec<(u64, Instant)>,
 }
 
 /// An account's place at the board.
@@ -108,7 +112,17 @@ impl Board {
         members.retain(|member| member.account != account);
         let (settings, down) = (settings.clone(), clock::now());
         let (own, at_board) = (account.clone(), settings.clone());
-        members.push(Member { account: own, me: 0, settings: at_board, up: None, down });
+        let (guilds, missed) = (Vec::new(), Vec::new());
+        let (account_of, settings_of) = (own, at_board);
+        members.push(Member {
+            account: account_of,
+            me: 0,
+            settings: settings_of,
+            up: None,
+            down,
+            guilds,
+            missed,
+        });
         Chair { board: self.clone(), account, settings }
     }
 }
@@ -174,6 +188,36 @@ impl Chair {
         all
     }
 
+    /// We heard something in `place` of `guild`. True if we were not known to be in that server.
+    fn heard_in(&self, guild: u64, place: u64) -> bool {
+        let mut members = self.board.0.members.borrow_mut();
+        let Some(own) = members.iter_mut().find(|member| member.account == self.account) else {
+            return false;
+        };
+        own.missed.retain(|(missed, _)| *missed != place);
+        if own.guilds.contains(&guild) {
+            return false;
+        }
+        if own.guilds.len() >= limits::ROUTER_GUILDS_MAX {
+            own.guilds.remove(0);
+        }
+        own.guilds.push(guild);
+        true
+    }
+
+    /// The others have not heard that yet: a moment later they have, unless they never do, as they
+    /// may not see that channel.
+    fn missed_in(&self, place: u64) {
+        let (now, mut members) = (clock::now(), self.board.0.members.borrow_mut());
+        let others = members.iter_mut().filter(|member| member.account != self.account);
+        for other in others.filter(|member| member.up.is_some()) {
+            let is_known = other.missed.iter().any(|(missed, _)| *missed == place);
+            if !is_known && other.missed.len() < limits::ROUTER_MISSED_MAX {
+                other.missed.push((place, now));
+            }
+        }
+    }
+
     /// Who answers `inbound`, which we heard.
     pub(super) fn rule(&self, inbound: &Inbound<'_>, chat_name: Option<&str>) -> Verdict {
         let inner = &*self.board.0;
@@ -183,9 +227,14 @@ impl Chair {
         if is_free || !self.is_shared() || self.is_other_own(inbound.author) {
             return Verdict::Free;
         }
-        if let Some(ruled) = inner.router.borrow().ruled(inbound.id) {
+        let place = access::ruled_by(inbound.chat.id, inbound.parent);
+        let is_new_here = self.heard_in(inbound.guild.unwrap_or_default(), place);
+        let ruled = inner.router.borrow().ruled(inbound.id);
+        // That nobody answers was decided without us, if we were not known to be here.
+        if let Some(ruled) = ruled.filter(|ruled| !is_new_here || is_answer(ruled)) {
             return ruled;
         }
+        self.missed_in(place);
         let (rules, members) = (inner.rules.borrow().clone(), inner.members.borrow());
         let order = inner.order.borrow();
         let own = members.iter().find(|member| member.account == self.account);
@@ -205,11 +254,16 @@ impl Chair {
             .filter_map(|account| {
                 let (member, settings) = find(account)?;
                 let since = up.map_or(member.down, |up| member.down.max(up));
-                let is_here = member.account == self.account
-                    || member.up.is_some()
-                    || now.since(since) < rules.stand_in;
+                let hears = |&(_, at): &(u64, Instant)| now.since(at) <= rules.stand_in;
+                let missed = member.missed.iter().find(|(missed, _)| *missed == place);
+                let is_up = member.up.is_some() && missed.is_none_or(hears);
+                let is_away = member.up.is_none() && now.since(since) >= rules.stand_in;
+                let is_own = member.account == self.account;
+                let is_here = is_own || is_up || (member.up.is_none() && !is_away);
+                let is_member =
+                    is_own || inbound.guild.is_some_and(|id| member.guilds.contains(&id));
                 let (agent, rank) = settings.routes.bound(account, &as_heard(member));
-                Some(Hearer { account, me: member.me, is_here, bound: (agent, rank) })
+                Some(Hearer { account, me: member.me, is_here, is_member, bound: (agent, rank) })
             })
             .collect();
         let mut may = |account: &str, is_assigned: bool| {
@@ -316,6 +370,10 @@ impl Drop for Chair {
             (member.up, member.down) = (None, clock::now());
         }
     }
+}
+
+fn is_answer(ruling: &Verdict) -> bool {
+    matches!(ruling, Verdict::Answers(_))
 }
 
 /// What the guard against loops wants to know; nothing of direct messages, where no bot writes.

@@ -33,7 +33,13 @@ fn guide() -> Rules {
 }
 
 fn hearers() -> [Hearer<'static>; 3] {
-    let hearer = |account, me| Hearer { account, me, is_here: true, bound: ("researcher", 0) };
+    let hearer = |account, me| Hearer {
+        account,
+        me,
+        is_here: true,
+        is_member: true,
+        bound: ("researcher", 0),
+    };
     [hearer("research", RESEARCH), hearer("writer", WRITER), hearer("moderator", MODERATOR)]
 }
 
@@ -172,6 +178,9 @@ fn without_seats_several_accounts_answer_once_by_their_bindings() {
     assert_eq!(of("hello <@103>", &hearers), "moderator");
     hearers[1].bound.1 = 0;
     assert_eq!(of("hello", &hearers), "research", "the first");
+    hearers[0].is_member = false;
+    assert_eq!(of("hello", &hearers), "writer", "the first that is in the server");
+    hearers[0].is_member = true;
     // With seats elsewhere, only a binding that somebody wrote counts.
     let mut elsewhere = guide();
     elsewhere.seats.truncate(2);

@@ -75,14 +75,14 @@ fn seat(
     bindings: &[Binding],
 ) -> Result<Seat, (String, String)> {
     let left_out = |what: &str, cure: String| (format!("{what}, so the entry is left out"), cure);
-    let named = [
+    let written = [
         read.text("router.agents.#.agent"),
         read.text("router.agents.#.agentId"),
         read.text("router.agents.#.name"),
     ];
-    let named = super::check::first(named);
-    let named = named.ok_or_else(|| left_out("it names no agent", "add agent".to_owned()))?;
-    let agent = agents::called(read, known, &named)
+    let written = super::check::first(written);
+    let written = written.ok_or_else(|| left_out("it names no agent", "add agent".to_owned()))?;
+    let agent = agents::called(read, known, &written)
         .map_err(|cure| left_out("there is no agent of that name", cure))?;
     let account = match read.text("router.agents.#.account") {
         None => voice(agent, accounts, bindings),
