@@ -163,7 +163,7 @@ impl Run {
     fn person(&mut self) -> Result<(), String> {
         self.wait(1000, 60_000);
         self.books = Books::default();
-        let heard = self.new(PERSON, false, None, 5);
+        let heard = self.message(PERSON, false, None, 5);
         if !self.has(Bug::NeverEnds) {
             self.loops.heard(&heard);
         }
@@ -175,7 +175,7 @@ impl Run {
         self.say(US, Some(PERSON), 5)
     }
 
-    fn new(&mut self, author: u64, is_bot: bool, answers: Option<u64>, thread: u64) -> Heard {
+    fn message(&mut self, author: u64, is_bot: bool, answers: Option<u64>, thread: u64) -> Heard {
         self.id += 1;
         let place = if self.has(Bug::ThreadsApart) { thread } else { 5 };
         let is_bot = is_bot && !(self.has(Bug::BotIsPerson) && author == SECOND);
@@ -183,7 +183,7 @@ impl Run {
     }
 
     fn said(&mut self, author: u64, answers: Option<u64>, thread: u64) -> Result<Heard, String> {
-        let heard = self.new(author, true, answers, thread);
+        let heard = self.message(author, true, answers, thread);
         self.note(author);
         self.hear(heard)?;
         Ok(heard)
@@ -322,7 +322,7 @@ impl Run {
     /// In the end everything is forgiven.
     fn ends(mut self) -> Result<(), String> {
         self.now += 2 * DAY_MS;
-        let heard = self.new(FOE, true, None, 5);
+        let heard = self.message(FOE, true, None, 5);
         self.loops.heard(&heard);
         self.ask(heard).map_err(|stop| format!("not forgiven after two days: {stop:?}"))
     }
