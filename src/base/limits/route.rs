@@ -57,6 +57,9 @@ pub const ROUTER_STAND_INS_MAX: usize = 256;
 pub const ROUTER_SPOKEN_MAX: usize = 2048;
 /// So long an account may be away until another one stands in: longer than a RESUME takes.
 pub const ROUTER_STAND_IN: Duration = Duration::from_secs(60);
+/// So much later than others an account may hear a message, at least, and still be one that hears
+/// its channel.
+pub const ROUTER_HEARS_WITHIN: Duration = Duration::from_secs(20);
 /// Servers that an account is known to be in; a bot of a home is in a few.
 pub const ROUTER_GUILDS_MAX: usize = 128;
 /// Channels that an account is known not to hear.

@@ -254,7 +254,9 @@ impl Chair {
             .filter_map(|account| {
                 let (member, settings) = find(account)?;
                 let since = up.map_or(member.down, |up| member.down.max(up));
-                let hears = |&(_, at): &(u64, Instant)| now.since(at) <= rules.stand_in;
+                // However little patience there is: two accounts never hear at the same instant.
+                let patience = rules.stand_in.max(limits::ROUTER_HEARS_WITHIN);
+                let hears = |&(_, at): &(u64, Instant)| now.since(at) < patience;
                 let missed = member.missed.iter().find(|(missed, _)| *missed == place);
                 let is_up = member.up.is_some() && missed.is_none_or(hears);
                 let is_away = member.up.is_none() && now.since(since) >= rules.stand_in;
