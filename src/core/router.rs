@@ -271,13 +271,7 @@ impl Router {
             let specific = seat.fits(facts)?;
             let hearer = hearers.iter().find(|hearer| hearer.account == &*seat.account);
             // One that does not run will be back, or not; others stand in for it.
-            let gone = Hearer {
-                account: &seat.account,
-                me: 0,
-                is_here: false,
-                is_member: false,
-                bound: ("", 0),
-            };
+            let gone = Hearer::gone(&seat.account);
             Some((seat, specific, hearer.copied().unwrap_or(gone)))
         });
         let mut candidates = Vec::new();
@@ -465,6 +459,13 @@ impl Rules {
         let any =
             |is_so: fn(&Place) -> bool| self.seats.iter().flat_map(|seat| &seat.places).any(is_so);
         (any(|place| matches!(place, Place::Name(_))), any(|place| *place != Place::Any))
+    }
+}
+
+impl<'a> Hearer<'a> {
+    /// An account that does not run.
+    fn gone(account: &'a str) -> Hearer<'a> {
+        Hearer { account, me: 0, is_here: false, is_member: false, bound: ("", 0) }
     }
 }
 

@@ -76,7 +76,7 @@ fn a_thousand_chats_stay_within_bounds_in_memory_and_on_the_disk() {
     }
     let (early, last) = (marks[CHATS / BATCH / 5 - 1], marks[marks.len() - 1]);
     println!(
-        "KiB resident after 200 chats {}, after {CHATS} {} (most {}); bytes of state {} and {}; {:?}",
+        "KiB resident after 200 chats {}, after {CHATS} {} (most {}); state {} and {}; {:?}",
         early.0,
         last.0,
         gateway.run.memory_kib("VmHWM"),
