@@ -18,6 +18,7 @@ mod house;
 mod invite;
 mod metrics;
 mod outside;
+mod person;
 mod ports;
 pub(crate) mod roster;
 mod sandbox;

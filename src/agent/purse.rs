@@ -1,6 +1,7 @@
 //! What the answers of all agents have cost today, kept over restarts.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -104,6 +105,16 @@ impl Purse {
             sum.cached = sum.cached.saturating_add(usage.cached);
             sum.output = sum.output.saturating_add(usage.output);
         }
+        self.keep().await;
+    }
+
+    /// Forgets what was spent in these chats by themselves.
+    pub async fn forget(&self, chats: &BTreeSet<u64>) {
+        self.budget.borrow_mut().forget(chats);
+        self.keep().await;
+    }
+
+    async fn keep(&self) {
         let content = serde_json::to_vec(&*self.budget.borrow()).unwrap_or_default();
         let cell = self.cell.clone();
         // What cannot be written is written with the next answer.

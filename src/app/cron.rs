@@ -207,6 +207,53 @@ impl Cron {
         Ok(gone)
     }
 
+    /// The jobs that are `meant`, by what is written of them.
+    pub(super) fn of(&self, meant: &dyn Fn(&str) -> bool) -> Vec<Value> {
+        let inner = self.look();
+        let jobs = inner.book.jobs.iter().map(|(id, kept)| {
+            let mut job = serde_json::to_value(&kept.job).unwrap_or_default();
+            job["id"] = (**id).into();
+            job
+        });
+        jobs.filter(|job| meant(&job.to_string())).collect()
+    }
+
+    /// Removes the jobs that are `meant`, with what became of them, and waits until they are gone
+    /// from the file; how many there were.
+    ///
+    /// # Errors
+    /// Something of them may still be there.
+    pub(super) async fn forget(&self, meant: &dyn Fn(&str) -> bool) -> Result<usize, String> {
+        let gone: Vec<Box<str>> = {
+            let jobs = self.of(meant);
+            jobs.iter().filter_map(|job| Some(job["id"].as_str()?.into())).collect()
+        };
+        for id in &gone {
+            if let Err(Fault::Unkept(why)) = self.remove(id).await {
+                return Err(why);
+            }
+        }
+        let _file = self.file.lock().await;
+        let short = {
+            let mut inner = self.inner.borrow_mut();
+            let Inner { book, roster } = &mut *inner;
+            book.leave_out(|past| {
+                let text = serde_json::to_string(past).unwrap_or_default();
+                gone.contains(&past.job) || meant(&text)
+            });
+            book.shorten(roster)
+        };
+        if let Some(short) = short {
+            let short = short.await;
+            let is_short = short.is_ok();
+            self.inner.borrow_mut().book.take_over(short);
+            if !is_short {
+                return Err("the file of scheduled jobs could not be written anew".to_owned());
+            }
+        }
+        Ok(gone.len())
+    }
+
     /// A person wants a job run; the run.
     pub(super) fn push(&self, house: &House, id: &str, push: Push) -> Result<Run, Refused> {
         let run = self.inner.borrow_mut().roster.push(id, push, time(house))?;

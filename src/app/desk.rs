@@ -8,6 +8,7 @@ mod dashboard;
 mod diagnostics;
 pub(super) mod health;
 mod outside;
+mod person;
 mod process;
 mod sessions;
 mod talk;
@@ -34,6 +35,9 @@ impl Desk for Clerk {
     fn call(&self, call: Call) -> Answer {
         if let Some(verb) = call.method.strip_prefix("pairing.") {
             return stories::pairing(&self.house, verb, &call.params);
+        }
+        if let Some(verb) = call.method.strip_prefix("person.") {
+            return person::answer(&self.house, verb, &call.params);
         }
         if call.method.starts_with("config.") {
             return config::answer(&self.house, &call);

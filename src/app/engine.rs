@@ -80,6 +80,7 @@ impl Engine {
         // The ports come first: READY means that they listen, and never that a channel is up.
         let kept = std::mem::take(&mut self.kept);
         let ports = Ports::open(&self.spawner, &self.house, kept, &self.notifier)?;
+        super::person::finish(&self.house).await;
         self.house.fleet.borrow_mut().start_all();
         self.look_for_others()?;
         self.house.work("cron", cron::drive(self.house.clone()));

@@ -96,6 +96,8 @@ pub(super) enum Verb {
     Start,
     /// Leave with close code 1000, and stay away until started.
     Stop,
+    /// Leave, and stay away until started; then come back by RESUME.
+    Pause,
     /// Leave, and come back by RESUME.
     Restart,
     /// End the session with close code 1000, and come back by IDENTIFY.
@@ -207,12 +209,15 @@ impl Fleet {
 
     fn act(&mut self, at: usize, verb: Verb) {
         let ask = if matches!(verb, Verb::Stop | Verb::Renew) { Ask::Stop } else { Ask::Leave };
-        let then = if verb == Verb::Stop { Then::Stay } else { Then::Start };
+        let stays = matches!(verb, Verb::Stop | Verb::Pause);
+        let then = if stays { Then::Stay } else { Then::Start };
         let slot = &mut self.slots[at];
-        slot.is_wanted = verb != Verb::Stop;
+        slot.is_wanted = !stays;
         match (&mut slot.body, verb) {
             (Body::Running(_), Verb::Start) => slot.wake(),
-            (Body::Absent, Verb::Stop) => slot.place.ended(clock::now(), Ended::Asked),
+            (Body::Absent, Verb::Stop | Verb::Pause) => {
+                slot.place.ended(clock::now(), Ended::Asked)
+            }
             (Body::Absent, _) => self.start(at),
             (Body::Running(_), _) => self.leave(at, ask, then),
             (Body::Leaving { then: next, .. }, _) if *next != Then::Remove => *next = then,

@@ -158,6 +158,11 @@ impl House {
         &self.spawner
     }
 
+    /// The file that it came from.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.standing.borrow().file.clone()
+    }
+
     /// The configuration that holds.
     pub(super) fn config(&self) -> std::cell::Ref<'_, Config> {
         std::cell::Ref::map(self.standing.borrow(), |standing| &standing.config)

@@ -17,6 +17,7 @@ mod outside;
 mod pages;
 mod pairing;
 mod parse;
+mod person;
 mod print;
 mod probe;
 mod restart;

@@ -8,6 +8,7 @@ mod config;
 mod cron;
 mod gateway;
 mod outside;
+mod person;
 mod sessions;
 mod tools;
 
@@ -84,6 +85,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("cron", "scheduled jobs"),
     ("automations", "the same, as OpenClaw calls them"),
     ("sessions", "the conversations with the agents"),
+    ("person", "all that is kept about somebody"),
     ("agents", "who answers, and where"),
     ("memory", "what agents have noted"),
     ("mcp", "servers of tools"),
@@ -99,6 +101,7 @@ const GROUPED: &[&[Command]] = &[
     channels::COMMANDS,
     chats::COMMANDS,
     sessions::COMMANDS,
+    person::COMMANDS,
     agents::COMMANDS,
     outside::COMMANDS,
     cron::COMMANDS,

@@ -4,7 +4,7 @@
 //! go over the limit: a chat's by as much as one answer can take, that of all chats by as much as
 //! those that are under way at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,14 @@ impl Budget {
             }
         }
         self.chats.entry(key).or_default().add(spent);
+    }
+
+    /// Forgets what was spent in these chats by themselves.
+    pub fn forget(&mut self, chats: &BTreeSet<u64>) {
+        self.chats.retain(|key, _| {
+            let id = key.rsplit(':').next().and_then(|id| id.parse().ok());
+            id.is_none_or(|id| !chats.contains(&id))
+        });
     }
 
     /// What was spent today in all, and how many answers were refused.

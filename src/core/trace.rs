@@ -519,6 +519,15 @@ pub struct Trace {
     weighty: u64,
 }
 
+/// What of a ring is not `gone`.
+fn without<T: Clone, const N: usize>(ring: &Ring<T, N>, gone: impl Fn(&T) -> bool) -> Ring<T, N> {
+    let mut left = Ring::default();
+    for item in ring.iter().filter(|item| !gone(item)) {
+        left.push(item.clone());
+    }
+    left
+}
+
 impl Default for Trace {
     fn default() -> Trace {
         Trace::new("default", "channels.discord")
@@ -541,6 +550,20 @@ impl Trace {
             changes: 0,
             weighty: 0,
         }
+    }
+
+    /// Forgets the messages of `author`; how many there were. What was counted stays.
+    pub fn forget(&mut self, author: u64) -> u64 {
+        let theirs: BTreeSet<(ChatId, u64)> = self
+            .knocks()
+            .filter(|knock| knock.author == author)
+            .map(|knock| (knock.line.chat, knock.line.id))
+            .collect();
+        let is_theirs = |line: &Line| theirs.contains(&(line.chat, line.id));
+        *self.turned = without(&self.turned, |knock| is_theirs(&knock.line));
+        *self.admitted = without(&self.admitted, |knock| is_theirs(&knock.line));
+        *self.lines = without(&self.lines, is_theirs);
+        theirs.len() as u64
     }
 
     /// Takes in what was decided about a message that came; `agent` will answer it, if it was

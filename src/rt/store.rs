@@ -316,6 +316,50 @@ impl Reader {
     }
 }
 
+/// Gives each record of the log `name` in `dir` to `each`, also while somebody else has it open,
+/// and changes nothing. Of one that is not there nothing is given.
+///
+/// # Errors
+/// It cannot be read.
+pub fn look(
+    dir: &Path,
+    name: &str,
+    bounds: Bounds,
+    each: impl FnMut(&[u8]),
+) -> Result<(), StoreError> {
+    match File::open(dir.join(name)) {
+        Ok(file) => Ok(read_records(&file, bounds, each).map(drop)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes the log `name` in `dir`, which nobody may have open, anew with what `keeps` makes of its
+/// records; how many it leaves out or changes. It blocks until that is on the disk.
+///
+/// # Errors
+/// It is as it was.
+pub fn rewrite(
+    dir: &Path,
+    name: &str,
+    bounds: Bounds,
+    mut keeps: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> Result<u64, StoreError> {
+    let (mut bytes, mut changed, mut pushed) = (Vec::new(), 0, Ok(()));
+    look(dir, name, bounds, |record| {
+        let kept = keeps(record);
+        changed += u64::from(kept.as_deref() != Some(record));
+        if let (Some(kept), Ok(())) = (kept, &pushed) {
+            pushed = push_record(&mut bytes, &kept, bounds);
+        }
+    })?;
+    pushed?;
+    if changed > 0 {
+        replace(&dir.join(name), &[LOG_MAGIC, &bytes], Durability::Disk)?;
+    }
+    Ok(changed)
+}
+
 /// Why reading a log came to its end.
 enum Stop {
     End,

@@ -43,6 +43,7 @@ mod models;
 mod openclaw;
 mod outbox;
 mod peers;
+mod person;
 mod proxy;
 mod recover;
 mod replies;

@@ -51,6 +51,18 @@ impl Desk {
         number
     }
 
+    /// Forgets in which conversation the sessions are that are `gone`.
+    ///
+    /// # Errors
+    /// It could not be kept.
+    pub async fn forget(&self, gone: &dyn Fn(Option<&Key>, &Room) -> bool) -> Result<(), String> {
+        let kept = self.0.sessions.borrow_mut().forget(gone);
+        match kept {
+            Some(kept) => kept.await.map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+
     /// Finds the session of `request`, and its conversation; why another one begins with it.
     pub async fn settle(&self, request: &mut Request) -> Option<Why> {
         self.0.settle(request).await

@@ -281,6 +281,13 @@ impl Book {
         Ok(self.jobs.remove(id))
     }
 
+    /// Forgets what became of the runs that are `gone`; the log is made short soon.
+    pub(super) fn leave_out(&mut self, gone: impl Fn(&Past) -> bool) {
+        self.runs.retain(|past| !gone(past));
+        self.lost.retain(|past| !gone(past));
+        self.short_at = 0;
+    }
+
     /// Keeps what became of a run.
     pub(super) fn note(&mut self, past: Past) -> Result<(), String> {
         let appended = self.append(&Record::Run(Box::new(past.clone())));

@@ -14,3 +14,9 @@ pub const THREAD_LINES_MAX: usize = 20;
 pub const THREAD_BYTES_MAX: usize = 16 * 1024;
 /// The longest silence that ends a conversation, if any does: a year.
 pub const SESSION_IDLE_MAX: Duration = Duration::from_hours(24 * 366);
+/// What is told at once of what is kept about a person: it fits an answer, as JSON too.
+pub const PERSON_PAGE_BYTES: usize = 96 * 1024;
+/// People who are being forgotten at once.
+pub const FORGETTING_MAX: usize = 64;
+/// The file that names them.
+pub const FORGETTING_BYTES_MAX: u32 = 8 * 1024;

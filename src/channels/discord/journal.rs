@@ -18,7 +18,7 @@ use crate::rt::store::{Bounds, Log, Short, StoreError};
 
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
-const BOUNDS: Bounds = Bounds {
+pub(super) const BOUNDS: Bounds = Bounds {
     record_bytes_max: limits::JOURNAL_RECORD_BYTES_MAX,
     file_bytes_max: limits::JOURNAL_BYTES_MAX,
 };

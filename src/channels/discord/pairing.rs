@@ -15,7 +15,7 @@ use crate::core::pairing::{Code, Paired, Pairing, Pending, Record, Told, Wrong};
 use crate::rt::store::{Bounds, Log, Short, StoreError};
 use crate::rt::{clock, os_seed};
 
-const BOUNDS: Bounds = Bounds {
+pub(super) const BOUNDS: Bounds = Bounds {
     record_bytes_max: limits::PAIRED_RECORD_BYTES_MAX,
     file_bytes_max: limits::PAIRED_LOG_BYTES_MAX,
 };

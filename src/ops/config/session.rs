@@ -157,7 +157,7 @@ mod tests {
     fn what_cannot_be_meant_is_said() {
         for (text, said) in [
             (r#"{session: {reset: {mode: "idle"}}}"#, "idleMinutes"),
-            (r#"{session: {reset: {atHour: 24}}}"#, "session.reset.atHour"),
+            (r"{session: {reset: {atHour: 24}}}", "session.reset.atHour"),
             (r#"{session: {reset: {timezone: "Berlin"}}}"#, "Europe/Berlin"),
             (r#"{session: {dmScope: "everybody"}}"#, "session.dmScope"),
         ] {

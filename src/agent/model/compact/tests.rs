@@ -109,7 +109,7 @@ fn talk(nature: Nature, window: u64, questions: usize, bytes: usize) -> Told {
         let mut answers = Vec::new();
         for number in 0..questions {
             let text = format!("number {number} {}", "x".repeat(bytes)).into();
-            let request = crate::core::chat::Request { text, at: clock::wall(), ..request() };
+            let request = Request { text, at: clock::wall(), ..request() };
             let by = clock::now() + Duration::from_secs(60);
             let answer = model.answer(&request, Some(&store), by, &|_| {}).await;
             let person = request.person().unwrap();
