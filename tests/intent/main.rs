@@ -147,8 +147,8 @@ fn keeps_the_promise(all: &[Conversation], judge: Judge, show: bool) -> bool {
     let is_kept =
         |tally: Tally, recall: f64, cut: f64| tally.recall() >= recall && tally.cut() >= cut;
     let (whole, busy) = (of(Part::Test, false), of(Part::Test, true));
-    let is_whole_kept = is_kept(whole, 0.93, 0.6) && whole.precision() >= 0.5;
-    is_whole_kept && is_kept(busy, 0.91, 0.6) && busy.recall_at_least() >= 0.8
+    let is_whole_kept = is_kept(whole, 0.96, 0.6) && whole.precision() >= 0.5;
+    is_whole_kept && is_kept(busy, 0.95, 0.6) && busy.recall_at_least() >= 0.88
 }
 
 fn samples(conversations: &[Conversation]) -> Vec<Vec<Sample>> {

@@ -335,10 +335,8 @@ fn reactions(account: &Account) -> Option<Check> {
         return Some(check(NAME, Verdict::Ok, "the intent filter learns from people's reactions"));
     }
     let text = "the intent filter does not hear people's reactions: GUILD_MESSAGE_REACTIONS is not \
-                asked for";
-    let cure =
-        "channels.discord.intentFilter.learnFromReactions: true asks for it; false is silent";
-    Some(check(NAME, Verdict::Skip, text).cure(cure))
+                asked for, which channels.discord.intentFilter.learnFromReactions: true does";
+    Some(check(NAME, Verdict::Skip, text))
 }
 
 fn intents(account: &Account) -> Check {
