@@ -4,23 +4,27 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use smol::Task;
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{Receiver, Sender, bounded, unbounded};
 use smol::future::or;
 
+use super::company::Company;
 use super::media::{Found, Media};
 use super::sessions::Sessions;
 use super::store::{Said, Store};
 use super::{Member, Staff};
+use crate::base::Instant;
+use crate::base::limits::TURN_SUMMARY_BYTES;
 use crate::base::tally::Tally;
-use crate::base::text::Plain;
+use crate::base::text::{Plain, truncate};
 use crate::core::answer::{Act, Answer};
 use crate::core::chat::{ChannelKind, ChatId, Request};
 use crate::core::media::{self, Note};
 use crate::core::session::Key;
 use crate::core::transcript::{self, Header, Line, Role};
-use crate::core::turn::{Fault, Room, Told, Turns};
+use crate::core::turn::{Asked, Fault, How, Mode, Next, Part, Room, Rules, Told, Turns};
 use crate::rt::clock;
 use crate::rt::executor::{Spawner, Tier};
 
@@ -49,10 +53,14 @@ struct Inner {
     strangers: RefCell<BTreeSet<Box<str>>>,
     /// How turns ended, by the word of the outcome.
     outcomes: RefCell<Tally<OUTCOMES_MAX>>,
+    /// What becomes of what comes while a turn runs.
+    rules: RefCell<Rules>,
+    /// When the next burst of messages is over, and the wait for it.
+    wake: RefCell<Option<(Instant, Task<()>)>>,
 }
 
 /// A message that waits for its turn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiting {
     request: Request,
     ticket: Ticket,
@@ -64,6 +72,19 @@ struct Running {
     id: u64,
     ticket: Ticket,
     task: Task<()>,
+    /// Where it is told what is said in the meantime.
+    more: Sender<Request>,
+}
+
+/// A turn that begins.
+struct Turn {
+    room: Room,
+    /// What is answered, with all that goes along.
+    request: Request,
+    /// What that is, and why.
+    along: Vec<(u64, How)>,
+    ticket: Ticket,
+    said: Receiver<Request>,
 }
 
 /// Whose message it is.
@@ -131,6 +152,8 @@ impl Desk {
             over: bounded(1),
             strangers: RefCell::default(),
             outcomes: RefCell::default(),
+            rules: RefCell::default(),
+            wake: RefCell::default(),
         }))
     }
 
@@ -144,6 +167,13 @@ impl Desk {
     pub fn hire(&self, staff: Staff) {
         self.0.staff.replace(Rc::new(staff));
         self.0.strangers.borrow_mut().clear();
+    }
+
+    /// Lets `rules` hold for what comes from now on. Whether they are others than before.
+    pub fn apply(&self, rules: Rules) -> bool {
+        let is_new = *self.0.rules.borrow() != rules;
+        self.0.rules.replace(rules);
+        is_new
     }
 
     /// Answers the messages of a channel's account, and tells about each, until `requests` is
@@ -161,15 +191,13 @@ impl Desk {
                 None
             };
             match or(next, deaf).await {
-                Some(Some(request)) => {
-                    let (chat, id) = (request.chat, request.id);
-                    let refused = self.0.take(request, ticket.clone()).is_err();
-                    if refused && told.send(Told::Refused { chat, id }).await.is_err() {
-                        return;
-                    }
+                Some(Some(request)) => self.0.take(request, ticket.clone()),
+                // There will be no more, and so every burst is over.
+                Some(None) => {
+                    self.0.turns.borrow_mut().expire(Instant(u64::MAX));
+                    self.0.pump();
+                    break;
                 }
-                // There will be no more.
-                Some(None) => break,
                 None => return,
             }
         }
@@ -215,7 +243,7 @@ impl Desk {
         let listener = Listener::new(self);
         let ear = Ear::Asker { answer, follower };
         let ticket = Ticket { listener: listener.number, ear, alive, keeps };
-        self.0.take(request, ticket).map_err(|()| Fault::Busy)?;
+        self.0.take(request, ticket);
         answered.recv().await.unwrap_or(Err(Fault::Stopped))
     }
 
@@ -226,7 +254,7 @@ impl Desk {
         let running = self.0.running.borrow_mut().remove(&room);
         let ended = Ended { running: stopped.was_running, waiting: stopped.waiting.len() };
         let mut orphans = Vec::new();
-        if let Some(Running { id, ticket, task }) = running {
+        if let Some(Running { id, ticket, task, .. }) = running {
             drop(task);
             orphans.push((id, ticket));
         }
@@ -284,27 +312,110 @@ impl Drop for Listener<'_> {
 }
 
 impl Inner {
-    fn take(self: &Rc<Inner>, request: Request, ticket: Ticket) -> Result<(), ()> {
+    fn take(self: &Rc<Inner>, request: Request, ticket: Ticket) {
         let room = Room::of(&request);
-        let waiting = Waiting { request, ticket };
-        self.turns.borrow_mut().ask(room, waiting).map_err(|_| ())?;
+        let mut rule = self.rules.borrow().of(request.chat.channel);
+        let has_files = !request.attachments.is_empty();
+        if request.late || request.attempt > 0 || has_files {
+            // It has waited long enough, or is more than words.
+            rule.pause = Duration::ZERO;
+        }
+        if has_files && rule.mode == Mode::Steer {
+            // A turn that runs hears words alone.
+            rule.mode = Mode::Queue;
+        }
+        // Whoever waits for just this answer gets it, and nothing else.
+        let is_shared = matches!(ticket.ear, Ear::Channel(_));
+        let author = request.author;
+        // A turn may do what its author may, and so it is one person's.
+        let party = is_shared.then(|| {
+            let key = Key::of(&request);
+            let party = format!("{} {} {author}", request.agent, key.as_str());
+            (party.into(), 0)
+        });
+        let message = Waiting { request, ticket };
+        let asked = Asked { room, message, author, party, rule };
+        self.turns.borrow_mut().ask(clock::now(), asked);
         self.pump();
-        Ok(())
     }
 
-    /// Begins the turns that can begin.
+    /// Does what is to be done next.
     fn pump(self: &Rc<Inner>) {
         loop {
-            // Not held while a turn begins.
+            // Not held while something is done.
             let next = self.turns.borrow_mut().poll();
-            let Some((room, Waiting { mut request, ticket })) = next else { return };
-            let id = request.id;
-            let member = self.member(&mut request.agent);
-            let who = (member, self.staff.borrow().media.clone());
-            let turn = turn(Rc::downgrade(self), who, room.clone(), request, ticket.clone());
-            let task = self.spawner.spawn(Tier::Work, "turn", turn);
-            self.running.borrow_mut().insert(room, Running { id, ticket, task });
+            match next {
+                Some(Next::Begin(room, parts)) => self.begin(room, parts),
+                // Its messages are in a turn that begins later.
+                Some(Next::Break(room)) => {
+                    let broken = self.running.borrow_mut().remove(&room);
+                    drop(broken);
+                }
+                Some(Next::Steer(room, Waiting { request, .. })) => {
+                    if let Some(running) = self.running.borrow().get(&room) {
+                        // It holds as many as may wait.
+                        let _ = running.more.try_send(request);
+                    }
+                }
+                Some(Next::Refuse(_, Waiting { request, ticket })) => {
+                    let (chat, id) = (request.chat, request.id);
+                    let refusal = async move { ticket.refuse(chat, id).await };
+                    self.spawner.spawn(Tier::Work, "refusal", refusal).detach();
+                }
+                None => break,
+            }
         }
+        self.watch();
+    }
+
+    fn begin(self: &Rc<Inner>, room: Room, mut parts: Vec<Part<Waiting>>) {
+        let Some(Part { message: Waiting { mut request, ticket }, .. }) = parts.pop() else {
+            return;
+        };
+        let mut along = Vec::new();
+        for Part { message: Waiting { request: mut other, .. }, how } in parts {
+            along.push((other.id, how));
+            if how == How::Cut {
+                other.text = truncate(&other.text, TURN_SUMMARY_BYTES).into();
+            }
+            request.take_along(&other);
+        }
+        let (id, member) = (request.id, self.member(&mut request.agent));
+        let media = self.staff.borrow().media.clone();
+        let can_hear = member.agent.can_hear() && matches!(ticket.ear, Ear::Channel(_));
+        let (more, said) = unbounded();
+        let begun = Turn { room: room.clone(), request, along, ticket: ticket.clone(), said };
+        let task = self.spawner.spawn(
+            Tier::Work,
+            "turn",
+            turn(Rc::downgrade(self), (member, media), begun),
+        );
+        self.running.borrow_mut().insert(room.clone(), Running { id, ticket, task, more });
+        if can_hear {
+            self.turns.borrow_mut().can_hear(&room);
+        }
+    }
+
+    /// Looks again when the next burst is over.
+    fn watch(self: &Rc<Inner>) {
+        let due = self.turns.borrow().deadline();
+        if self.wake.borrow().as_ref().map(|(at, _)| *at) == due {
+            return;
+        }
+        let wake = due.map(|at| {
+            let desk = Rc::downgrade(self);
+            let wait = async move {
+                clock::sleep_until(at).await;
+                let Some(desk) = desk.upgrade() else { return };
+                if let Some((_, this)) = desk.wake.take() {
+                    this.detach();
+                }
+                desk.turns.borrow_mut().expire(clock::now());
+                desk.pump();
+            };
+            (at, self.spawner.spawn(Tier::Work, "burst", wait))
+        });
+        self.wake.replace(wake);
     }
 
     /// The agent called `name`; if there is none, the usual one, whose name it becomes: rights are
@@ -346,20 +457,21 @@ impl Inner {
         let key = Key::of(request);
         let name = if key.person().is_some() { &*request.author_name } else { "" };
         let header = Header::new(key, &room, name);
-        let Request { at, session, author_name, .. } = request;
-        let person = request.person();
-        let mut asked = Line::new(*at, Role::User, *session, &media::written(request));
-        if let Some(person) = person {
-            asked = asked.by(person, author_name);
+        let (session, person) = (request.session, request.person());
+        for (name, text, at) in request.said_as(&media::written(request)) {
+            let mut asked = Line::new(at, Role::User, session, text);
+            if let Some(person) = person {
+                asked = asked.by(person, name);
+            }
+            store.append(Said { header: header.clone(), line: asked });
         }
-        store.append(Said { header: header.clone(), line: asked });
         let (role, words) = match answer {
             Ok(answer) => (Role::Assistant, transcript::words(answer)),
             Err(fault) => (Role::Failed, fault.to_string()),
         };
         if !words.is_empty() {
-            let line = Line::new(clock::wall(), role, *session, &words)
-                .about(person.into_iter().collect());
+            let line =
+                Line::new(clock::wall(), role, session, &words).about(person.into_iter().collect());
             store.append(Said { header, line });
         }
     }
@@ -385,27 +497,14 @@ impl Inner {
     }
 }
 
-async fn turn(
-    desk: Weak<Inner>,
-    (member, media): (Rc<Member>, Rc<Media>),
-    room: Room,
-    mut request: Request,
-    ticket: Ticket,
-) {
+async fn turn(desk: Weak<Inner>, (member, media): (Rc<Member>, Rc<Media>), turn: Turn) {
+    let Turn { room, mut request, along, ticket, said } = turn;
     let (chat, id) = (request.chat, request.id);
     settle(&desk, &mut request, &ticket).await;
-    let is_heard = match &ticket.ear {
-        Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
-        Ear::Asker { follower, .. } => {
-            let _ = follower.as_ref().map(|follower| follower.try_send(News::Begun));
-            true
-        }
-    };
-    if is_heard {
-        let pieces = Pieces::of(&ticket.ear);
+    if ticket.begun(chat, id, along).await {
+        let company = ticket.company(chat, id, said);
         let store = desk.upgrade().and_then(|desk| desk.store.clone());
         let by = clock::now() + member.deadline;
-        let hears = |new: &str| pieces.add(new);
         let may_ask = member.permits.may_ask(&request);
         // What comes with a message costs something, too.
         let found = if may_ask {
@@ -421,7 +520,7 @@ async fn turn(
         } else if found.is_mute {
             Ok(Answer::default())
         } else {
-            member.agent.answer(&request, store.as_ref(), by, &hears).await
+            member.agent.answer(&request, store.as_ref(), by, &company).await
         };
         if let Ok(answer) = &mut answer {
             if let Some(note) = media.speak(&found, answer).await {
@@ -434,6 +533,11 @@ async fn turn(
         if let Err(fault) = &answer {
             log::warn!(target: "agent", "message {id} in {chat}: {fault}");
         }
+        let heard = match desk.upgrade() {
+            Some(desk) => desk.turns.borrow_mut().heard(&room, company.heard.get()),
+            None => Vec::new(),
+        };
+        heard.iter().for_each(|heard| request.take_along(&heard.request));
         if let Some(desk) = desk.upgrade() {
             let word = answer.as_ref().map_or_else(|fault| fault.name(), |_| "answered");
             desk.outcomes.borrow_mut().count(word);
@@ -445,6 +549,8 @@ async fn turn(
                 }
             }
         }
+        let heard = heard.iter().map(|heard| (heard.request.id, How::Steered));
+        ticket.joined(chat, id, heard).await;
         ticket.tell(chat, id, answer).await;
     } else {
         // Without a listener there is nobody to take turns for.
@@ -465,33 +571,20 @@ async fn settle(desk: &Weak<Inner>, request: &mut Request, ticket: &Ticket) {
     }
 }
 
-/// What an agent says piece by piece, on its way to who follows it.
-struct Pieces<'e> {
-    follower: Option<&'e Sender<News>>,
-    /// What found no room yet.
-    held: RefCell<String>,
-}
-
-impl Pieces<'_> {
-    fn of(ear: &Ear) -> Pieces<'_> {
-        let follower = match ear {
-            Ear::Asker { follower, .. } => follower.as_ref(),
-            Ear::Channel(_) => None,
-        };
-        Pieces { follower, held: RefCell::default() }
-    }
-
-    fn add(&self, new: &str) {
-        let Some(follower) = self.follower else { return };
-        let mut held = self.held.borrow_mut();
-        held.push_str(new);
-        if follower.try_send(News::Says(held.clone())).is_ok() {
-            held.clear();
+impl Ticket {
+    /// Tells that the turn for message `id` begins, and what goes along with it. False if nobody
+    /// listens.
+    async fn begun(&self, chat: ChatId, id: u64, along: Vec<(u64, How)>) -> bool {
+        self.joined(chat, id, along).await;
+        match &self.ear {
+            Ear::Channel(told) => told.send(Told::Started { chat, id }).await.is_ok(),
+            Ear::Asker { follower, .. } => {
+                let _ = follower.as_ref().map(|follower| follower.try_send(News::Begun));
+                true
+            }
         }
     }
-}
 
-impl Ticket {
     /// Tells a channel what became of something; who asks for an answer alone wants only that.
     async fn note(&self, chat: ChatId, id: u64, note: Note) {
         if let Ear::Channel(told) = &self.ear
@@ -499,6 +592,35 @@ impl Ticket {
         {
             let _ = self.alive.try_send(());
         }
+    }
+
+    /// Tells which messages are answered together with message `into`.
+    async fn joined(&self, chat: ChatId, into: u64, others: impl IntoIterator<Item = (u64, How)>) {
+        let Ear::Channel(told) = &self.ear else { return };
+        for (id, how) in others {
+            // Whether anybody listens is found out with the next word.
+            let _ = told.send(Told::Joined { chat, id, into, how }).await;
+        }
+    }
+
+    async fn refuse(self, chat: ChatId, id: u64) {
+        let is_heard = match &self.ear {
+            Ear::Channel(told) => told.send(Told::Refused { chat, id }).await.is_ok(),
+            Ear::Asker { answer, .. } => answer.send(Err(Fault::Busy)).await.is_ok(),
+        };
+        if !is_heard {
+            let _ = self.alive.try_send(());
+        }
+    }
+
+    /// Those who are around while the turn for message `id` runs.
+    fn company(&self, chat: ChatId, id: u64, said: Receiver<Request>) -> Company<'_> {
+        let (follower, channel) = match &self.ear {
+            Ear::Asker { follower, .. } => (follower.as_ref(), None),
+            Ear::Channel(told) => (None, Some((told, chat, id))),
+        };
+        let (held, heard, shown) = (RefCell::default(), Cell::new(0), RefCell::default());
+        Company { follower, channel, said, held, heard, shown }
     }
 
     async fn tell(&self, chat: ChatId, id: u64, answer: Result<Answer, Fault>) {

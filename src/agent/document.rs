@@ -19,7 +19,8 @@ struct Document<'r> {
     /// `null` in a direct message.
     guild: Option<String>,
     author: Author<'r>,
-    text: &'r str,
+    /// What was said, with what goes along with it, in lines.
+    text: String,
     /// The files that came with it.
     attachments: Vec<Attached<'r>>,
     /// What was said in the chat before, to others; left out if there is nothing.
@@ -75,7 +76,7 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         chat: chat.id.to_string(),
         guild: request.guild.map(|guild| guild.to_string()),
         author: Author { id: request.author.to_string(), name: &request.author_name },
-        text: &request.text,
+        text: request.words(),
         attachments: request.attachments.iter().map(Attached::of).collect(),
         context: &request.context,
         reply_to: request.reply_to.map(|id| id.to_string()),

@@ -26,7 +26,7 @@ impl Echo {
             let burn = self.burn;
             blocking::run(move || compute(burn)).await.map_err(|_| Fault::Busy)?;
         }
-        Ok(Answer::text(request.text.clone()))
+        Ok(Answer::text(request.words()))
     }
 }
 

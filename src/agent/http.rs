@@ -136,7 +136,8 @@ impl<'a> Hearing<'a> {
             *failed = Some(Unread { fault: Fault::TooLong, why });
         }
         if let Some(new) = stream.said().get(*told..).filter(|new| !new.is_empty()) {
-            listener(new);
+            listener.more(new);
+            listener.so_far(stream.said());
             *told += new.len();
         }
         if failed.is_some() || stream.is_over() { Heard::Enough } else { Heard::Taken }

@@ -1,6 +1,7 @@
 //! What answers: the agents by their names. [`Desk`] gives each message its turn with one.
 
 mod ask;
+mod company;
 pub mod desk;
 mod document;
 pub mod echo;
@@ -30,6 +31,7 @@ use media::{Media, Wants};
 use model::Model;
 use store::Store;
 
+pub use company::Hears;
 pub use desk::Desk;
 
 /// Something that answers messages.
@@ -48,9 +50,6 @@ pub enum Agent {
     Hangs,
 }
 
-/// Who hears pieces of an answer as they come, if the agent says it in pieces.
-pub type Hears<'a> = &'a dyn Fn(&str);
-
 impl Agent {
     /// What of the files of a message it can be shown; others find them in its document.
     fn wants(&self) -> Wants {
@@ -58,6 +57,11 @@ impl Agent {
             Agent::Model(model) => Wants { reads: true, sees: model.sees() },
             _ => Wants { reads: false, sees: false },
         }
+    }
+
+    /// Whether it hears what is said while it works.
+    fn can_hear(&self) -> bool {
+        matches!(self, Agent::Model(_))
     }
 
     /// Its answer to `request`, by `by`. What was said before is in `store`; `hears` is told what

@@ -14,7 +14,7 @@ use super::store::Store;
 use super::tools::{Outcome, Toolbox, Work};
 use super::{Hears, ask};
 use crate::base::limits::{
-    AGENT_OUTPUT_BYTES_MAX, LLM_PATIENCE, LLM_ROUNDS_MAX, LLM_SILENCE, TURNS_RUNNING_MAX,
+    AGENT_OUTPUT_BYTES_MAX, LLM_JOINED_MAX, LLM_PATIENCE, LLM_SILENCE, TURNS_RUNNING_MAX,
 };
 use crate::base::text::Plain;
 use crate::base::{Instant, Secret};
@@ -78,6 +78,10 @@ pub struct Setup {
     pub limits: Limits,
     /// What it may use.
     pub tools: Toolbox,
+    /// How often in one turn it may be told what its tools gave back.
+    pub rounds_max: u32,
+    /// How long a model may be silent; as long as the turn lasts if it is alone, unless it is said.
+    pub silence: Option<Duration>,
 }
 
 /// See the module.
@@ -100,6 +104,8 @@ enum Failed {
 
 /// What happens next in a turn.
 enum Event {
+    /// Somebody says more.
+    More(Request),
     Words(String),
     Answered(Result<Reply, Trouble>),
     Ran(usize, Outcome),
@@ -160,16 +166,16 @@ impl Model {
         let mut work = Work::new(&self.setup.tools, request, by);
         let told = (system.as_str(), &*work.tools);
         let mut conversation = self.fitting(request, store, told, by, harder).await;
-        let silence = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
-        let rules = Rules { by, silence, patience: LLM_PATIENCE, rounds_max: LLM_ROUNDS_MAX };
-        let mut dialogue = Dialogue::new(rules, &self.models.borrow(), clock::now());
+        let mut dialogue = Dialogue::new(self.rules(by), &self.models.borrow(), clock::now());
         let (known, mut sent) = (conversation.len(), 0);
         let mut asking = None;
         let mut coming = unbounded().1;
+        let mut joined = 0;
         loop {
             while let Some(output) = dialogue.poll() {
                 match output {
                     Output::Ask { place, with_tools } => {
+                        hears.heard(joined - dialogue.unheard());
                         conversation.truncate(known);
                         conversation.extend_from_slice(dialogue.messages());
                         let words;
@@ -181,7 +187,7 @@ impl Model {
                     }
                     Output::Break => asking = None,
                     Output::Run { number, call } => work.begin(number, call),
-                    Output::Show(_) => {}
+                    Output::Show(all) => hears.so_far(&all),
                     Output::Spent { place, usage } => {
                         let price = self.setup.voices.get(place).map(|voice| voice.price);
                         self.purse.spend(&room, usage, price.unwrap_or_default()).await;
@@ -195,7 +201,12 @@ impl Model {
                     }
                 }
             }
-            let event = next(asking.as_mut(), &mut work, &coming, dialogue.deadline()).await;
+            let more = meanwhile(hears, !harder && dialogue.unheard() < LLM_JOINED_MAX);
+            let event = next(asking.as_mut(), &mut work, &coming, dialogue.deadline());
+            let event = or(event, more).await;
+            if let Event::More(more) = &event {
+                joined += usize::from(dialogue.join(&history::words(more)));
+            }
             if let Event::Answered(_) = event {
                 asking = None;
             }
@@ -208,7 +219,7 @@ impl Model {
         let input = match event {
             Event::Words(words) => {
                 if !words.is_empty() {
-                    hears(words);
+                    hears.more(words);
                 }
                 Input::Words(words)
             }
@@ -219,6 +230,7 @@ impl Model {
                 let text = outcome.as_ref().unwrap_or_else(|failed| failed).as_str().into();
                 Input::Outcome { number: *number, text, is_error }
             }
+            Event::More(_) => return,
             Event::Due => return dialogue.expire(&mut models, now),
         };
         dialogue.handle(&mut models, now, input);
@@ -234,6 +246,12 @@ impl Model {
         self.was_too_long(sent);
         // What a tool has done must not be done again.
         Err(if is_fresh { Failed::TooLong } else { Failed::So(Fault::Overlong) })
+    }
+
+    fn rules(&self, by: Instant) -> Rules {
+        let usual = if self.setup.voices.len() > 1 { LLM_SILENCE } else { Duration::MAX };
+        let (silence, rounds_max) = (self.setup.silence.unwrap_or(usual), self.setup.rounds_max);
+        Rules { by, silence, patience: LLM_PATIENCE, rounds_max }
     }
 
     fn may_spend(&self, room: &Room, request: &Request) -> Result<(), Fault> {
@@ -377,6 +395,11 @@ async fn send(
         Some(decoder) => decoder.finish(&mut |text| tell(text)),
         None => Decoder::whole(dialect, body),
     }
+}
+
+/// What is said while the model works, if there is room for more of it.
+async fn meanwhile(hears: Hears<'_>, has_room: bool) -> Event {
+    if has_room { Event::More(hears.asked().await) } else { std::future::pending().await }
 }
 
 /// Waits for what happens first. Words come before the end of the answer that they belong to.

@@ -213,6 +213,7 @@ pub(super) fn settings(plan: &Plan) -> Settings {
         chunk_chars: discord.chunk_chars,
         catch_up: discord.catch_up,
         slash_commands: discord.slash_commands,
+        streaming: discord.streaming,
     }
 }
 

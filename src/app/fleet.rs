@@ -150,6 +150,7 @@ impl Fleet {
         board.apply(config.router.clone(), config.accounts.iter().map(|a| a.id.as_str()));
         let desk = Desk::keeping(spawner, staff, sessions, Some(store.clone()));
         desk.rule(rules(&config.session));
+        desk.apply(config.turns.clone());
         Fleet {
             spawner: spawner.clone(),
             dirs,
@@ -351,6 +352,9 @@ impl Fleet {
             changes.applied.push("router".to_owned());
         }
         self.board.apply(self.router.clone(), config.accounts.iter().map(|a| a.id.as_str()));
+        if self.desk.apply(config.turns.clone()) {
+            changes.applied.push("messages".to_owned());
+        }
         let wanted = Plan::all(config);
         for at in (0..self.slots.len()).rev() {
             let id = &self.slots[at].plan.discord.id;

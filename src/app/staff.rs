@@ -241,6 +241,8 @@ fn setup(model: &config::ModelSetup, tools: Toolbox) -> Setup {
         temperature,
         limits: model.budget,
         tools,
+        rounds_max: model.rounds_max,
+        silence: model.silence,
     }
 }
 

@@ -13,6 +13,7 @@ mod reach;
 mod route;
 mod sessions;
 mod tools;
+mod turns;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use reach::*;
 pub use route::*;
 pub use sessions::*;
 pub use tools::*;
+pub use turns::*;
 
 use super::Wall;
 
@@ -185,8 +187,6 @@ pub const PAIRED_SHORT_BYTES: u64 = 256 * 1024;
 
 /// Turns that run at once, each of another chat.
 pub const TURNS_RUNNING_MAX: usize = 16;
-/// Messages of one chat that wait for its turn.
-pub const TURNS_QUEUED_PER_CHAT_MAX: usize = 16;
 /// What is read of an agent's answer: of a program's output, of an endpoint's body or stream. What
 /// a program prints beyond it is left out, and said to be; of an endpoint it is a fault.
 pub const AGENT_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -674,7 +674,6 @@ const _: () = assert!(OUTBOX_ITEM_BYTES_MAX + 1024 * 1024 < JOURNAL_RECORD_BYTES
 const _: () = assert!(OUTBOX_UNDER_WAY_MAX * 2 <= REST_JOBS_MAX);
 const _: () = assert!(OUTBOX_BURST * 2 <= REST_GLOBAL_PER_SECOND);
 const _: () = assert!(OUTBOX_SLICE.as_secs() + OUTBOX_NONCE_SURE.as_secs() <= 120);
-const _: () = assert!(TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < INFLIGHT_MAX);
 const _: () = assert!(SANDBOX_BACKLOG_MAX * 2 < SANDBOX_REPLAY_MAX);
 const _: () = assert!(MONITOR_LOOK.as_secs() <= MONITOR_PATIENCE.as_secs());
 const _: () = assert!(SCHEDULE_SLACK.as_secs() < MONITOR_PATIENCE.as_secs());

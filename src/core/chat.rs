@@ -9,6 +9,7 @@ use super::media::Lapse;
 use super::person::Person;
 use super::router::overheard::Words;
 use crate::base::Wall;
+use crate::base::limits::ATTACHMENTS_MAX;
 
 /// The chat services.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -263,6 +264,28 @@ pub struct Request {
     /// What was said in the chat to others before, which the agent was not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Words>,
+    /// Other messages that are answered together with it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<Along>,
+}
+
+/// A message that goes along with another one into its turn.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Along {
+    /// Its number.
+    pub id: u64,
+    /// What its author is called.
+    pub author_name: Box<str>,
+    /// What was said.
+    pub text: Box<str>,
+    /// When we received it.
+    pub at: Wall,
+}
+
+impl Along {
+    fn said(&self) -> (&str, &str, Wall) {
+        (&self.author_name, &self.text, self.at)
+    }
 }
 
 impl Request {
@@ -270,6 +293,41 @@ impl Request {
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         (self.author != 0).then_some(Person { channel: self.chat.channel, id: self.author })
+    }
+
+    /// Takes `other`, and what goes along with that, along.
+    pub fn take_along(&mut self, other: &Request) {
+        let Request { id, author_name, text, at, along, attachments, .. } = other.clone();
+        let one = Along { id, author_name, text, at };
+        if !self.along.iter().any(|known| known.id == id) {
+            self.attachments.extend(attachments);
+            self.attachments.truncate(ATTACHMENTS_MAX);
+        }
+        for one in along.into_iter().chain([one]) {
+            let at = self.along.partition_point(|known| known.id < one.id);
+            if self.along.get(at).is_none_or(|known| known.id != one.id) {
+                self.along.insert(at, one);
+            }
+        }
+    }
+
+    /// All that is asked: who, what and when, the oldest first.
+    pub fn said(&self) -> impl Iterator<Item = (&str, &str, Wall)> {
+        self.said_as(&self.text)
+    }
+
+    /// The same, with `own` for the text of the message that is answered.
+    pub fn said_as<'a>(&'a self, own: &'a str) -> impl Iterator<Item = (&'a str, &'a str, Wall)> {
+        let own = std::iter::once((&*self.author_name, own, self.at));
+        let at = self.along.partition_point(|along| along.id < self.id);
+        let (before, after) = self.along.split_at(at);
+        before.iter().map(Along::said).chain(own).chain(after.iter().map(Along::said))
+    }
+
+    /// All that is asked, in lines.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.said().map(|(_, text, _)| text).collect::<Vec<_>>().join("\n")
     }
 
     /// Takes `inbound`, heard by `account` and to be answered by `agent`, out of its port's
@@ -296,6 +354,7 @@ impl Request {
             session_key: None,
             attachments: inbound.attachments.to_vec(),
             context: Vec::new(),
+            along: Vec::new(),
         }
     }
 }
@@ -359,6 +418,7 @@ pub(crate) mod sample {
             session_key: None,
             attachments: Vec::new(),
             context: Vec::new(),
+            along: Vec::new(),
         }
     }
 }

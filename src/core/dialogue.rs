@@ -191,6 +191,12 @@ impl Dialogue {
         has_room
     }
 
+    /// How many of those that joined no model has heard yet.
+    #[must_use]
+    pub fn unheard(&self) -> usize {
+        self.joined.len()
+    }
+
     /// Lets time pass.
     pub fn expire(&mut self, models: &mut Models, now: Instant) {
         if matches!(self.phase, Phase::Over) {

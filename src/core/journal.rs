@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use super::chat::{ChatId, Request};
 use super::dedup::{Answered, Mark};
-use super::outbox::{Arrived, Item, ItemId, Origin, Reader};
+use super::outbox::{Arrived, Item, ItemId, Origin, Reader, Sketch};
+use crate::base::Wall;
 use crate::base::limits::TURN_ATTEMPTS_MAX;
 
 /// The version of all records.
@@ -40,6 +41,22 @@ pub enum Entry {
     },
     /// An item is over. If it answered a message, so is everything before that in its chat.
     Settled(ItemId),
+    /// A message goes into the turn of another one, and is over when that one is.
+    Joined {
+        /// Where.
+        chat: ChatId,
+        /// The message.
+        id: u64,
+        /// The one that is answered.
+        into: u64,
+    },
+    /// The beginning of an item is shown, or is about to be.
+    Draft {
+        /// Which item.
+        id: ItemId,
+        /// What is known of it.
+        sketch: Sketch,
+    },
 }
 
 impl Entry {
@@ -70,6 +87,10 @@ impl Entry {
                 of(5, &[&id.encode(), &index, &message, &[kind]])
             }
             Entry::Settled(id) => of(6, &[&id.encode()]),
+            Entry::Draft { id, sketch: Sketch { at, message } } => {
+                of(8, &[&id.encode(), &at.0.to_le_bytes(), &message.to_le_bytes()])
+            }
+            Entry::Joined { chat, id, into } => of(7, &[&reply(*chat, *id), &into.to_le_bytes()]),
         }
     }
 
@@ -103,6 +124,15 @@ impl Entry {
                 Entry::Arrived { id, index, message, kind }
             }
             6 => Entry::Settled(ItemId::decode(reader.0)?),
+            7 => {
+                let id = reader.id()?;
+                Entry::Joined { chat: id.chat, id: id.answers()?, into: reader.u64()? }
+            }
+            8 => {
+                let id = reader.id()?;
+                let sketch = Sketch { at: Wall(reader.u64()?), message: reader.u64()? };
+                Entry::Draft { id, sketch }
+            }
             _ => return None,
         })
     }
@@ -112,6 +142,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Inbox {
     open: BTreeMap<(ChatId, u64), Open>,
+    /// What went into the turn of a message, until that one is over.
+    joined: BTreeMap<(ChatId, u64), Vec<u64>>,
     count: u64,
 }
 
@@ -140,9 +172,43 @@ impl Inbox {
         }
     }
 
-    /// Message `id` has an answer, or will have none. What was asked, if it was open.
+    /// Message `id` goes into the turn of another one, with all that went into its own. True if it
+    /// was to have one of its own until now.
+    pub fn join(&mut self, chat: ChatId, id: u64, into: u64) -> bool {
+        let was_own = self.open.contains_key(&(chat, id)) && self.host(chat, id).is_none();
+        let mut all = self.joined.remove(&(chat, id)).unwrap_or_default();
+        all.push(id);
+        all.retain(|&id| id != into);
+        for joined in self.joined.values_mut() {
+            joined.retain(|id| !all.contains(id));
+        }
+        self.joined.entry((chat, into)).or_default().append(&mut all);
+        self.joined.retain(|_, joined| !joined.is_empty());
+        was_own
+    }
+
+    /// The message into whose turn message `id` went.
+    fn host(&self, chat: ChatId, id: u64) -> Option<u64> {
+        let mut joined = self.joined.range((chat, 0)..=(chat, u64::MAX));
+        joined.find(|(_, all)| all.contains(&id)).map(|(&(_, into), _)| into)
+    }
+
+    /// Message `id` has an answer, or will have none, and so has what went into its turn. What was
+    /// asked, if it was open.
     pub fn close(&mut self, chat: ChatId, id: u64) -> Option<Request> {
+        for other in self.joined.get(&(chat, id)).into_iter().flatten() {
+            self.open.remove(&(chat, *other));
+        }
+        if self.host(chat, id).is_some() {
+            // What goes along with another is open for as long as that one.
+            return None;
+        }
         self.open.remove(&(chat, id)).map(|open| open.request)
+    }
+
+    /// Message `id` is over: what went into its turn, and is so too.
+    pub fn settle(&mut self, chat: ChatId, id: u64) -> Vec<u64> {
+        self.joined.remove(&(chat, id)).unwrap_or_default()
     }
 
     /// What was asked by message `id`, if it is open.
@@ -151,14 +217,45 @@ impl Inbox {
         self.open.get(&(chat, id)).map(|open| &open.request)
     }
 
-    /// All that is open, in the order in which it came, with the count of turns that were begun
-    /// for it as its attempt.
+    /// All that is open and has a turn of its own, in the order in which it came, with the count of
+    /// turns that were begun for it as its attempt, and with what went into its turn.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
+        let is_own = |open: &&Open| {
+            let Request { chat, id, .. } = open.request;
+            // What another was to take along that is not there has a turn of its own again.
+            self.host(chat, id).is_none_or(|into| !self.open.contains_key(&(chat, into)))
+        };
+        let mut open: Vec<&Open> = self.open.values().filter(is_own).collect();
+        open.sort_by_key(|open| open.order);
+        let again = |open: &Open| {
+            let Request { chat, id, .. } = open.request;
+            let mut request = Request { attempt: open.begun, ..open.request.clone() };
+            for other in self.joined.get(&(chat, id)).into_iter().flatten() {
+                if let Some(other) = self.open.get(&(chat, *other)) {
+                    request.take_along(&other.request);
+                }
+            }
+            request
+        };
+        open.into_iter().map(again).collect()
+    }
+
+    /// The messages that went into the turn of another one that is not over.
+    pub fn joined(&self) -> impl Iterator<Item = (ChatId, u64, u64)> {
+        let joined = self.joined.iter();
+        joined.flat_map(|(&(chat, into), all)| all.iter().map(move |&id| (chat, id, into)))
+    }
+
+    /// The records that say the same.
+    fn records(&self) -> impl Iterator<Item = Entry> {
         let mut open: Vec<&Open> = self.open.values().collect();
         open.sort_by_key(|open| open.order);
-        let again = |open: &Open| Request { attempt: open.begun, ..open.request.clone() };
-        open.into_iter().map(again).collect()
+        let admitted = open.into_iter().map(|open| {
+            Entry::Admitted(Box::new(Request { attempt: open.begun, ..open.request.clone() }))
+        });
+        let joined = self.joined().map(|(chat, id, into)| Entry::Joined { chat, id, into });
+        admitted.chain(joined)
     }
 }
 
@@ -171,6 +268,8 @@ pub struct Memory {
     pub answered: Answered,
     /// What was said of our own accord, the oldest first.
     pub own: Vec<ItemId>,
+    /// Answers that are not complete, and whose beginning may be shown.
+    pub drafts: BTreeMap<ItemId, Sketch>,
     /// What is still to be said.
     items: BTreeMap<ItemId, (u64, Item)>,
     count: u64,
@@ -191,17 +290,38 @@ impl Memory {
         self.count += 1;
         match entry {
             Entry::Admitted(request) => {
-                let origin = Origin::Reply(request.id);
-                if !self.items.contains_key(&ItemId { chat: request.chat, origin }) {
+                let host = self.inbox.host(request.chat, request.id);
+                let is_out = |id: u64| {
+                    self.items
+                        .contains_key(&ItemId { chat: request.chat, origin: Origin::Reply(id) })
+                };
+                if !is_out(request.id) && !host.is_some_and(is_out) {
                     self.inbox.admit(*request);
                 }
             }
             Entry::Begun(chat, id) => self.inbox.begun(chat, id),
-            Entry::Refused(chat, id) => drop(self.inbox.close(chat, id)),
+            Entry::Refused(chat, id) => {
+                self.inbox.close(chat, id);
+                self.inbox.settle(chat, id);
+                self.drafts.remove(&ItemId { chat, origin: Origin::Reply(id) });
+            }
+            // It is complete by now.
+            Entry::Draft { id, .. } if self.items.contains_key(&id) => {}
+            Entry::Draft { id, sketch } => {
+                let known = self.drafts.entry(id).or_insert(sketch);
+                known.message = known.message.max(sketch.message);
+            }
+            Entry::Joined { chat, id, into } => {
+                self.inbox.join(chat, id, into);
+                if self.items.contains_key(&ItemId { chat, origin: Origin::Reply(into) }) {
+                    self.inbox.close(chat, into);
+                }
+            }
             Entry::Out(item) => {
                 if let Some(id) = item.id.answers() {
                     self.inbox.close(item.id.chat, id);
                 }
+                self.drafts.remove(&item.id);
                 self.items.insert(item.id, (self.count, *item));
             }
             Entry::Arrived { id, index, message, kind } => {
@@ -213,10 +333,14 @@ impl Memory {
             }
             Entry::Settled(id) => {
                 self.items.remove(&id);
+                self.drafts.remove(&id);
+                let chat = id.chat;
                 match id.origin {
                     Origin::Reply(message) => {
                         self.inbox.close(id.chat, message);
-                        self.answered.mark(Mark { chat: id.chat, id: message });
+                        for id in self.inbox.settle(id.chat, message).into_iter().chain([message]) {
+                            self.answered.mark(Mark { chat, id });
+                        }
                     }
                     Origin::Own(_) => self.own.push(id),
                 }
@@ -252,12 +376,17 @@ pub fn summary<'a>(
     answered: &'a Answered,
     own: impl Iterator<Item = ItemId> + 'a,
     items: impl Iterator<Item = &'a Item> + 'a,
+    drafts: impl Iterator<Item = (ItemId, Sketch)> + 'a,
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let reply = |mark: Mark| ItemId { chat: mark.chat, origin: Origin::Reply(mark.id) };
     let marks = answered.marks().into_iter().map(reply);
     let settled = marks.chain(own).map(|id| Entry::Settled(id).encode());
-    let open = inbox.requests().into_iter().map(|request| Entry::Admitted(request.into()).encode());
-    settled.chain(open).chain(items.map(|item| Entry::Out(item.clone().into()).encode()))
+    let open = inbox.records().map(|entry| entry.encode());
+    let drafts = drafts.map(|(id, sketch)| Entry::Draft { id, sketch }.encode());
+    settled
+        .chain(open)
+        .chain(drafts)
+        .chain(items.map(|item| Entry::Out(item.clone().into()).encode()))
 }
 
 /// What is to be done about a message that an earlier life had admitted, and not answered.
@@ -304,6 +433,7 @@ mod tests {
             in_thread: false,
             has_spoken: false,
             is_cut: false,
+            is_drafted: false,
         }
     }
 
@@ -391,10 +521,40 @@ mod tests {
             let attempt = memory.inbox.requests()[0].attempt;
             assert_eq!(Again::after(attempt), again);
             // The next life reads a log that was made short.
-            let mut short = summary(&memory.inbox, &memory.answered, [].into_iter(), [].iter());
+            let mut short =
+                summary(&memory.inbox, &memory.answered, [].into_iter(), [].iter(), [].into_iter());
             entries = vec![Entry::decode(&short.next().unwrap()).unwrap()];
             entries.push(Entry::Begun(chat(1), 10));
         }
+    }
+
+    #[test]
+    fn what_goes_into_another_turn_goes_along_with_it_over_any_number_of_starts() {
+        let here = chat(1);
+        let mut entries = vec![
+            Entry::Admitted(request(here, 10).into()),
+            Entry::Admitted(request(here, 11).into()),
+            Entry::Admitted(request(here, 12).into()),
+            Entry::Joined { chat: here, id: 10, into: 11 },
+            Entry::Begun(here, 11),
+            Entry::Joined { chat: here, id: 11, into: 12 },
+        ];
+        for _ in 0..2 {
+            let memory = read(&entries);
+            let requests = memory.inbox.requests();
+            assert_eq!(open(&memory), [(12, 0)]);
+            let along: Vec<u64> = requests[0].along.iter().map(|along| along.id).collect();
+            assert_eq!(along, [10, 11]);
+            let short =
+                summary(&memory.inbox, &memory.answered, [].into_iter(), [].iter(), [].into_iter());
+            entries = short.map(|record| Entry::decode(&record).unwrap()).collect();
+        }
+        entries.push(Entry::Out(item(reply(here, 12), &["a"]).into()));
+        assert!(open(&read(&entries)).is_empty());
+        entries.push(Entry::Settled(reply(here, 12)));
+        let memory = read(&entries);
+        assert!(open(&memory).is_empty() && memory.answered.already(here, 11));
+        assert_eq!(memory.inbox.joined().count(), 0);
     }
 
     #[test]
@@ -423,6 +583,15 @@ mod tests {
                 Entry::Arrived { id, index, message, kind }
             }),
             id.prop_map(Entry::Settled),
+            (1..3_u64, 1..6_u64, 1..6_u64).prop_map(|(to, id, into)| Entry::Joined {
+                chat: chat(to),
+                id,
+                into,
+            }),
+            (1..3_u64, 1..6_u64, 0..9_u64).prop_map(|(to, id, message)| Entry::Draft {
+                id: reply(chat(to), id),
+                sketch: Sketch { at: Wall(3), message },
+            }),
         ]
     }
 
@@ -434,8 +603,10 @@ mod tests {
             let mut memory = read(&entries);
             let items = memory.items();
             let own = memory.own.clone();
-            let records: Vec<Vec<u8>> =
-                summary(&memory.inbox, &memory.answered, own.into_iter(), items.iter()).collect();
+            let drafts = memory.drafts.clone().into_iter();
+            let Memory { inbox, answered, .. } = &memory;
+            let records = summary(inbox, answered, own.into_iter(), items.iter(), drafts);
+            let records: Vec<Vec<u8>> = records.collect();
             let mut short = Memory::default();
             for record in &records {
                 short.read(record);
@@ -447,13 +618,14 @@ mod tests {
             prop_assert_eq!(short.inbox.requests(), memory.inbox.requests());
             prop_assert_eq!(short.answered.marks(), memory.answered.marks());
             prop_assert_eq!(&short.own, &memory.own);
+            prop_assert_eq!(&short.drafts, &memory.drafts);
             prop_assert_eq!(sorted(short.items()), sorted(items));
         }
 
         #[test]
         fn no_bytes_can_hurt(noise in prop::collection::vec(any::<u8>(), 0..80)) {
             let mut memory = Memory::default();
-            for kind in 0..8 {
+            for kind in 0..10 {
                 memory.read(&[&[VERSION, kind], &noise[..]].concat());
             }
         }

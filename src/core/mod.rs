@@ -10,6 +10,7 @@ pub mod command;
 pub mod compact;
 pub mod dedup;
 pub mod dialogue;
+pub mod draft;
 pub mod ground;
 pub mod health;
 pub mod html;

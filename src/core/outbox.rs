@@ -9,6 +9,7 @@
 //! is given no longer than that, and where it is not known what came of an older one, the chat's
 //! history is looked at first.
 
+mod drafted;
 mod item;
 #[cfg(test)]
 mod sim;
@@ -18,8 +19,9 @@ mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use drafted::old_from;
 pub(in crate::core) use item::Reader;
-pub use item::{Item, ItemId, Nonce, Origin, Unit};
+pub use item::{Item, ItemId, Nonce, Origin, Sketch, Unit};
 pub use words::{Added, Arrived, Counts, Fate, Output, Policy, ReplyTo, Send, Skipped, Why};
 
 use super::answer::{Act, Answer};
@@ -27,8 +29,8 @@ use super::chat::ChatId;
 use crate::base::limit::TokenBucket;
 use crate::base::limits::{
     OUTBOX_BURST, OUTBOX_BURST_PERIOD, OUTBOX_BYTES_MAX, OUTBOX_CHAT_CLOSED, OUTBOX_CLOSED_MAX,
-    OUTBOX_DROP_PATIENCE, OUTBOX_NONCE_SURE, OUTBOX_OWN_REMEMBERED, OUTBOX_PARTS_MAX, OUTBOX_RETRY,
-    OUTBOX_SLICE, OUTBOX_UNDER_WAY_MAX,
+    OUTBOX_DRAFT_TTL, OUTBOX_DROP_PATIENCE, OUTBOX_NONCE_SURE, OUTBOX_OWN_REMEMBERED,
+    OUTBOX_PARTS_MAX, OUTBOX_RETRY, OUTBOX_SLICE, OUTBOX_UNDER_WAY_MAX,
 };
 use crate::base::ring::Ring;
 use crate::base::{Instant, Wall};
@@ -150,6 +152,19 @@ impl Outbox {
         answer: Answer,
         has_threads: bool,
     ) -> Added {
+        self.complete(now, wall, id, answer, has_threads, None)
+    }
+
+    /// The same of something of which the beginning was shown already, if it was.
+    pub fn complete(
+        &mut self,
+        now: Instant,
+        wall: Wall,
+        id: ItemId,
+        answer: Answer,
+        has_threads: bool,
+        sketch: Option<Sketch>,
+    ) -> Added {
         let waits = self
             .chats
             .get(&id.chat)
@@ -163,6 +178,9 @@ impl Outbox {
             let what = Skipped::Files(too_large.files);
             self.outputs.push_back(Output::Skipped { id, what });
         }
+        if let Some(sketch) = sketch {
+            item::complete(&mut units, sketch.message);
+        }
         if units.is_empty() {
             self.settle(id, Fate::Silent, 0);
             return Added::New;
@@ -172,20 +190,31 @@ impl Outbox {
             self.settle(id, Fate::Dropped(why), 0);
             return Added::New;
         }
-        let is_cut = self.cut_to_room(id.chat, &mut units);
+        let is_cut = self.cut_to_room(id.chat, &mut units, sketch.is_some());
         if units.is_empty() {
             self.settle(id, Fate::Dropped(Why::Full), 0);
             return Added::New;
         }
         let newest = id.answers().unwrap_or(0);
-        let (expires, index) = (wall + self.policy.ttl, 0);
-        let (in_thread, has_spoken) = (false, false);
-        let item =
-            Item { id, units, index, added: wall, expires, newest, in_thread, has_spoken, is_cut };
+        // What has begun is brought to its end.
+        let ttl = sketch.map_or(self.policy.ttl, |_| self.policy.ttl.max(OUTBOX_DRAFT_TTL));
+        let item = Item {
+            id,
+            units,
+            index: 0,
+            added: sketch.map_or(wall, |sketch| sketch.at.min(wall)),
+            expires: wall + ttl,
+            newest,
+            in_thread: false,
+            has_spoken: false,
+            is_cut,
+            is_drafted: sketch.is_some_and(|sketch| sketch.message == 0),
+        };
         self.ticket += 1;
         let ticket = self.ticket;
+        let old_from = item.is_drafted.then(|| old_from(now, wall, &item));
         self.outputs.push_back(Output::Keep { ticket, item: Box::new(item.clone()) });
-        self.push(item, now + self.policy.ttl, ticket, None);
+        self.push(item, now + ttl, ticket, old_from);
         self.pump(now);
         Added::New
     }
@@ -202,8 +231,7 @@ impl Outbox {
         }
         let life = item.expires.since(item.added);
         let deadline = now + item.expires.since(wall).min(life);
-        let age = if wall < item.added { OUTBOX_NONCE_SURE } else { wall.since(item.added) };
-        let old_from = now + OUTBOX_NONCE_SURE.saturating_sub(age);
+        let old_from = old_from(now, wall, &item);
         self.push(item, deadline, 0, Some(old_from));
         self.pump(now);
     }
@@ -283,7 +311,9 @@ impl Outbox {
         let mut first = self.chats.values_mut().filter_map(|queue| queue.items.front_mut());
         let meant = first.find(|first| {
             let item = &first.item;
+            // It may have been told of what was there before.
             matches!(item.units.front(), Some(Unit::Say { .. }))
+                && !item.is_drafted()
                 && Nonce::of(item.id, item.index) == nonce
         });
         meant.map(|first| first.proven = Some(message)).is_some()
@@ -374,14 +404,15 @@ impl Outbox {
     }
 
     /// Drops what of `units` finds no room, from the end. True if something was.
-    fn cut_to_room(&mut self, chat: ChatId, units: &mut VecDeque<Unit>) -> bool {
+    fn cut_to_room(&mut self, chat: ChatId, units: &mut VecDeque<Unit>, has_begun: bool) -> bool {
         let waiting = self.chats.get(&chat).map_or(0, |queue| {
             let units = queue.items.iter().map(|pending| pending.item.units.len()).sum::<usize>();
             units - usize::from(queue.stand == Stand::UnderWay)
         });
         let room = (self.policy.queue_max.saturating_sub(waiting))
             .min(OUTBOX_PARTS_MAX.saturating_sub(self.waiting))
-            .min(usize::from(u16::MAX));
+            .min(usize::from(u16::MAX))
+            .max(usize::from(has_begun));
         let count = units.len();
         units.truncate(room);
         let mut weight: usize = units.iter().map(Unit::bytes).sum();
@@ -459,7 +490,8 @@ impl Outbox {
         let queues = self.policy.queues;
         let Some(first) = self.first(chat) else { return };
         let is_message = matches!(first.item.units.front(), Some(Unit::Say { .. }));
-        if why.may_pass() && queues {
+        let has_begun = matches!(first.item.units.front(), Some(Unit::Edit { .. }));
+        if why.may_pass() && (queues || has_begun) {
             first.hindrance = Some(why);
             let is_old = first.first_try.is_some_and(|at| now.since(at) >= OUTBOX_NONCE_SURE);
             first.needs_look |= is_message && is_old;
@@ -470,6 +502,9 @@ impl Outbox {
         match first.item.units.front() {
             Some(Unit::React { .. }) => self.skip(chat, why, Skipped::Reaction(why), id),
             Some(Unit::Thread { .. }) => self.skip(chat, why, Skipped::Thread(why), id),
+            Some(Unit::Erase { .. }) => self.skip(chat, why, Skipped::Draft(why), id),
+            // Somebody has deleted it.
+            Some(Unit::Edit { .. }) if why == Why::Rejected => first.say_anew(),
             _ if matches!(why, Why::Gone | Why::Forbidden) && !in_thread => {
                 self.close(now, chat, why);
             }
@@ -495,7 +530,7 @@ impl Outbox {
         (first.first_try, first.needs_look, first.is_absent) = (None, false, false);
         (first.proven, first.hindrance) = (None, None);
         let kind = match unit {
-            Unit::Say { .. } => {
+            Unit::Say { .. } | Unit::Edit { .. } => {
                 item.has_spoken = true;
                 item.newest = item.newest.max(message);
                 Arrived::Said
@@ -645,6 +680,7 @@ impl Outbox {
             unit,
             reply_to: answers.filter(|_| points && !in_thread),
             nonce: Nonce::of(id, index),
+            is_drafted: first.item.is_drafted(),
             deadline: first.deadline.min(now + patience),
         });
         self.under_way += 1;

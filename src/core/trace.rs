@@ -16,7 +16,7 @@ use super::outbox::{Fate, Skipped, Why};
 use super::reset::Why as Renewal;
 use super::router::Because;
 use super::tools::{How, Used};
-use super::turn::{Ending, Fault};
+use super::turn::{Ending, Fault, How as Joining};
 use crate::base::limits::{
     PLACE_NAME_BYTES_MAX, TRACE_ADMITTED_MAX, TRACE_AGENTS_MAX, TRACE_LINES_MAX,
     TRACE_NAME_BYTES_MAX, TRACE_TURNED_MAX,
@@ -108,6 +108,8 @@ pub enum Step {
     Ordered,
     /// With it another conversation began.
     Renewed(Renewal),
+    /// It goes into the turn of a later or earlier message, and its answer is that one's.
+    Joined(Joining, u64),
     /// The agent began.
     Started,
     /// The agent had a tool used.
@@ -171,8 +173,9 @@ impl Step {
             Step::Settled(Fate::Silent),
         ];
         let dropped = Why::ALL.into_iter().map(|why| Step::Settled(Fate::Dropped(why)));
-        let skipped = [Skipped::Thread, Skipped::Reaction].into_iter();
+        let skipped = [Skipped::Thread, Skipped::Reaction, Skipped::Draft].into_iter();
         let skipped = skipped.flat_map(|what| Why::ALL.map(|why| Step::Skipped(what(why))));
+        let joined = Joining::ALL.into_iter().map(|how| Step::Joined(how, 0));
         let failed = Fault::all().map(Step::AgentFailed);
         let failed = failed.chain([Step::AgentFailed(Fault::Failed(Ending::Signal(0)))]);
         let refused = Refusal::all().map(Step::Refused);
@@ -188,6 +191,7 @@ impl Step {
             .chain(dropped)
             .chain(skipped)
             .chain(failed)
+            .chain(joined)
     }
 
     /// The number in it; 0 if there is none.
@@ -198,6 +202,7 @@ impl Step {
             Step::NotMeant(verdict) | Step::Meant(verdict) => verdict.pack(),
             Step::Queued { parts } => parts.into(),
             Step::Used(used) => used.pack(),
+            Step::Joined(_, into) => into,
             Step::Skipped(Skipped::Files(count)) => count as u64,
             Step::AgentFailed(Fault::Failed(Ending::Code(code))) => small(code),
             Step::AgentFailed(Fault::Failed(Ending::Signal(signal))) => small(signal),
@@ -217,6 +222,7 @@ impl Step {
             Step::Meant(_) => Step::Meant(Verdict::unpack(number)),
             Step::Queued { .. } => Step::Queued { parts: small },
             Step::Used(_) => Step::Used(Used::unpack(number)),
+            Step::Joined(how, _) => Step::Joined(how, number),
             Step::Skipped(Skipped::Files(_)) => Step::Skipped(Skipped::Files(small.into())),
             Step::AgentFailed(Fault::Failed(Ending::Code(_))) => failed(Ending::Code(small.into())),
             Step::AgentFailed(Fault::Failed(Ending::Signal(_))) => {
@@ -244,7 +250,7 @@ impl Step {
             Step::Looping(_) => "loop",
             Step::Unplaced | Step::Unranked => "access",
             Step::CodeSent | Step::CodesFull => "pairing",
-            Step::Busy | Step::Admitted => "queue",
+            Step::Busy | Step::Admitted | Step::Joined(..) => "queue",
             Step::Ordered => "order",
             Step::Media(_) => "media",
             Step::Renewed(_)
@@ -274,6 +280,7 @@ impl Step {
             Step::Admitted => "admitted",
             Step::Ordered => "ordered",
             Step::Renewed(_) => "renewed",
+            Step::Joined(how, _) => how.name(),
             Step::Started => "started",
             Step::Used(used) => used.how.step(),
             Step::Answered => "answered",
@@ -317,6 +324,7 @@ impl Step {
             | Step::Admitted
             | Step::Ordered
             | Step::Renewed(_)
+            | Step::Joined(..)
             | Step::Started
             | Step::Used(_)
             | Step::Answered
@@ -438,6 +446,7 @@ impl fmt::Display for Step {
             Step::Admitted => f.write_str("it will be answered"),
             Step::Ordered => f.write_str("it is an order to us, and was carried out"),
             Step::Renewed(why) => write!(f, "a new conversation began because {why}"),
+            Step::Joined(how, into) => write!(f, "{how}; the answer is that to message {into}"),
             Step::Started => f.write_str("the agent is at work"),
             Step::Used(used) => used.fmt(f),
             Step::Answered => f.write_str("the agent has answered"),

@@ -1,17 +1,18 @@
-//! Whose turn it is: one message per chat at a time, several chats at once, first come first
-//! served among chats.
+//! Turns: where they take place, how they end, and what is told about them. [`Turns`] says whose
+//! turn it is.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use super::answer::Answer;
 use super::chat::{ChatId, Request};
 use super::media::Note;
 use super::reset::Why;
-use crate::base::limits::{TURNS_QUEUED_PER_CHAT_MAX, TURNS_RUNNING_MAX};
 
+mod line;
 #[cfg(test)]
 mod sim;
+
+pub use line::{Asked, How, Make, Mode, Next, Part, Party, Rule, Rules, Stopped, Turns};
 
 /// Where one conversation takes place: a chat, as one of our accounts sees it. Two accounts may
 /// sit in the same chat, and neither waits for the other.
@@ -35,112 +36,6 @@ impl Room {
     pub fn session_id(&self, conversation: u32) -> String {
         let Room { account, chat } = self;
         format!("{}-{account}-{}-{conversation}", chat.channel, chat.id)
-    }
-}
-
-/// The messages that wait for an agent.
-#[derive(Debug)]
-pub struct Turns<T> {
-    /// What waits in each room of which a turn is running or waits.
-    rooms: BTreeMap<Room, VecDeque<T>>,
-    /// The rooms whose turn can begin.
-    ready: VecDeque<Room>,
-    running: BTreeSet<Room>,
-    refused: u64,
-}
-
-/// What an order to stop has ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stopped<T> {
-    /// Whether a turn was running. It is to be broken off; for the machine it is over.
-    pub was_running: bool,
-    /// What was waiting, the oldest first.
-    pub waiting: VecDeque<T>,
-}
-
-impl<T> Default for Turns<T> {
-    fn default() -> Turns<T> {
-        Turns {
-            rooms: BTreeMap::new(),
-            ready: VecDeque::new(),
-            running: BTreeSet::new(),
-            refused: 0,
-        }
-    }
-}
-
-impl<T> Turns<T> {
-    /// Takes in a message of `room`.
-    ///
-    /// # Errors
-    /// So many of its room are waiting that it is refused; it comes back, to be refused aloud.
-    pub fn ask(&mut self, room: Room, message: T) -> Result<(), T> {
-        let Some(queue) = self.rooms.get_mut(&room) else {
-            self.rooms.insert(room.clone(), VecDeque::from([message]));
-            self.ready.push_back(room);
-            return Ok(());
-        };
-        if queue.len() >= TURNS_QUEUED_PER_CHAT_MAX {
-            self.refused += 1;
-            return Err(message);
-        }
-        queue.push_back(message);
-        Ok(())
-    }
-
-    /// The next message whose turn begins now. Every one must be [`finished`](Turns::finished),
-    /// unless it is [`stopped`](Turns::stop).
-    pub fn poll(&mut self) -> Option<(Room, T)> {
-        if self.running.len() >= TURNS_RUNNING_MAX {
-            return None;
-        }
-        let room = self.ready.pop_front()?;
-        let message = self.rooms.get_mut(&room)?.pop_front()?;
-        self.running.insert(room.clone());
-        Some((room, message))
-    }
-
-    /// The turn that ran in `room` is over. Of a room in which none runs this means nothing.
-    pub fn finished(&mut self, room: &Room) {
-        if !self.running.remove(room) {
-            return;
-        }
-        if self.rooms.get(room).is_some_and(VecDeque::is_empty) {
-            self.rooms.remove(room);
-        } else {
-            self.ready.push_back(room.clone());
-        }
-    }
-
-    /// Ends what runs and what waits in `room`.
-    pub fn stop(&mut self, room: &Room) -> Stopped<T> {
-        self.ready.retain(|other| other != room);
-        Stopped {
-            was_running: self.running.remove(room),
-            waiting: self.rooms.remove(room).unwrap_or_default(),
-        }
-    }
-
-    /// Takes back what waits and is `meant`; what runs goes on.
-    pub fn withdraw(&mut self, meant: impl Fn(&T) -> bool) {
-        for queue in self.rooms.values_mut() {
-            queue.retain(|message| !meant(message));
-        }
-        let Turns { rooms, ready, running, .. } = self;
-        rooms.retain(|room, queue| !queue.is_empty() || running.contains(room));
-        ready.retain(|room| rooms.contains_key(room));
-    }
-
-    /// How many turns are running.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        self.running.len()
-    }
-
-    /// How many messages were refused.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused
     }
 }
 
@@ -222,6 +117,26 @@ pub enum Told {
         id: u64,
         /// Why.
         why: Why,
+    },
+    /// It comes on: this is what there is of the answer so far, or its beginning.
+    Says {
+        /// Where.
+        chat: ChatId,
+        /// The message that will be answered.
+        id: u64,
+        /// What is said so far.
+        text: Box<str>,
+    },
+    /// It goes into the turn of another one, whose answer is its own.
+    Joined {
+        /// Where.
+        chat: ChatId,
+        /// The message that has no turn of its own.
+        id: u64,
+        /// The message that is answered.
+        into: u64,
+        /// Why.
+        how: How,
     },
     /// It will not begin: too many messages of its chat are waiting.
     Refused {
@@ -329,87 +244,6 @@ impl fmt::Display for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::chat::ChannelKind;
-
-    fn room(id: u64) -> Room {
-        Room { account: "default".into(), chat: ChatId { channel: ChannelKind::Discord, id } }
-    }
-
-    fn started(turns: &mut Turns<u64>) -> Vec<u64> {
-        std::iter::from_fn(|| turns.poll()).map(|(_, id)| id).collect()
-    }
-
-    #[test]
-    fn one_turn_per_chat_and_chats_side_by_side() {
-        let mut turns = Turns::default();
-        for (chat, id) in [(1, 10), (1, 11), (2, 20), (1, 12)] {
-            turns.ask(room(chat), id).unwrap();
-        }
-        let other = Room { account: "other".into(), ..room(1) };
-        turns.ask(other.clone(), 13).unwrap();
-        assert_eq!(started(&mut turns), [10, 20, 13], "another account's chat is another chat");
-        turns.finished(&room(2));
-        turns.finished(&other);
-        assert_eq!(started(&mut turns), [0; 0]);
-        turns.finished(&room(1));
-        assert_eq!(started(&mut turns), [11]);
-        turns.finished(&room(1));
-        assert_eq!(started(&mut turns), [12]);
-        turns.finished(&room(1));
-        assert_eq!((turns.running(), turns.rooms.len()), (0, 0));
-    }
-
-    #[test]
-    fn only_so_many_run_and_the_next_chat_in_line_follows() {
-        let mut turns = Turns::default();
-        let many = TURNS_RUNNING_MAX as u64;
-        (0..=many).for_each(|chat| turns.ask(room(chat), chat).unwrap());
-        assert_eq!(started(&mut turns).len(), TURNS_RUNNING_MAX);
-        turns.finished(&room(3));
-        assert_eq!(started(&mut turns), [many]);
-    }
-
-    #[test]
-    fn a_chat_that_asks_too_much_is_refused_and_no_other() {
-        let mut turns = Turns::default();
-        turns.ask(room(1), 0).unwrap();
-        assert_eq!(started(&mut turns), [0]);
-        let many = TURNS_QUEUED_PER_CHAT_MAX as u64;
-        (1..=many).for_each(|id| turns.ask(room(1), id).unwrap());
-        assert_eq!(turns.ask(room(1), many + 1), Err(many + 1));
-        assert_eq!(turns.refused(), 1);
-        turns.ask(room(2), 0).unwrap();
-    }
-
-    #[test]
-    fn stop_ends_what_runs_and_what_waits_in_that_chat_alone() {
-        let mut turns = Turns::default();
-        for (chat, id) in [(1, 10), (1, 11), (2, 20), (1, 12)] {
-            turns.ask(room(chat), id).unwrap();
-        }
-        assert_eq!(started(&mut turns), [10, 20]);
-        let stopped = turns.stop(&room(1));
-        assert_eq!(stopped, Stopped { was_running: true, waiting: [11, 12].into() });
-        turns.finished(&room(1));
-        assert_eq!((turns.running(), started(&mut turns)), (1, vec![]));
-        turns.ask(room(1), 13).unwrap();
-        assert_eq!(started(&mut turns), [13], "the next message is welcome");
-    }
-
-    #[test]
-    fn what_nobody_waits_for_any_more_is_withdrawn() {
-        let mut turns = Turns::default();
-        for (chat, id) in [(1, 10), (1, 11), (2, 20), (3, 31)] {
-            turns.ask(room(chat), id).unwrap();
-        }
-        assert_eq!(turns.poll(), Some((room(1), 10)));
-        turns.withdraw(|id| id % 10 == 0);
-        turns.withdraw(|&id| id == 11);
-        assert_eq!(started(&mut turns), [31]);
-        turns.finished(&room(1));
-        turns.finished(&room(3));
-        assert_eq!((turns.running(), turns.rooms.len(), turns.ready.len()), (0, 0, 0));
-    }
 
     #[test]
     fn every_fault_is_excused_but_the_one_that_was_wished_for() {

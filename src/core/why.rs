@@ -355,6 +355,7 @@ fn outcome(step: Step) -> Outcome {
             Outcome::Answered
         }
         Step::Admitted
+        | Step::Joined(..)
         | Step::Started
         | Step::Answered
         | Step::TooSlow
@@ -372,12 +373,20 @@ fn reason(lines: &[Line], ending: Step) -> String {
     let apology = apology.rev().find(|step| {
         matches!(
             step,
-            Step::TooSlow | Step::AgentFailed(_) | Step::BrokeDown | Step::Stopped | Step::Ordered
+            Step::TooSlow
+                | Step::AgentFailed(_)
+                | Step::BrokeDown
+                | Step::Stopped
+                | Step::Ordered
+                | Step::Joined(..)
         )
     });
     match (ending, apology) {
         (Step::Settled(Fate::Silent), Some(Step::Stopped)) => Step::Stopped.to_string(),
-        (Step::Settled(Fate::Delivered), Some(Step::Ordered)) => Step::Ordered.to_string(),
+        (Step::Settled(Fate::Delivered), Some(step @ (Step::Ordered | Step::Joined(..)))) => {
+            step.to_string()
+        }
+        (Step::Settled(Fate::Silent), Some(step @ Step::Joined(..))) => step.to_string(),
         (Step::Settled(Fate::Delivered), Some(fault)) => format!("{fault}; an apology was sent"),
         (ending, _) => ending.to_string(),
     }

@@ -346,16 +346,7 @@ fn in_channel(
             ok(shown(&world, message, bot))
         }
         ("POST", ["messages"]) => post(shared, request, bot, channel),
-        ("PATCH", ["messages", id]) => {
-            let (id, body) = (parse(id)?, json_body(request)?);
-            let content = body.get("content").and_then(Value::as_str).unwrap_or_default();
-            check_content(content)?;
-            let edited = shared.world(|world| world.edit(now, bot, channel, id, content));
-            let world = shared.world.borrow();
-            let message = world.message(channel, id).ok_or(UNKNOWN_MESSAGE)?;
-            edited.ok_or(NOT_YOURS)?;
-            ok(shown(&world, message, bot))
-        }
+        ("PATCH", ["messages", id]) => edit(shared, request, parse(id)?, (bot, channel)),
         ("DELETE", ["messages", id]) => {
             let id = parse(id)?;
             shared.world(|world| world.delete(channel, id)).ok_or(UNKNOWN_MESSAGE)?;
@@ -382,6 +373,28 @@ fn in_channel(
         }
         _ => Err(NOT_FOUND),
     }
+}
+
+/// `PATCH /channels/:id/messages/:id`.
+fn edit(
+    shared: &Shared,
+    request: &Request,
+    id: u64,
+    (bot, channel): (u64, u64),
+) -> Result<Response, Refused> {
+    let allowance = shared.world.borrow_mut().allow_edit(clock::now(), bot, channel);
+    if !allowance.granted {
+        return Ok(bucket(limited(allowance.reset_after, false), allowance, !channel));
+    }
+    let body = json_body(request)?;
+    let content = body.get("content").and_then(Value::as_str).unwrap_or_default();
+    check_content(content)?;
+    let edited = shared.world(|world| world.edit(clock::wall(), bot, channel, id, content));
+    let world = shared.world.borrow();
+    let message = world.message(channel, id).ok_or(UNKNOWN_MESSAGE)?;
+    edited.ok_or(NOT_YOURS)?;
+    let response = Response::json(200, shown(&world, message, bot).to_string());
+    Ok(bucket(response, allowance, !channel))
 }
 
 fn thread(

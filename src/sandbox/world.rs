@@ -452,6 +452,12 @@ impl World {
         self.allow(now, (bot, channel), POSTS_MAX, POSTS_PERIOD)
     }
 
+    /// Takes one call from the bucket of `bot` for edits in `channel`.
+    pub fn allow_edit(&mut self, now: Instant, bot: u64, channel: u64) -> Allowance {
+        // No channel has such a number.
+        self.allow(now, (bot, !channel), POSTS_MAX, POSTS_PERIOD)
+    }
+
     /// Takes one call from what `bot` may do over all routes.
     pub fn allow_call(&mut self, now: Instant, bot: u64) -> Allowance {
         self.allow(now, (bot, 0), limits::REST_GLOBAL_PER_SECOND, Duration::from_secs(1))

@@ -485,10 +485,11 @@ impl Sandbox {
         took
     }
 
-    /// Waits for the first answer to message `id`.
+    /// Waits for the first answer to message `id` that is not still being written.
     pub(crate) fn answer(&self, id: &str) -> String {
         let what = format!("an answer to {id}");
-        self.until(&what, PATIENCE, |state| state.answers(id).pop()).1
+        let is_whole = |(_, text): &(u64, String)| !text.ends_with(" \u{2026}");
+        self.until(&what, PATIENCE, |state| state.answers(id).pop().filter(is_whole)).1
     }
 
     /// Waits for the answer to `id`, and a while longer: there is exactly one.

@@ -58,4 +58,5 @@ mod templates;
 mod terminal;
 mod thousand;
 mod tools;
+mod turns;
 mod voice;

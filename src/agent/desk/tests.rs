@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::agent::echo::Echo;
 use crate::base::limits::{TURN_DEADLINE, TURNS_QUEUED_PER_CHAT_MAX};
 use crate::core::chat::sample::{chat, request};
+use crate::core::turn::{Mode, Rule};
 use crate::rt::executor;
 
 fn staff(burn: Duration, deadline: Duration) -> Staff {
@@ -23,8 +24,8 @@ fn busy(spawner: &Spawner) -> Desk {
 /// All that is told about `requests`.
 fn story(burn: Duration, deadline: Duration, requests: Vec<Request>) -> Vec<Told> {
     executor::run(move |spawner| async move {
-        let (asks, asked) = smol::channel::unbounded();
-        let (told, listen) = smol::channel::unbounded();
+        let (asks, asked) = unbounded();
+        let (told, listen) = unbounded();
         for request in requests {
             asks.try_send(request).unwrap();
         }
@@ -61,8 +62,7 @@ fn every_chat_is_answered_in_its_order() {
                 assert_eq!(fault, None);
                 under_way.retain(|&other| other != chat);
             }
-            Told::Renewed { .. } => panic!("nothing begins anew"),
-            Told::Noted { .. } | Told::Refused { .. } => panic!("there was room"),
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -98,7 +98,7 @@ fn a_message_too_many_is_refused_aloud() {
 #[test]
 fn without_a_listener_it_ends() {
     executor::run(|spawner| async move {
-        let (asks, asked) = smol::channel::unbounded();
+        let (asks, asked) = unbounded();
         let (told, listen) = bounded(1);
         drop(listen);
         asks.try_send(request(1, 1)).unwrap();
@@ -112,8 +112,8 @@ fn without_a_listener_it_ends() {
 fn an_account_that_goes_takes_its_turns_along_and_no_others() {
     executor::run(|spawner| async move {
         let desk = busy(&spawner);
-        let (asks, asked) = smol::channel::unbounded();
-        let (told, listen) = smol::channel::unbounded();
+        let (asks, asked) = unbounded();
+        let (told, listen) = unbounded();
         let (there, theirs) = (desk.clone(), told.clone());
         let account =
             spawner.spawn(Tier::Wire, "account", async move { there.serve(asked, theirs).await });
@@ -136,8 +136,8 @@ fn an_account_that_goes_takes_its_turns_along_and_no_others() {
 fn stop_ends_what_runs_and_what_waits_and_says_nothing_in_the_chat() {
     executor::run(|spawner| async move {
         let desk = busy(&spawner);
-        let (asks, asked) = smol::channel::unbounded();
-        let (told, listen) = smol::channel::unbounded();
+        let (asks, asked) = unbounded();
+        let (told, listen) = unbounded();
         let there = desk.clone();
         let account =
             spawner.spawn(Tier::Wire, "account", async move { there.serve(asked, told).await });
@@ -178,5 +178,79 @@ fn who_asks_outside_of_a_channel_is_answered_too() {
         let (key, room) = (desk.key(&asked), Room::of(&asked));
         assert_eq!(desk.renew(&key, &room).await, 1);
         assert_eq!(desk.renew(&key, &room).await, 2);
+    });
+}
+
+/// What comes while the first of `asked` is being answered, by `rule`; all that is told, in words.
+fn meanwhile(rule: Rule, asked: &'static [u64]) -> Vec<String> {
+    executor::run(move |spawner| async move {
+        let (asks, asking) = unbounded();
+        let (told, listen) = unbounded();
+        let slow = Duration::from_millis(200);
+        let desk = Desk::new(&spawner, staff(slow, TURN_DEADLINE), Sessions::default());
+        desk.apply(Rules { usual: rule, ..Rules::default() });
+        let there = desk.clone();
+        let account =
+            spawner.spawn(Tier::Wire, "account", async move { there.serve(asking, told).await });
+        let mut story = Vec::new();
+        let mut rest = asked.iter();
+        asks.try_send(request(1, *rest.next().unwrap())).unwrap();
+        while let Ok(next) = listen.recv().await {
+            if matches!(next, Told::Started { .. }) {
+                rest.by_ref().for_each(|&id| asks.try_send(request(1, id)).unwrap());
+                asks.close();
+            }
+            story.push(match next {
+                Told::Started { id, .. } => format!("{id} begins"),
+                Told::Joined { id, into, how, .. } => format!("{id} with {into}: {}", how.name()),
+                Told::Answered { id, answer, .. } => {
+                    format!("{id}: {}", answer.words().replace("text ", "").replace('\n', " "))
+                }
+                Told::Refused { id, .. } => format!("{id} refused"),
+                other => panic!("{other:?}"),
+            });
+        }
+        account.await;
+        story
+    })
+}
+
+#[test]
+fn what_comes_meanwhile_goes_by_the_rule_and_whoever_cannot_hear_lets_it_wait() {
+    let rule = |mode| Rule { mode, ..Rule::default() };
+    let alone = ["1 begins", "1: 1", "2 begins", "2: 2", "3 begins", "3: 3"];
+    assert_eq!(meanwhile(rule(Mode::Queue), &[1, 2, 3]), alone);
+    assert_eq!(meanwhile(rule(Mode::Steer), &[1, 2, 3]), alone);
+    assert_eq!(
+        meanwhile(rule(Mode::Collect), &[1, 2, 3]),
+        ["1 begins", "1: 1", "2 with 3: collected", "3 begins", "3: 2 3"]
+    );
+    let broken = meanwhile(rule(Mode::Interrupt), &[1, 2]);
+    assert_eq!(broken, ["1 begins", "1 with 2: interrupted", "2 begins", "2: 1 2"]);
+    let few = Rule { cap: 1, ..rule(Mode::Queue) };
+    let refused = ["1 begins", "3 refused", "1: 1", "2 begins", "2: 2"];
+    assert_eq!(meanwhile(few, &[1, 2, 3]), refused);
+}
+
+#[test]
+fn a_burst_is_one_turn() {
+    executor::run(|spawner| async move {
+        let (asks, asking) = unbounded();
+        let (told, listen) = unbounded();
+        let desk = Desk::new(&spawner, staff(Duration::ZERO, TURN_DEADLINE), Sessions::default());
+        let pause = Duration::from_millis(300);
+        desk.apply(Rules { usual: Rule { pause, ..Rule::default() }, ..Rules::default() });
+        let account =
+            spawner.spawn(Tier::Wire, "account", async move { desk.serve(asking, told).await });
+        (1..=3).for_each(|id| asks.try_send(request(1, id)).unwrap());
+        let joined = |id| Told::Joined { chat: chat(1), id, into: 3, how: How::Burst };
+        assert_eq!(listen.recv().await, Ok(joined(1)));
+        assert_eq!(listen.recv().await, Ok(joined(2)));
+        assert_eq!(listen.recv().await, Ok(Told::Started { chat: chat(1), id: 3 }));
+        let answer = Answer::text("text 1\ntext 2\ntext 3");
+        let answered = Told::Answered { chat: chat(1), id: 3, answer, fault: None };
+        assert_eq!(listen.recv().await, Ok(answered));
+        drop(asks);
+        account.await;
     });
 }

@@ -44,7 +44,7 @@ fn told(answers: Vec<Vec<u8>>, deadline: Duration) -> (Result<Answer, Fault>, Ve
         let headers = vec![("Authorization".to_owned(), Secret::new("Bearer token"))];
         let http = Http::new(&net, &url, headers);
         let by = clock::now() + deadline;
-        let answer = clock::timeout(by, http.answer(&request(), by, &|_| ())).await;
+        let answer = clock::timeout(by, http.answer(&request(), by, &|_: &str| ())).await;
         let seen = seen.borrow().clone();
         (answer.unwrap_or(Err(Fault::TooSlow)), seen)
     })
@@ -137,7 +137,7 @@ fn what_is_not_encrypted_leaves_no_private_network() {
         let http = Http::new(&net, "http://8.8.8.8/secret", Vec::new());
         assert_eq!(http.place, "http://8.8.8.8");
         let by = clock::now() + PATIENCE;
-        assert_eq!(http.answer(&request(), by, &|_| ()).await, Err(Fault::Unreachable));
+        assert_eq!(http.answer(&request(), by, &|_: &str| ()).await, Err(Fault::Unreachable));
     });
 }
 

@@ -121,7 +121,7 @@ impl History {
 
 /// What is asked now.
 pub(super) fn question(request: &Request) -> Message {
-    let text = said(&request.author_name, &request.text, has_names(request));
+    let text: Box<str> = words(request).into();
     let text = match overheard::preface(&request.context) {
         before if before.is_empty() => text,
         before => format!("{before}{text}").into(),
@@ -129,7 +129,7 @@ pub(super) fn question(request: &Request) -> Message {
     let files = request.attachments.iter().filter(|file| !file.is_heard).flat_map(shown);
     let files: Vec<Part> = files.collect();
     // Of a picture alone nothing is said.
-    let is_silent = !files.is_empty() && request.text.trim().is_empty();
+    let is_silent = !files.is_empty() && request.words().trim().is_empty();
     let said = Some(Part::Text(text)).filter(|_| !is_silent || !request.context.is_empty());
     Message { role: Role::User, parts: said.into_iter().chain(files).collect() }
 }
@@ -138,6 +138,15 @@ pub(super) fn question(request: &Request) -> Message {
 fn has_names(request: &Request) -> bool {
     let is_shared = Key::of(request).person().is_none();
     request.guild.is_some() || (is_shared && request.chat.channel != ChannelKind::WebChat)
+}
+
+/// All that is said by `request`, as it is told to a model.
+pub(super) fn words(request: &Request) -> String {
+    let names = has_names(request);
+    let lines: Vec<Box<str>> =
+        request.said().map(|(name, text, _)| said(name, text, names)).collect();
+    // One text: small servers know no lists of them.
+    lines.join("\n")
 }
 
 /// Words, with the name of who says them.

@@ -96,13 +96,16 @@ fn ask(
             temperature: None,
             limits,
             tools: Toolbox::default(),
+            rounds_max: 8,
+            silence: None,
         };
         let model = Model::new(&net, setup, Rc::new(Purse::open(state.path())));
         let mut answers = Vec::new();
         for _ in 0..questions {
             let by = clock::now() + deadline;
             let answer =
-                clock::timeout(by + deadline, model.answer(&request(), None, by, &|_| {})).await;
+                clock::timeout(by + deadline, model.answer(&request(), None, by, &|_: &str| {}))
+                    .await;
             answers.push(answer.expect("the turn keeps its own deadline"));
         }
         let seen = seen.borrow().clone();

@@ -147,6 +147,7 @@ async fn ask(house: &House, id: &str, job: &Job, run: Run) -> Result<Answer, Str
         session_key: Some(key.as_str().into()),
         attachments: Vec::new(),
         context: Vec::new(),
+        along: Vec::new(),
     };
     let desk = house.fleet.borrow().desk().clone();
     let asked = async { Some(desk.ask(request).await.map_err(|fault| fault.to_string())) };

@@ -30,6 +30,8 @@ pub(super) enum Waits {
     Item(u64),
     /// An admitted message.
     Message(u64),
+    /// An answer that is to be shown before it is complete.
+    Draft(ItemId),
 }
 
 /// What happened.
@@ -167,7 +169,7 @@ impl Journal {
             self.counts.failed += 1;
         }
         // An answer waits for it; that the cursor may move has time.
-        self.is_urgent |= matches!(waits, Some(Waits::Item(_)));
+        self.is_urgent |= matches!(waits, Some(Waits::Item(_) | Waits::Draft(_)));
         self.waiting.extend(waits.map(|waits| (self.count, waits)));
         written
     }

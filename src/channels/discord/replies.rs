@@ -21,8 +21,12 @@ use crate::base::{Instant, limits};
 use crate::core::answer::Answer;
 use crate::core::chat::{ChannelKind, ChatId, Request};
 use crate::core::command::Command;
+use crate::core::dedup::Mark;
+use crate::core::draft::{self, Drafts, Left};
 use crate::core::journal::{Again, Entry, Inbox, Memory, summary};
-use crate::core::outbox::{Added, Fate, ItemId, Nonce, Origin, Outbox, Output, Why};
+use crate::core::outbox::{
+    Added, Fate, ItemId, Nonce, Origin, Outbox, Output, ReplyTo, Sketch, Why,
+};
 use crate::core::trace::Step;
 use crate::core::turn::{Fault, Told};
 use crate::proto::discord::rest::Route;
@@ -33,6 +37,15 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 /// What is said when our process ended in the middle of every turn that a message had.
 const APOLOGY: &str = "Sorry, I broke down while I was working on that, more than once, and gave \
     up. Please try again, perhaps in other words.";
+
+/// What ends an answer that a person has stopped, …
+const STOPPED: &str = "*(stopped)*";
+/// … one that was broken off for the next message, or by the end of an earlier life, …
+const BROKEN_OFF: &str = "*(interrupted)*";
+/// … and one that an earlier life had begun, and that finds no room any more.
+const NO_ROOM: &str = "*(interrupted: too many messages are waiting)*";
+/// What is shown of an answer without words.
+const NO_WORDS: &str = "\u{2026}";
 
 /// What is said to an order that finds no room.
 const TOO_MANY_ORDERS: &str = "Too many orders came at once. Please say that again in a moment.";
@@ -101,12 +114,24 @@ pub(super) struct Replies {
     askers: BTreeMap<ItemId, Vec<Sender<(Fate, u64)>>>,
     /// Units under way: one per chat.
     sending: Vec<(ChatId, send::Doing)>,
-    /// When the outbox wants to be looked at, and the wait for it.
+    /// Answers that are shown before they are complete.
+    drafts: Drafts,
+    /// What is done about these.
+    drafting: Vec<(ItemId, Doing<Drafted>)>,
+    /// When the outbox or the drafts want to be looked at, and the wait for it.
     due: Option<(Instant, Doing<()>)>,
-    /// The chats with a turn under way …
-    working: Vec<ChatId>,
+    /// The chats with a turn under way, and what it answers …
+    working: Vec<(ChatId, u64)>,
     /// … and when they are to be shown so again.
     typing: Option<Doing<()>>,
+}
+
+/// What came of showing an answer that is not complete.
+enum Drafted {
+    /// It has become this message, if it has.
+    Posted(Option<u64>),
+    /// The message shows it, or does not, and may be tried again.
+    Edited(bool, bool),
 }
 
 /// What happened.
@@ -116,6 +141,7 @@ enum Event {
     Closed,
     Told(Told),
     Ended(ChatId, Outcome),
+    Drafted(ItemId, Drafted),
     Journal(journal::Event),
     Released(ChatId),
     Confirmed(Nonce, u64),
@@ -148,6 +174,8 @@ impl Replies {
             room: tools.room,
             askers: BTreeMap::new(),
             sending: Vec::new(),
+            drafts: Drafts::new(limits::DISCORD_MESSAGE_CHARS_MAX),
+            drafting: Vec::new(),
             due: None,
             working: Vec::new(),
             typing: None,
@@ -169,7 +197,8 @@ impl Replies {
         {
             let mut ledger = self.ledger.borrow_mut();
             let open = memory.inbox.requests().into_iter().map(|request| request.id);
-            for id in items.iter().filter_map(|item| item.id.answers()).chain(open) {
+            let joined = memory.inbox.joined().map(|(_, id, _)| id);
+            for id in items.iter().filter_map(|item| item.id.answers()).chain(open).chain(joined) {
                 ledger.seen.is_new(id);
             }
         }
@@ -179,7 +208,17 @@ impl Replies {
             outbox.restore(now, wall, item);
         }
         drop(outbox);
-        for request in memory.inbox.requests() {
+        self.inbox = memory.inbox;
+        let requests = self.inbox.requests();
+        for (id, sketch) in memory.drafts {
+            self.drafts.restore(now, wall, id, sketch);
+            let goes_on = |request: &Request| id == reply(request.chat, request.id);
+            if !requests.iter().any(goes_on) {
+                // Nobody else completes it.
+                self.finish(id, BROKEN_OFF);
+            }
+        }
+        for request in requests {
             self.ask_again(request);
         }
     }
@@ -191,19 +230,32 @@ impl Replies {
         drop(settings);
         let age = clock::wall().since(at);
         if age > age_max || self.ledger.borrow_mut().inflight.admit_late(id).is_err() {
+            if self.finish(reply(chat, id), BROKEN_OFF) {
+                return;
+            }
+            self.inbox.close(chat, id);
             self.journal.append(&Entry::Refused(chat, id), None);
-            return self.note(chat, id, Step::Settled(Fate::Dropped(Why::Expired)));
+            for id in self.inbox.settle(chat, id).into_iter().chain([id]) {
+                self.note(chat, id, Step::Settled(Fate::Dropped(Why::Expired)));
+            }
+            return;
         }
         request.late |= age > limits::LATE_FROM;
         self.ledger.borrow_mut().inflight.written(id);
-        self.inbox.admit(request.clone());
         match Again::after(request.attempt) {
             Again::Turn => self.ask(request),
             Again::Apology => {
                 self.note(chat, id, Step::BrokeDown);
-                self.say(chat, id, Answer::text(APOLOGY));
+                self.say(chat, id, Answer::text(APOLOGY), None);
             }
         }
+    }
+
+    /// Ends what is shown of an answer that will not come with `words`. False if nothing is.
+    fn finish(&mut self, id: ItemId, words: &str) -> bool {
+        let Some(Left { sketch, said }) = self.drafts.take(id) else { return false };
+        self.add(id, Answer::text(after(&said, words)), false, Some(sketch));
+        true
     }
 
     /// Sends until the agents are gone and all is told.
@@ -213,12 +265,16 @@ impl Replies {
                 let Some(output) = self.outbox.borrow_mut().poll() else { break };
                 self.act(output);
             }
+            while let Some(output) = self.drafts.poll() {
+                self.draft(output);
+            }
             self.counts.set(self.journal.counts());
             match poll_fn(|context| self.poll_event(context)).await {
                 Event::Admitted(request) => self.admit(request),
                 Event::Closed => (self.requests, self.orders) = (None, None),
                 Event::Told(told) => self.heard(told),
                 Event::Ended(chat, outcome) => self.ended(chat, outcome),
+                Event::Drafted(id, drafted) => self.drafted(id, &drafted),
                 Event::Journal(event) => self.written(&event),
                 Event::Released(chat) => {
                     let next = self.ledger.borrow_mut().backlog.release(chat);
@@ -229,7 +285,7 @@ impl Replies {
                 }
                 Event::Post(posting) => self.post(posting),
                 Event::Typing => self.type_again(),
-                Event::Due => self.outbox.borrow_mut().expire(clock::now()),
+                Event::Due => self.expire(),
                 Event::Over => break,
             }
         }
@@ -260,7 +316,7 @@ impl Replies {
         let request = Box::new(request);
         if orders.try_send(Asked::Said { command, request }).is_err() {
             self.note(chat, id, Step::Busy);
-            self.say(chat, id, Answer::text(TOO_MANY_ORDERS));
+            self.say(chat, id, Answer::text(TOO_MANY_ORDERS), None);
         }
     }
 
@@ -276,10 +332,16 @@ impl Replies {
 
     /// The agents will not answer: said aloud, and not answered later.
     fn refuse(&mut self, chat: ChatId, id: u64) {
+        if self.finish(reply(chat, id), NO_ROOM) {
+            self.note(chat, id, Step::Busy);
+            return self.agent_is_done(chat);
+        }
         self.inbox.close(chat, id);
         self.journal.append(&Entry::Refused(chat, id), None);
-        self.done(id);
-        self.note(chat, id, Step::Busy);
+        for id in self.inbox.settle(chat, id).into_iter().chain([id]) {
+            self.done(id);
+            self.note(chat, id, Step::Busy);
+        }
         self.agent_is_done(chat);
     }
 
@@ -294,17 +356,17 @@ impl Replies {
                 self.note(chat, id, Step::Started);
                 self.inbox.begun(chat, id);
                 self.journal.append(&Entry::Begun(chat, id), None);
-                self.working.push(chat);
+                self.working.push((chat, id));
                 self.show_typing(chat);
                 self.typing.get_or_insert_with(|| Box::pin(clock::sleep(limits::TYPING_AGAIN)));
             }
             Told::Noted { chat, id, note } => self.note(chat, id, Step::Media(note)),
             Told::Answered { chat, id, answer, .. } if self.is_order(chat, id) => {
                 self.note(chat, id, Step::Ordered);
-                self.say(chat, id, answer);
+                self.say(chat, id, answer, None);
             }
             Told::Answered { chat, id, answer, fault } => {
-                self.working.retain(|&other| other != chat);
+                self.working.retain(|&other| other != (chat, id));
                 let step = match fault {
                     None => Step::Answered,
                     Some(Fault::TooSlow) => Step::TooSlow,
@@ -312,10 +374,25 @@ impl Replies {
                     Some(fault) => Step::AgentFailed(fault),
                 };
                 self.note(chat, id, step);
-                self.say(chat, id, answer);
+                self.say(chat, id, answer, fault);
                 self.agent_is_done(chat);
             }
             Told::Renewed { chat, id, why } => self.note(chat, id, Step::Renewed(why)),
+            Told::Joined { chat, id, into, how } => {
+                self.note(chat, id, Step::Joined(how, into));
+                self.working.retain(|&other| other != (chat, id));
+                self.journal.append(&Entry::Joined { chat, id, into }, None);
+                let was_own = self.inbox.join(chat, id, into);
+                self.finish(reply(chat, id), BROKEN_OFF);
+                if was_own {
+                    self.agent_is_done(chat);
+                }
+            }
+            Told::Says { chat, id, text } => {
+                if self.settings.borrow().streaming {
+                    self.drafts.said(clock::now(), reply(chat, id), text);
+                }
+            }
             Told::Refused { chat, id } => self.refuse(chat, id),
         }
     }
@@ -325,10 +402,15 @@ impl Replies {
         self.inbox.get(chat, id).is_some_and(|request| Command::said(&request.text).is_some())
     }
 
-    /// Takes `answer` to message `id` into the outbox.
-    fn say(&mut self, chat: ChatId, id: u64, answer: Answer) {
+    /// Takes `answer` to message `id` into the outbox, and completes by it what is shown already.
+    fn say(&mut self, chat: ChatId, id: u64, answer: Answer, fault: Option<Fault>) {
         let has_threads = self.inbox.get(chat, id).is_some_and(|request| request.guild.is_some());
-        self.add(ItemId { chat, origin: Origin::Reply(id) }, answer, has_threads);
+        let id = reply(chat, id);
+        let (answer, sketch) = match self.drafts.take(id) {
+            Some(Left { sketch, said }) => (completed(answer, fault, &said), Some(sketch)),
+            None => (answer, None),
+        };
+        self.add(id, answer, has_threads, sketch);
     }
 
     fn post(&mut self, posting: Posting) {
@@ -336,18 +418,71 @@ impl Replies {
         let chat = ChatId { channel: ChannelKind::Discord, id: chat };
         let id = ItemId { chat, origin: Origin::own(&key) };
         self.askers.entry(id).or_default().push(done);
-        let is_over = self.add(id, answer, false) == Added::Known
+        let is_over = self.add(id, answer, false, None) == Added::Known
             && !self.outbox.borrow().items().any(|item| item.id == id);
         if is_over {
             self.askers.remove(&id);
         }
     }
 
-    fn add(&mut self, id: ItemId, answer: Answer, has_threads: bool) -> Added {
+    fn add(
+        &mut self,
+        id: ItemId,
+        answer: Answer,
+        has_threads: bool,
+        sketch: Option<Sketch>,
+    ) -> Added {
         let settings = self.settings.borrow();
         let mut outbox = self.outbox.borrow_mut();
         outbox.apply(settings.chunk_chars, settings.outbox, settings.reply_to);
-        outbox.add(clock::now(), clock::wall(), id, answer, has_threads)
+        outbox.complete(clock::now(), clock::wall(), id, answer, has_threads, sketch)
+    }
+
+    fn expire(&mut self) {
+        let now = clock::now();
+        self.outbox.borrow_mut().expire(now);
+        self.drafts.apply(self.settings.borrow().chunk_chars);
+        let outbox = self.outbox.borrow();
+        self.drafts.expire(now, clock::wall(), |chat| !outbox.has_work(chat));
+    }
+
+    /// Shows more of an answer that is not complete.
+    fn draft(&mut self, output: draft::Output) {
+        let calls = self.calls.clone();
+        let (id, doing): (ItemId, Doing<Drafted>) = match output {
+            draft::Output::Keep(id, sketch) => {
+                self.journal.append(&Entry::Draft { id, sketch }, Some(Waits::Draft(id)));
+                return;
+            }
+            draft::Output::Found(id, sketch) => {
+                self.journal.append(&Entry::Draft { id, sketch }, None);
+                return;
+            }
+            draft::Output::Post(id, text) => {
+                let points = self.settings.borrow().reply_to != ReplyTo::Off;
+                let reply_to = id.answers().filter(|_| points);
+                let nonce = Nonce::of(id, 0).to_string();
+                let post = send::post_draft(calls, id.chat.id, text, nonce, reply_to);
+                (id, Box::pin(async { Drafted::Posted(post.await) }))
+            }
+            draft::Output::Edit(id, message, text) => {
+                let edit = send::edit_draft(calls, id.chat.id, message, text);
+                let edited = async {
+                    let (is_made, again) = edit.await;
+                    Drafted::Edited(is_made, again)
+                };
+                (id, Box::pin(edited))
+            }
+        };
+        self.drafting.push((id, doing));
+    }
+
+    fn drafted(&mut self, id: ItemId, drafted: &Drafted) {
+        let now = clock::now();
+        match *drafted {
+            Drafted::Posted(message) => self.drafts.posted(now, id, message),
+            Drafted::Edited(is_made, again) => self.drafts.edited(now, id, is_made, again),
+        }
     }
 
     fn note(&self, chat: ChatId, id: u64, step: Step) {
@@ -373,7 +508,7 @@ impl Replies {
     /// ("Trigger Typing Indicator"), so it is said again before. A courtesy: nobody waits for what
     /// comes of it.
     fn type_again(&mut self) {
-        self.working.iter().for_each(|&chat| self.show_typing(chat));
+        self.working.iter().for_each(|&(chat, _)| self.show_typing(chat));
         let again = clock::sleep(limits::TYPING_AGAIN);
         self.typing = (!self.working.is_empty()).then(|| Box::pin(again) as Doing<()>);
     }
@@ -411,6 +546,7 @@ impl Replies {
     }
 
     fn settled(&mut self, id: ItemId, fate: Fate, message: u64) {
+        let chat = id.chat;
         self.journal.append(&Entry::Settled(id), None);
         for asker in self.askers.remove(&id).unwrap_or_default() {
             // Whoever asked may have left.
@@ -419,10 +555,11 @@ impl Replies {
         match id.answers() {
             Some(answers) => {
                 self.inbox.close(id.chat, answers);
-                let mark = crate::core::dedup::Mark { chat: id.chat, id: answers };
-                self.ledger.borrow_mut().answered.mark(mark);
-                self.note(id.chat, answers, Step::Settled(fate));
-                self.done(answers);
+                for id in self.inbox.settle(id.chat, answers).into_iter().chain([answers]) {
+                    self.ledger.borrow_mut().answered.mark(Mark { chat, id });
+                    self.note(chat, id, Step::Settled(fate));
+                    self.done(id);
+                }
             }
             None if matches!(fate, Fate::Dropped(_)) => self.lost(id, Step::Settled(fate)),
             None => {}
@@ -434,6 +571,7 @@ impl Replies {
         let mut outbox = self.outbox.borrow_mut();
         match outcome {
             Outcome::Delivered(message) => outbox.delivered(now, chat, message),
+            Outcome::Stale(message) => outbox.stale(now, chat, message),
             Outcome::Failed(why) => outbox.failed(now, chat, why),
             Outcome::Absent => outbox.absent(now, chat),
             Outcome::Unseen { for_ever } => outbox.unseen(now, chat, for_ever),
@@ -445,13 +583,16 @@ impl Replies {
             journal::Event::Kept(Waits::Item(ticket)) => {
                 self.outbox.borrow_mut().kept(clock::now(), ticket);
             }
+            journal::Event::Kept(Waits::Draft(id)) => self.drafts.kept(id),
             // Only now may the cursor pass the message.
             journal::Event::Kept(Waits::Message(id)) => {
                 self.ledger.borrow_mut().inflight.written(id);
             }
             journal::Event::Long => {
                 let (ledger, outbox) = (self.ledger.borrow(), self.outbox.borrow());
-                let records = summary(&self.inbox, &ledger.answered, outbox.own(), outbox.items());
+                let (own, items) = (outbox.own(), outbox.items());
+                let drafts = self.drafts.sketches();
+                let records = summary(&self.inbox, &ledger.answered, own, items, drafts);
                 self.journal.shorten(records.collect());
             }
         }
@@ -464,6 +605,14 @@ impl Replies {
                 let chat = *chat;
                 drop(self.sending.swap_remove(at));
                 return Poll::Ready(Event::Ended(chat, outcome));
+            }
+        }
+        for at in 0..self.drafting.len() {
+            let Some((id, doing)) = self.drafting.get_mut(at) else { break };
+            if let Poll::Ready(drafted) = doing.as_mut().poll(context) {
+                let id = *id;
+                drop(self.drafting.swap_remove(at));
+                return Poll::Ready(Event::Drafted(id, drafted));
             }
         }
         if let Poll::Ready(event) = self.journal.poll(context) {
@@ -501,7 +650,8 @@ impl Replies {
     }
 
     fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.outbox.borrow().deadline();
+        let outbox = self.outbox.borrow().deadline();
+        let deadline = outbox.into_iter().chain(self.drafts.deadline()).min();
         if self.due.as_ref().map(|(at, _)| *at) != deadline {
             self.due = deadline.map(|at| (at, Box::pin(clock::sleep_until(at)) as Doing<()>));
         }
@@ -509,6 +659,35 @@ impl Replies {
         std::task::ready!(wait.as_mut().poll(context));
         self.due = None;
         Poll::Ready(())
+    }
+}
+
+fn reply(chat: ChatId, id: u64) -> ItemId {
+    ItemId { chat, origin: Origin::Reply(id) }
+}
+
+/// `words` after what was `said` already.
+fn after(said: &str, words: &str) -> String {
+    match said.trim() {
+        "" => words.to_owned(),
+        said => format!("{said}\n\n{words}"),
+    }
+}
+
+/// The whole of an answer whose beginning is shown: it must end in words, and what was said does
+/// not vanish with a fault.
+fn completed(answer: Answer, fault: Option<Fault>, said: &str) -> Answer {
+    let words = answer.words();
+    match fault {
+        Some(Fault::Stopped) => Answer::text(after(said, STOPPED)),
+        Some(_) => Answer::text(after(said, &words)),
+        None if words.trim().is_empty() => {
+            let said = if said.trim().is_empty() { NO_WORDS } else { said };
+            let mut whole = Answer::text(said);
+            whole.acts.extend(answer.acts);
+            whole
+        }
+        None => answer,
     }
 }
 

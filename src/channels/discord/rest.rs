@@ -200,7 +200,15 @@ impl RestPort {
             return request;
         }
         let kind = content.form.as_deref().unwrap_or("application/json");
-        request.body(kind, content.bytes.clone()).deadlines(deadlines(content.bytes.len()))
+        let deadlines = match route {
+            // What comes behind it waits for it.
+            Route::EditDraft { .. } => {
+                let span = limits::DRAFT_EDIT_DEADLINE;
+                Deadlines { connect: span, head: span, body: span }
+            }
+            _ => deadlines(content.bytes.len()),
+        };
+        request.body(kind, content.bytes.clone()).deadlines(deadlines)
     }
 
     fn finish(&mut self, id: u64, answer: impl FnOnce(Vec<u8>) -> Answer) {

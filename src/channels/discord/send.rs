@@ -10,9 +10,11 @@ use serde_json::Value;
 use super::rest::{Calls, Content};
 use crate::base::{Instant, Secret, Wall, limits};
 use crate::core::outbox::{Send, Unit, Why};
-use crate::proto::discord::rest::{Failure, Form, Page, Route, message_body, thread_body};
+use crate::proto::discord::rest::{
+    Failure, Form, Page, Route, edit_body, message_body, thread_body,
+};
 use crate::proto::discord::said::Said;
-use crate::rt::os_seed;
+use crate::rt::{clock, os_seed};
 
 /// What came of a call or a look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +23,8 @@ pub(super) enum Outcome {
     Delivered(u64),
     /// It will not arrive by this call.
     Failed(Why),
+    /// It is there as this message, and says something else.
+    Stale(u64),
     /// It is not there.
     Absent,
     /// Whether it is there could not be found out, now or ever.
@@ -38,7 +42,7 @@ const PAGES_MAX: usize = 5;
 
 /// Makes the call for `send`.
 pub(super) async fn send(calls: Calls, send: Box<Send>) -> Outcome {
-    let Send { to: channel, unit, id, nonce, reply_to, deadline, .. } = *send;
+    let Send { to: channel, unit, id, nonce, reply_to, deadline, is_drafted, .. } = *send;
     let answers = id.answers().unwrap_or(0);
     let answer = match unit {
         Unit::Say { text, files } => {
@@ -52,7 +56,25 @@ pub(super) async fn send(calls: Calls, send: Box<Send>) -> Outcome {
                     Err(_) => return Outcome::Failed(Why::Rejected),
                 }
             };
-            calls.call(Route::CreateMessage { channel }, content, deadline).await
+            let answer = calls.call(Route::CreateMessage { channel }, content, deadline).await;
+            if is_drafted
+                && let Ok(body) = &answer
+                && let Some(message) = other_words(body, &text)
+            {
+                return Outcome::Stale(message);
+            }
+            answer
+        }
+        Unit::Edit { message, text } => {
+            let route = Route::EditMessage { channel, message };
+            let answer = calls.call(route, edit_body(&text), deadline).await;
+            if answer.is_ok() {
+                return Outcome::Delivered(message);
+            }
+            answer
+        }
+        Unit::Erase { message } => {
+            calls.call(Route::DeleteMessage { channel, message }, Vec::new(), deadline).await
         }
         Unit::React { to, emoji } => {
             let route = Route::React { channel, message: to.unwrap_or(answers) };
@@ -94,10 +116,14 @@ pub(super) async fn look(
         let is_ours = |message: &&Said| {
             let same = message.content.trim() == text.trim();
             let points = message.reference() == send.reply_to;
+            // What was begun says something else, and answers the same message.
+            let same = same || (send.is_drafted && send.reply_to.is_some());
             message.nonce() == Some(&nonce) || (message.author.id == me && same && points)
         };
         if let Some(message) = said.iter().find(is_ours) {
-            return Outcome::Delivered(message.id);
+            let is_stale = send.is_drafted && message.content.trim() != text.trim();
+            let id = message.id;
+            return if is_stale { Outcome::Stale(id) } else { Outcome::Delivered(id) };
         }
         let Some(newest) = more_after else { break };
         after = newest;
@@ -146,13 +172,53 @@ pub(super) fn snowflake_span(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).min(u64::MAX >> 22) << 22
 }
 
-fn message_id(body: &[u8]) -> u64 {
-    #[derive(Deserialize)]
-    struct Created {
-        id: String,
+/// Shows `text` as what there is so far of the item with `nonce`; the message that it has become.
+pub(super) async fn post_draft(
+    calls: Calls,
+    channel: u64,
+    text: String,
+    nonce: String,
+    reply_to: Option<u64>,
+) -> Option<u64> {
+    let deadline = clock::now() + limits::DRAFT_POST_DEADLINE;
+    let body = message_body(&text, &nonce, reply_to);
+    let answer = calls.call(Route::CreateMessage { channel }, body, deadline).await;
+    answer.ok().map(|body| message_id(&body)).filter(|&message| message != 0)
+}
+
+/// Has a message show what there is now, if that can be done at once: whether it does, and whether
+/// it is worth trying again.
+pub(super) async fn edit_draft(
+    calls: Calls,
+    channel: u64,
+    message: u64,
+    text: String,
+) -> (bool, bool) {
+    let deadline = clock::now() + limits::DRAFT_EDIT_DEADLINE;
+    let route = Route::EditDraft { channel, message };
+    match calls.call(route, edit_body(&text), deadline).await {
+        Ok(_) => (true, true),
+        Err(failure) => (false, why(failure).may_pass()),
     }
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: String,
+    #[serde(default)]
+    content: String,
+}
+
+fn message_id(body: &[u8]) -> u64 {
     let created = serde_json::from_slice::<Created>(body).ok();
     created.and_then(|created| created.id.parse().ok()).unwrap_or(0)
+}
+
+/// The message in `body`, if it says something else than `text`.
+fn other_words(body: &[u8], text: &str) -> Option<u64> {
+    let created = serde_json::from_slice::<Created>(body).ok()?;
+    let is_other = created.content.trim() != text.trim();
+    created.id.parse().ok().filter(|_| is_other)
 }
 
 fn why(failure: Failure) -> Why {

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) catch_up: (Duration, usize),
     /// Whether slash commands are deployed.
     pub(crate) slash_commands: bool,
+    /// Whether answers are shown before they are complete.
+    pub(crate) streaming: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             chunk_chars: limits::DISCORD_MESSAGE_CHARS_MAX,
             catch_up: (limits::CATCH_UP_SPAN, limits::CATCH_UP_PER_CHAT_MAX),
             slash_commands: true,
+            streaming: true,
         }
     }
 }

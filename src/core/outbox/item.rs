@@ -143,6 +143,18 @@ pub enum Unit {
         /// Its name.
         name: Box<str>,
     },
+    /// Have our own message, which shows the answer as far as it had come, say this.
+    Edit {
+        /// The message.
+        message: u64,
+        /// The text.
+        text: Box<str>,
+    },
+    /// Take such a message away: the answer is said elsewhere.
+    Erase {
+        /// The message.
+        message: u64,
+    },
 }
 
 impl Unit {
@@ -152,7 +164,10 @@ impl Unit {
             Unit::Say { text, files } => {
                 text.len() + files.iter().map(|file| file.bytes.len()).sum::<usize>()
             }
-            Unit::React { emoji: text, .. } | Unit::Thread { name: text } => text.len(),
+            Unit::React { emoji: text, .. }
+            | Unit::Thread { name: text }
+            | Unit::Edit { text, .. } => text.len(),
+            Unit::Erase { .. } => 0,
         }
     }
 }
@@ -178,6 +193,42 @@ pub struct Item {
     pub has_spoken: bool,
     /// Whether some of it found no room.
     pub is_cut: bool,
+    /// Whether a message by the name of its first part may be there that says something else: the
+    /// answer as far as it had come.
+    pub is_drafted: bool,
+}
+
+/// What is known of an answer that was shown before it was complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sketch {
+    /// When it was first to be shown.
+    pub at: Wall,
+    /// The message that shows it; 0 if that is not known, or if there is none.
+    pub message: u64,
+}
+
+/// Puts first what completes a message that shows the beginning of the answer: its words, or else
+/// its end, if they are said elsewhere.
+pub(super) fn complete(units: &mut VecDeque<Unit>, message: u64) {
+    let is_words = |unit: &Unit| matches!(unit, Unit::Say { text, .. } if !text.trim().is_empty());
+    let is_thread = |unit: &Unit| matches!(unit, Unit::Thread { .. });
+    let (words, thread) = (units.iter().position(is_words), units.iter().position(is_thread));
+    // What is not known can be found by the words only that are said in its place.
+    let is_here = |at: usize| message == 0 || thread.is_none_or(|thread| thread > at);
+    let Some(at) = words.filter(|&at| is_here(at)) else {
+        if message != 0 {
+            units.push_front(Unit::Erase { message });
+        }
+        return;
+    };
+    let Some(Unit::Say { text, files }) = units.remove(at) else { return };
+    if !files.is_empty() {
+        units.insert(at, Unit::Say { text: "".into(), files });
+    }
+    units.push_front(match message {
+        0 => Unit::Say { text, files: Rc::from([]) },
+        message => Unit::Edit { message, text },
+    });
 }
 
 /// What of an answer could not become a unit, and is told: files that are too large.
@@ -239,7 +290,7 @@ impl Item {
         for number in [self.added.0, self.expires.0, self.newest] {
             out.extend(number.to_le_bytes());
         }
-        let flags = [self.in_thread, self.has_spoken, self.is_cut];
+        let flags = [self.in_thread, self.has_spoken, self.is_cut, self.is_drafted];
         out.push(flags.iter().rev().fold(0, |byte, &flag| byte << 1 | u8::from(flag)));
         for unit in &self.units {
             match unit {
@@ -260,6 +311,15 @@ impl Item {
                 Unit::Thread { name } => {
                     out.push(3);
                     push(&mut out, name.as_bytes());
+                }
+                Unit::Edit { message, text } => {
+                    out.push(4);
+                    out.extend(message.to_le_bytes());
+                    push(&mut out, text.as_bytes());
+                }
+                Unit::Erase { message } => {
+                    out.push(5);
+                    out.extend(message.to_le_bytes());
                 }
             }
         }
@@ -294,6 +354,8 @@ impl Item {
                     Unit::React { to: (to != 0).then_some(to), emoji: reader.text()? }
                 }
                 3 => Unit::Thread { name: reader.text()? },
+                4 => Unit::Edit { message: reader.u64()?, text: reader.text()? },
+                5 => Unit::Erase { message: reader.u64()? },
                 _ => return None,
             });
         }
@@ -308,6 +370,7 @@ impl Item {
             in_thread: flag(0),
             has_spoken: flag(1),
             is_cut: flag(2),
+            is_drafted: flag(3),
         })
     }
 }
@@ -409,6 +472,31 @@ mod tests {
         assert_eq!(planned.iter().map(|unit| files(unit).len()).collect::<Vec<_>>(), [10, 2]);
     }
 
+    #[test]
+    fn what_is_shown_already_is_completed_first_or_taken_away() {
+        let thread = || Act::Thread { name: "t".into() };
+        let react = || Act::React { to: None, emoji: "x".into() };
+        let word = |unit: &Unit| match unit {
+            Unit::Say { text, files } => format!("say {text}{}", files.len()),
+            Unit::React { .. } => "react".into(),
+            Unit::Thread { .. } => "thread".into(),
+            Unit::Edit { message, text } => format!("edit {message} {text}"),
+            Unit::Erase { message } => format!("erase {message}"),
+        };
+        for (acts, message, planned) in [
+            (vec![say("one two", &[])], 9, vec!["edit 9 one", "say two0"]),
+            (vec![say("one two", &[])], 0, vec!["say one0", "say two0"]),
+            (vec![react(), say("one", &[("f", 1)])], 9, vec!["edit 9 one", "react", "say 1"]),
+            (vec![thread(), say("one", &[])], 9, vec!["erase 9", "thread", "say one0"]),
+            (vec![thread(), say("one", &[])], 0, vec!["say one0", "thread"]),
+            (vec![react()], 9, vec!["erase 9", "react"]),
+        ] {
+            let (mut units, _) = units(acts, 4);
+            complete(&mut units, message);
+            assert_eq!(units.iter().map(word).collect::<Vec<_>>(), planned);
+        }
+    }
+
     fn act() -> impl Strategy<Value = Act> {
         let file = (".{0,9}", prop::collection::vec(any::<u8>(), 0..40))
             .prop_map(|(name, bytes)| File { name: name.into(), bytes });
@@ -428,18 +516,32 @@ mod tests {
         fn an_item_reads_back_and_no_bytes_can_hurt(
             acts in prop::collection::vec(act(), 0..5),
             numbers in any::<[u64; 4]>(),
-            flags in any::<[bool; 4]>(),
+            flags in any::<[bool; 5]>(),
+            draft in prop::option::of(any::<u64>()),
             cut in any::<prop::sample::Index>(),
             noise in prop::collection::vec(any::<u8>(), 0..80),
         ) {
-            let (units, _) = units(acts, 20);
+            let (mut units, _) = units(acts, 20);
+            if let Some(message) = draft {
+                complete(&mut units, message);
+            }
             let [number, added, expires, newest] = numbers;
-            let [own, in_thread, has_spoken, is_cut] = flags;
+            let [own, in_thread, has_spoken, is_cut, is_drafted] = flags;
             let origin = if own { Origin::Own(number) } else { Origin::Reply(number) };
             let (added, expires) = (Wall(added), Wall(expires));
             let id = ItemId { chat: chat(number), origin };
-            let item =
-                Item { id, units, index: 7, added, expires, newest, in_thread, has_spoken, is_cut };
+            let item = Item {
+                id,
+                units,
+                index: 7,
+                added,
+                expires,
+                newest,
+                in_thread,
+                has_spoken,
+                is_cut,
+                is_drafted,
+            };
             let bytes = item.encode();
             prop_assert_eq!(Item::decode(&bytes), Some(item));
             // Anything may come of these but a panic, or memory without bound.

@@ -117,6 +117,9 @@ pub struct Send {
     pub reply_to: Option<u64>,
     /// By what the service knows a second copy.
     pub nonce: Nonce,
+    /// Whether what it knows by that may say something else: then it is not delivered yet, but
+    /// [`stale`](super::Outbox::stale).
+    pub is_drafted: bool,
     /// When to give up.
     pub deadline: Instant,
 }
@@ -143,6 +146,8 @@ pub enum Skipped {
     Thread(Why),
     /// A reaction was refused.
     Reaction(Why),
+    /// What was shown of the answer before it was complete could not be taken away.
+    Draft(Why),
 }
 
 /// What became of something that was to be said.
@@ -215,7 +220,8 @@ impl Why {
     }
 
     /// Whether the same call may succeed later.
-    pub(super) fn may_pass(self) -> bool {
+    #[must_use]
+    pub fn may_pass(self) -> bool {
         matches!(self, Why::Full | Why::Limited | Why::Expired | Why::Unauthorized | Why::Lost)
     }
 }
@@ -247,6 +253,7 @@ impl Skipped {
             Skipped::Files(_) => "files_too_large",
             Skipped::Thread(_) => "thread_refused",
             Skipped::Reaction(_) => "reaction_refused",
+            Skipped::Draft(_) => "draft_left",
         }
     }
 }
@@ -258,6 +265,7 @@ impl fmt::Display for Skipped {
             Skipped::Files(count) => write!(f, "{count} files are too large to be sent"),
             Skipped::Thread(why) => write!(f, "no thread, said in the chat itself: {why}"),
             Skipped::Reaction(why) => write!(f, "no reaction: {why}"),
+            Skipped::Draft(why) => write!(f, "its beginning still stands there: {why}"),
         }
     }
 }

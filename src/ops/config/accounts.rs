@@ -128,6 +128,7 @@ fn discord(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> Discor
         slash_commands: slash_commands(read),
         inherits_threads: read.flag("channels.discord.thread.inheritParent").unwrap_or(false),
         tools: tools::servers(read, id),
+        streaming: streaming(read),
     }
 }
 
@@ -199,6 +200,44 @@ fn catch_up(read: &mut Reader<'_, '_>) -> (Duration, usize) {
     let per_chat = per_chat.and_then(|n| usize::try_from(n).ok());
     let span = if is_on { span } else { Duration::ZERO };
     (span, per_chat.unwrap_or(limits::CATCH_UP_PER_CHAT_MAX))
+}
+
+/// Whether answers are shown before they are complete; a mode that is served in another way than
+/// it says is told.
+fn streaming(read: &mut Reader<'_, '_>) -> bool {
+    const KEYS: [&str; 2] = ["channels.discord.streaming", "channels.discord.streamMode"];
+    for key in KEYS {
+        let Some(mode) = read.own(key, stream_mode) else { continue };
+        if matches!(mode, "block" | "progress") {
+            let text = format!("{mode} is served as partial: one message, edited as words come");
+            read.note(Weight::Note, key, &text, "");
+        }
+        return mode != "off";
+    }
+    true
+}
+
+/// OpenClaw's word for how answers are shown: itself, a switch, or an object with `mode`.
+fn stream_mode(value: &Node<'_>) -> Option<&'static str> {
+    const MODES: [&str; 4] = ["off", "partial", "block", "progress"];
+    match value {
+        Node::Flag(is_on) => Some(if *is_on { "partial" } else { "off" }),
+        Node::Text(word) => match word.trim() {
+            "true" => Some("partial"),
+            "false" => Some("off"),
+            word => MODES.into_iter().find(|mode| spell::same(mode, word)),
+        },
+        Node::Map(map) => {
+            let mode = map.iter().find(|(name, _)| spell::same(name.as_str(), "mode"));
+            match mode {
+                Some((_, mode @ (Node::Text(_) | Node::Flag(_)))) => stream_mode(mode),
+                Some(_) => None,
+                // Its other keys are about the looks of what is shown.
+                None => Some("partial"),
+            }
+        }
+        _ => None,
+    }
 }
 
 fn slash_commands(read: &mut Reader<'_, '_>) -> bool {

@@ -86,7 +86,11 @@ fn agent(
     providers: &[Provider],
     id: &str,
 ) -> Agent {
-    let deadline = [read.span("agents.defaults.timeout"), read.span("agents.asyncToolTimeout")];
+    let deadline = [
+        read.span("agents.defaults.timeout"),
+        read.span("agents.defaults.timeoutSeconds"),
+        read.span("agents.asyncToolTimeout"),
+    ];
     Agent {
         id: id.to_owned(),
         kind: kind(read, sources, providers),
@@ -162,6 +166,9 @@ fn setup(
     let window = read.whole("agents.defaults.contextTokens");
     let temperature = read.number("agents.defaults.temperature");
     let budget = models::budget(read);
+    let rounds_max = read.whole("agents.defaults.maxToolRounds");
+    let rounds_max = rounds_max.and_then(|rounds| u32::try_from(rounds).ok());
+    let silence = read.span("agents.defaults.llm.idleTimeoutSeconds");
     (!models.is_empty()).then(|| ModelSetup {
         models,
         system: written.or(file).unwrap_or_default(),
@@ -169,6 +176,9 @@ fn setup(
         window,
         temperature,
         budget,
+        rounds_max: rounds_max.unwrap_or(limits::LLM_ROUNDS_MAX),
+        // OpenClaw's word for "as long as it likes".
+        silence: silence.map(|span| if span.is_zero() { Duration::MAX } else { span }),
     })
 }
 

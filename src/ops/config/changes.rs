@@ -37,6 +37,7 @@ impl Config {
             tools,
             cron,
             session,
+            turns,
             log_level,
             log_file,
             ca_file,
@@ -80,6 +81,7 @@ impl Config {
             ("tools", *outside != new.outside || *tools != new.tools),
             ("cron", *cron != new.cron),
             ("session", *session != new.session),
+            ("messages", *turns != new.turns),
             ("logging.level", *log_level != new.log_level),
             ("logging.file", *log_file != new.log_file),
         ]);
@@ -119,6 +121,7 @@ impl Discord {
             slash_commands,
             inherits_threads,
             tools,
+            streaming,
         } = self;
         let connection = changed(&[
             ("id", *id != new.id),
@@ -148,6 +151,7 @@ impl Discord {
             ("commands.native", *slash_commands != new.slash_commands),
             ("thread.inheritParent", *inherits_threads != new.inherits_threads),
             ("guilds.tools", *tools != new.tools),
+            ("streaming", *streaming != new.streaming),
         ]);
         (connection, settings)
     }

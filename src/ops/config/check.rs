@@ -10,7 +10,7 @@ use super::raw::Node;
 use super::read::{Reader, whole_of};
 use super::{
     Config, LogFile, Mistake, accounts, agents, cron, gateway, media, models, reach, router,
-    session, tools,
+    session, tools, turns,
 };
 use crate::base::{Secret, limits, spell};
 
@@ -77,6 +77,7 @@ fn all(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Config {
         tools: tools::general(read),
         cron: cron::cron(read),
         session,
+        turns: turns::rules(read),
         log_level: log_level(read, sources.env),
         log_file: log_file(read, sources),
         ca_file: read.text("net.caFile").map(|path| sources.home(&path)),

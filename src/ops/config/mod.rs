@@ -36,6 +36,7 @@ mod schema;
 mod session;
 mod table;
 mod tools;
+mod turns;
 mod wire;
 mod write;
 
@@ -55,6 +56,7 @@ use crate::core::outbox::{self, ReplyTo};
 use crate::core::permit::{self, Permits};
 use crate::core::route::PeerKind;
 use crate::core::router::Rules;
+use crate::core::turn;
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
@@ -107,6 +109,8 @@ pub(crate) struct Config {
     pub(crate) cron: Cron,
     /// `session`: what makes one conversation of several messages, and when it is over.
     pub(crate) session: Session,
+    /// `messages`: what becomes of what comes while a chat is being answered.
+    pub(crate) turns: turn::Rules,
     /// A level's word or `env_logger` filters: `BARNACLE_LOG`, else `RUST_LOG`, else
     /// `logging.level`, else `info`.
     pub(crate) log_level: String,
@@ -307,6 +311,8 @@ pub(crate) struct Discord {
     pub(crate) inherits_threads: bool,
     /// `guilds.*.tools`: what may be used in servers, and by whom.
     pub(crate) tools: Vec<permit::Server>,
+    /// Whether answers are shown before they are complete (`streaming`).
+    pub(crate) streaming: bool,
 }
 
 /// The gateway intents to ask for.
@@ -404,6 +410,10 @@ pub(crate) struct ModelSetup {
     pub(crate) temperature: Option<f64>,
     /// What its answers may cost (`budget`).
     pub(crate) budget: Limits,
+    /// How often in one turn it may be told what its tools gave back (`maxToolRounds`).
+    pub(crate) rounds_max: u32,
+    /// How long it may be silent (`llm.idleTimeoutSeconds`).
+    pub(crate) silence: Option<Duration>,
 }
 
 /// A model, and where it is asked.

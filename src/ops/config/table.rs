@@ -5,6 +5,7 @@ mod outside;
 mod route;
 mod talk;
 mod tools;
+mod turns;
 
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ const PROOF: &str = "health is the age of the last proof of life, always";
 const ALWAYS_FIRST: &str = "heartbeats come before everything else, always";
 
 /// The parts of the table: a long one has a file of its own.
-const PARTS: &[&[Key]] = &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS, tools::KEYS];
+const PARTS: &[&[Key]] =
+    &[MAIN, route::KEYS, talk::KEYS, models::KEYS, outside::KEYS, tools::KEYS, turns::KEYS];
 
 /// Every key.
 pub(crate) const KEYS: &[Key] = &joined::<{ count(PARTS) }>(PARTS);
@@ -374,8 +376,6 @@ const MAIN: &[Key] = &[
     later("channels.discord.dms"),
     later("channels.discord.chunkMode"),
     later("channels.discord.maxLinesPerMessage"),
-    later("channels.discord.streaming"),
-    later("channels.discord.streamMode"),
     later("channels.discord.draftChunk"),
     later("channels.discord.blockStreaming"),
     later("channels.discord.blockStreamingCoalesce"),
@@ -489,6 +489,7 @@ const MAIN: &[Key] = &[
     key("agents.defaults.url", Kind::Text, "none", "where http posts each message, as JSON"),
     key("agents.defaults.headers.*", Kind::Secret, "none", "a header that goes along"),
     key("agents.defaults.timeout", TURN, "120", "the longest that an answer may take"),
+    key("agents.defaults.timeoutSeconds", TURN, "timeout", "OpenClaw's name for the same"),
     key(
         "agents.defaults.cpuMs",
         Kind::Whole(0, 60_000),
@@ -547,7 +548,6 @@ const MAIN: &[Key] = &[
     later("agents.defaults.groupChat"),
     later("agents.defaults.subagents"),
     later("agents.defaults.maxConcurrent"),
-    later("agents.defaults.timeoutSeconds"),
     later("agents.defaults.thinkingDefault"),
     later("agents.defaults.typingMode"),
     later("agents.defaults.userTimezone"),

@@ -459,9 +459,15 @@ impl Rest {
             busy.take(job.route);
             self.buckets.claim(now, job.route);
         }
+        let mut too_many: heapless::Vec<u64, REST_JOBS_MAX> = heapless::Vec::new();
         for at in 0..self.jobs.len() {
             let Job { id, route, deadline, is_under_way, .. } = self.jobs[at];
             if is_under_way {
+                continue;
+            }
+            if route.is_spare() && !self.has_spare(now, at, busy) {
+                // Nobody may have to wait behind it.
+                let _ = too_many.push(id);
                 continue;
             }
             let mut look_at = deadline;
@@ -483,6 +489,20 @@ impl Rest {
             }
             self.deadline = Some(self.deadline.map_or(look_at, |other| other.min(look_at)));
         }
+        for id in too_many {
+            self.jobs.retain(|job| job.id != id);
+            self.tell_failed(id, Failure::Full);
+        }
+    }
+
+    /// Whether a spare job can be done now, with room left for others.
+    fn has_spare(&mut self, now: Instant, at: usize, busy: Lanes) -> bool {
+        let route = self.jobs[at].route;
+        busy.have_room(route)
+            && !self.is_refused
+            && self.buckets.has_spare(now, route)
+            && self.buckets.is_unclaimed(now, route)
+            && self.go_at(now, at, busy.all) <= now
     }
 
     /// From when on a job may go, while `busy` calls are under way. Each of those may turn out to

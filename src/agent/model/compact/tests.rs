@@ -58,6 +58,21 @@ fn is_summary(asked: &str) -> bool {
     asked.contains("You put the beginning of a chat")
 }
 
+/// An agent of this model.
+fn setup(voice: Voice) -> Setup {
+    Setup {
+        voices: vec![voice],
+        system: "Be brief.".into(),
+        tokens_max: 100,
+        window: None,
+        temperature: None,
+        limits: Limits::default(),
+        tools: Toolbox::default(),
+        rounds_max: 8,
+        silence: None,
+    }
+}
+
 /// Asks one question after another, each with its answer kept, of a model that is told to read
 /// `window` tokens.
 fn talk(nature: Nature, window: u64, questions: usize, bytes: usize) -> Told {
@@ -95,15 +110,7 @@ fn talk(nature: Nature, window: u64, questions: usize, bytes: usize) -> Told {
             sees: false,
             price: Price::default(),
         };
-        let setup = Setup {
-            voices: vec![voice],
-            system: "Be brief.".into(),
-            tokens_max: 100,
-            window: None,
-            temperature: None,
-            limits: Limits::default(),
-            tools: Toolbox::default(),
-        };
+        let setup = setup(voice);
         let net = Net::new(&spawner, &NetOptions::default()).unwrap();
         let model = Model::new(&net, setup, Rc::new(Purse::open(state.path())));
         let mut answers = Vec::new();
@@ -111,7 +118,7 @@ fn talk(nature: Nature, window: u64, questions: usize, bytes: usize) -> Told {
             let text = format!("number {number} {}", "x".repeat(bytes)).into();
             let request = Request { text, at: clock::wall(), ..request() };
             let by = clock::now() + Duration::from_secs(60);
-            let answer = model.answer(&request, Some(&store), by, &|_| {}).await;
+            let answer = model.answer(&request, Some(&store), by, &|_: &str| {}).await;
             let person = request.person().unwrap();
             let header = Header::new(Key::of(&request), &Room::of(&request), "");
             let line = |who, text: &str| Line::new(clock::wall(), who, request.session, text);

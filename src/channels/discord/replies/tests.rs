@@ -420,3 +420,61 @@ fn an_order_is_carried_out_beside_agents_and_again_if_it_had_no_answer() {
     let (world, _replies) = open(state.path());
     assert!(world.ordered.is_empty(), "each has its answer");
 }
+
+#[test]
+fn what_is_shown_of_an_answer_becomes_its_first_part_and_so_it_does_after_a_crash() {
+    let state = Scratch::new();
+    let says = |text: &str| Told::Says { chat: chat(1), id: 10, text: text.into() };
+    life(state.path(), move |world| async move {
+        world.admit(1, 10).await;
+        world.asked.recv().await.unwrap();
+        world.tell.send(Told::Started { chat: chat(1), id: 10 }).await.unwrap();
+        world.tell.send(says("one")).await.unwrap();
+        let (route, body, done) = world.call().await;
+        assert_eq!(route, Route::CreateMessage { channel: 1 });
+        assert!(body.contains("one \u{2026}") && body.contains("enforce_nonce"), "{body}");
+        done.send(Ok(created(55))).await.unwrap();
+        world.tell.send(says("one two")).await.unwrap();
+        let (route, body, done) = world.call().await;
+        assert_eq!(route, Route::EditDraft { channel: 1, message: 55 });
+        assert!(body.contains("one two \u{2026}"), "{body}");
+        done.send(Ok(created(55))).await.unwrap();
+        // It ends before the answer is there.
+        drop(world.leave());
+    });
+    life(state.path(), move |world| async move {
+        assert_eq!(world.asked.recv().await.unwrap().attempt, 1);
+        world.answer(1, 10, "one two three four").await;
+        let (route, body, done) = world.call().await;
+        assert_eq!(route, Route::EditMessage { channel: 1, message: 55 });
+        assert!(body.contains("\"one two\""), "{body}");
+        done.send(Ok(created(55))).await.unwrap();
+        let (route, body, done) = world.call().await;
+        assert_eq!(route, Route::CreateMessage { channel: 1 });
+        assert!(body.contains("\"three four\""), "{body}");
+        done.send(Ok(created(56))).await.unwrap();
+        world.end().await;
+    });
+}
+
+#[test]
+fn what_goes_into_another_turn_is_over_with_it() {
+    let state = Scratch::new();
+    life(state.path(), |world| async move {
+        for id in [10, 11] {
+            world.admit(1, id).await;
+            world.asked.recv().await.unwrap();
+        }
+        let how = crate::core::turn::How::Collected;
+        let joined = Told::Joined { chat: chat(1), id: 10, into: 11, how };
+        world.tell.send(joined).await.unwrap();
+        world.answer(1, 11, "both").await;
+        let (_, _, done) = world.call().await;
+        done.send(Ok(created(50))).await.unwrap();
+        let ledger = world.ledger.clone();
+        world.end().await;
+        assert!(ledger.borrow().inflight.is_empty());
+    });
+    let (_, memory) = Journal::open(state.path(), "discord").unwrap();
+    assert!(memory.inbox.requests().is_empty() && memory.answered.already(chat(1), 10));
+}

@@ -66,10 +66,22 @@ impl Buckets {
         is_first
     }
 
+    /// Whether no call has claimed the bucket of `route` in this round.
+    pub(super) fn is_unclaimed(&mut self, now: Instant, route: Route) -> bool {
+        let round = self.round;
+        self.bucket(now, route).claimed_in != round
+    }
+
     /// From when on the bucket of `route` has room.
     pub(super) fn free_at(&mut self, now: Instant, route: Route) -> Instant {
         let bucket = self.bucket(now, route);
         if bucket.left == 0 { bucket.end } else { now }
+    }
+
+    /// Whether the bucket of `route` has a call left for others if one more goes out now.
+    pub(super) fn has_spare(&mut self, now: Instant, route: Route) -> bool {
+        let bucket = self.bucket(now, route);
+        bucket.end <= now || bucket.left > 1
     }
 
     /// A call of `route` goes out.

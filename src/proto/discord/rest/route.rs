@@ -49,6 +49,13 @@ pub enum Route {
         /// The message.
         message: u64,
     },
+    /// The same for an answer that is not complete: made at once, or not at all.
+    EditDraft {
+        /// The channel, thread or DM.
+        channel: u64,
+        /// The message.
+        message: u64,
+    },
     /// "Delete Message", one of ours. One that is gone already is as good as deleted.
     DeleteMessage {
         /// The channel, thread or DM.
@@ -123,9 +130,10 @@ impl Route {
             | Route::Messages { .. }
             | Route::Channel { .. }
             | Route::Member { .. } => "GET",
-            Route::EditApplicationMe | Route::EditMessage { .. } | Route::EditAnswer { .. } => {
-                "PATCH"
-            }
+            Route::EditApplicationMe
+            | Route::EditMessage { .. }
+            | Route::EditDraft { .. }
+            | Route::EditAnswer { .. } => "PATCH",
             Route::DeleteMessage { .. } => "DELETE",
             Route::React { .. } | Route::PutCommands { .. } => "PUT",
         }
@@ -157,7 +165,9 @@ impl Route {
             }
             Route::Channel { channel } => write!(f, "/channels/{channel}"),
             Route::Member { guild, user } => write!(f, "/guilds/{guild}/members/{user}"),
-            Route::EditMessage { channel, message } | Route::DeleteMessage { channel, message } => {
+            Route::EditMessage { channel, message }
+            | Route::EditDraft { channel, message }
+            | Route::DeleteMessage { channel, message } => {
                 write!(f, "/channels/{channel}/messages/{message}")
             }
             Route::OpenThread { channel, message } => {
@@ -202,6 +212,7 @@ impl Route {
             | Route::Messages { channel, .. }
             | Route::Channel { channel }
             | Route::EditMessage { channel, .. }
+            | Route::EditDraft { channel, .. }
             | Route::DeleteMessage { channel, .. }
             | Route::OpenThread { channel, .. }
             | Route::React { channel, .. } => Some(channel),
@@ -219,7 +230,8 @@ impl Route {
             Route::EditApplicationMe => 4,
             Route::Messages { .. } => 5,
             Route::Channel { .. } => 6,
-            Route::EditMessage { .. } => 7,
+            // One after another, whichever of them.
+            Route::EditMessage { .. } | Route::EditDraft { .. } => 7,
             Route::DeleteMessage { .. } => 8,
             Route::OpenThread { .. } => 9,
             Route::React { .. } => 10,
@@ -240,7 +252,13 @@ impl Route {
 
     /// Whether it must never stand in the way of the others.
     pub(super) fn is_courtesy(self) -> bool {
-        matches!(self, Route::Typing { .. })
+        matches!(self, Route::Typing { .. } | Route::EditDraft { .. })
+    }
+
+    /// Whether it is made at once or not at all, and leaves the last call of its bucket to what
+    /// matters.
+    pub(super) fn is_spare(self) -> bool {
+        matches!(self, Route::EditDraft { .. })
     }
 
     /// Whether it is spoken to a person who waits for a slash command: with a token of its own,
@@ -317,6 +335,7 @@ mod tests {
             (Route::Channel { channel }, "GET /channels/7"),
             (Route::Member { guild: 8, user: 9 }, "GET /guilds/8/members/9"),
             (Route::EditMessage { channel, message }, "PATCH /channels/7/messages/9"),
+            (Route::EditDraft { channel, message }, "PATCH /channels/7/messages/9"),
             (Route::DeleteMessage { channel, message }, "DELETE /channels/7/messages/9"),
             (Route::OpenThread { channel, message }, "POST /channels/7/messages/9/threads"),
             (Route::React { channel, message }, "PUT /channels/7/messages/9/reactions/*/@me"),
