@@ -45,6 +45,7 @@ mod outbox;
 mod peers;
 mod person;
 mod proxy;
+mod reach;
 mod recover;
 mod replies;
 mod rest;
