@@ -185,7 +185,8 @@ impl Fetch {
             .header("accept", "text/html, text/*;q=0.9, application/json;q=0.9, */*;q=0.5")
             .header("accept-encoding", "identity")
             .deadlines(Deadlines { connect: usual.connect.min(left), head: left, body: left })
-            .body_bytes_max(FETCH_BODY_BYTES_MAX)
+            // Of a page that says it is longer, the beginning is read all the same.
+            .body_bytes_max(usize::MAX)
             .reach(reach);
         for (rule, headers) in &self.setup.headers {
             if rule.covers(target) {
