@@ -10,7 +10,8 @@ use libfuzzer_sys::fuzz_target;
 fn play(stream: &[u8], window: usize) -> Vec<Output> {
     let mut client = Client::new(Instant(0), "1", true);
     let (mut lines, mut outputs) = (Lines::default(), Vec::new());
-    let hello = br#"{"id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}}"#;
+    let hello = br#"{"id":0,"result":{"protocolVersion":"2025-06-18",
+        "capabilities":{"tools":{}}}}"#;
     client.handle(Instant(1), Input::Message(hello));
     let arguments = serde_json::json!({});
     for number in 0..3 {
