@@ -345,7 +345,7 @@ impl Inner {
             // Not held while something is done.
             let next = self.turns.borrow_mut().poll();
             match next {
-                Some(Next::Begin(room, parts)) => self.begin(room, parts),
+                Some(Next::Begin(room, parts)) => self.begin(&room, parts),
                 // Its messages are in a turn that begins later.
                 Some(Next::Break(room)) => {
                     let broken = self.running.borrow_mut().remove(&room);
@@ -368,7 +368,7 @@ impl Inner {
         self.watch();
     }
 
-    fn begin(self: &Rc<Inner>, room: Room, mut parts: Vec<Part<Waiting>>) {
+    fn begin(self: &Rc<Inner>, room: &Room, mut parts: Vec<Part<Waiting>>) {
         let Some(Part { message: Waiting { mut request, ticket }, .. }) = parts.pop() else {
             return;
         };
@@ -392,7 +392,7 @@ impl Inner {
         );
         self.running.borrow_mut().insert(room.clone(), Running { id, ticket, task, more });
         if can_hear {
-            self.turns.borrow_mut().can_hear(&room);
+            self.turns.borrow_mut().can_hear(room);
         }
     }
 
@@ -537,7 +537,9 @@ async fn turn(desk: Weak<Inner>, (member, media): (Rc<Member>, Rc<Media>), turn:
             Some(desk) => desk.turns.borrow_mut().heard(&room, company.heard.get()),
             None => Vec::new(),
         };
-        heard.iter().for_each(|heard| request.take_along(&heard.request));
+        for heard in &heard {
+            request.take_along(&heard.request);
+        }
         if let Some(desk) = desk.upgrade() {
             let word = answer.as_ref().map_or_else(|fault| fault.name(), |_| "answered");
             desk.outcomes.borrow_mut().count(word);

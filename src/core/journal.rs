@@ -176,10 +176,12 @@ impl Inbox {
     /// was to have one of its own until now.
     pub fn join(&mut self, chat: ChatId, id: u64, into: u64) -> bool {
         let was_own = self.open.contains_key(&(chat, id)) && self.host(chat, id).is_none();
+        // What goes along goes along with the last of them all.
+        let into = self.host(chat, into).unwrap_or(into);
         let mut all = self.joined.remove(&(chat, id)).unwrap_or_default();
         all.push(id);
         all.retain(|&id| id != into);
-        for joined in self.joined.values_mut() {
+        for (_, joined) in self.joined.range_mut((chat, 0)..=(chat, u64::MAX)) {
             joined.retain(|id| !all.contains(id));
         }
         self.joined.entry((chat, into)).or_default().append(&mut all);
@@ -313,8 +315,10 @@ impl Memory {
             }
             Entry::Joined { chat, id, into } => {
                 self.inbox.join(chat, id, into);
-                if self.items.contains_key(&ItemId { chat, origin: Origin::Reply(into) }) {
-                    self.inbox.close(chat, into);
+                // What it went into, in the end.
+                let host = self.inbox.host(chat, id).unwrap_or(into);
+                if self.items.contains_key(&ItemId { chat, origin: Origin::Reply(host) }) {
+                    self.inbox.close(chat, host);
                 }
             }
             Entry::Out(item) => {

@@ -34,7 +34,7 @@ impl Provider {
             for stream in listener.incoming() {
                 let (stream, seen) = (stream.unwrap(), seen.clone());
                 // Whoever breaks off is no fault of the provider's.
-                std::thread::spawn(move || drop(serve(stream, &seen)));
+                std::thread::spawn(move || drop(serve(&stream, &seen)));
             }
         });
         Provider { port, asked }
@@ -45,7 +45,7 @@ impl Provider {
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut length = 0;
     loop {
@@ -61,7 +61,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
     reader.read_exact(&mut body)?;
     let body: Value = serde_json::from_slice(&body)?;
     seen.lock().unwrap().push(body.clone());
-    play(&body, &stream)
+    play(&body, stream)
 }
 
 /// The texts of a message, whatever form they have.

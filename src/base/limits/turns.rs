@@ -38,4 +38,4 @@ pub const OUTBOX_DRAFT_TTL: Duration = Duration::from_secs(6 * 3600);
 const _: () = assert!(DRAFT_EDIT_EVERY.as_millis() > 1000);
 const _: () = assert!(DRAFT_POST_DEADLINE.as_secs() < super::OUTBOX_NONCE_SURE.as_secs());
 const _: () = assert!(super::TURNS_RUNNING_MAX + TURNS_QUEUED_PER_CHAT_MAX < super::INFLIGHT_MAX);
-const _: () = assert!((TURN_QUEUE_CAP_MAX as usize) < super::INFLIGHT_MAX / 2);
+const _: () = assert!(TURN_QUEUE_CAP_MAX < super::INFLIGHT_MAX as u64 / 2);

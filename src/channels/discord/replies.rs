@@ -136,7 +136,7 @@ enum Drafted {
 
 /// What happened.
 enum Event {
-    Admitted(Request),
+    Admitted(Box<Request>),
     /// The doors are closed.
     Closed,
     Told(Told),
@@ -270,7 +270,7 @@ impl Replies {
             }
             self.counts.set(self.journal.counts());
             match poll_fn(|context| self.poll_event(context)).await {
-                Event::Admitted(request) => self.admit(request),
+                Event::Admitted(request) => self.admit(*request),
                 Event::Closed => (self.requests, self.orders) = (None, None),
                 Event::Told(told) => self.heard(told),
                 Event::Ended(chat, outcome) => self.ended(chat, outcome),
@@ -636,7 +636,9 @@ impl Replies {
         if self.requests.is_some()
             && let Poll::Ready(admitted) = self.admitted.as_mut().poll_next(context)
         {
-            return Poll::Ready(admitted.map_or(Event::Closed, Event::Admitted));
+            return Poll::Ready(
+                admitted.map_or(Event::Closed, |request| Event::Admitted(request.into())),
+            );
         }
         // After what was admitted: a chat is released when the last of it has come.
         if let Poll::Ready(Some(chat)) = self.released.as_mut().poll_next(context) {

@@ -179,7 +179,8 @@ impl World {
             return Ok(());
         }
         if self.trouble(400) {
-            return self.die();
+            self.die();
+            return Ok(());
         }
         // The disk takes its time.
         if self.rng.one_in(2) {
@@ -197,7 +198,7 @@ impl World {
         Ok(())
     }
 
-    fn die(&mut self) -> Result<(), String> {
+    fn die(&mut self) {
         if self.rng.one_in(2) {
             let more = self.rng.below((self.disk.len() - self.synced) as u64 + 1);
             self.disk.truncate(self.synced + usize::try_from(more).unwrap_or(0));
@@ -206,7 +207,6 @@ impl World {
         let away = if self.rng.one_in(3) { 200_000 } else { 2000 };
         // What is on its way arrives before anybody begins again.
         self.away = Some(self.now + ms(2000 + self.rng.below(away)));
-        Ok(())
     }
 
     fn begin(&mut self) {
@@ -236,7 +236,9 @@ impl World {
                 (true, _) => drop(self.turns.remove(&message)),
             }
         }
-        items.into_iter().for_each(|item| self.outbox.restore(now, wall, item));
+        for item in items {
+            self.outbox.restore(now, wall, item);
+        }
         for (id, sketch) in memory.drafts {
             if !self.has(Bug::Forgets) {
                 self.drafts.restore(now, wall, id, sketch);

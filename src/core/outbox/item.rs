@@ -174,6 +174,7 @@ impl Unit {
 
 /// What is left to be done of one item, as it is kept on disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about the item by itself")]
 pub struct Item {
     /// Its name.
     pub id: ItemId,

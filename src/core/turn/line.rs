@@ -348,10 +348,9 @@ impl<T: Clone> Turns<T> {
         self.running -= 1;
         let Running { group: Group { party, .. }, told, .. } = running;
         for message in told.into_iter().rev() {
-            let (parts, party) = (vec![Part { message, how: How::Own }], party.clone());
             line.waiting.push_front(Group {
-                parts,
-                party,
+                parts: vec![Part { message, how: How::Own }],
+                party: party.clone(),
                 mode: Mode::Steer,
                 breaks: 0,
                 begun: 0,
@@ -392,7 +391,9 @@ impl<T: Clone> Turns<T> {
             line.burst.take_if(|burst| burst.messages.is_empty());
         }
         let rooms: Vec<Room> = self.rooms.keys().cloned().collect();
-        rooms.iter().for_each(|room| self.settle(room));
+        for room in &rooms {
+            self.settle(room);
+        }
     }
 
     /// Ends the bursts that are over.
@@ -400,7 +401,9 @@ impl<T: Clone> Turns<T> {
         let is_over = |line: &Line<T>| line.burst.as_ref().is_some_and(|burst| burst.until <= now);
         let rooms = self.rooms.iter().filter(|(_, line)| is_over(line));
         let rooms: Vec<Room> = rooms.map(|(room, _)| room.clone()).collect();
-        rooms.iter().for_each(|room| self.end_burst(room));
+        for room in &rooms {
+            self.end_burst(room);
+        }
     }
 
     /// When [`expire`](Turns::expire) is due.

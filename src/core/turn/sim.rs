@@ -218,7 +218,10 @@ impl Run {
     fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Due => Ok(()),
-            Event::Asked(message) => self.ask(message),
+            Event::Asked(message) => {
+                self.ask(message);
+                Ok(())
+            }
             Event::Stop(chat) => {
                 let meant = if self.has(Bug::StopsOthers) && self.rng.one_in(3) {
                     (chat + 1) % CHATS
@@ -265,13 +268,13 @@ impl Run {
         Ok(())
     }
 
-    fn ask(&mut self, message: u64) -> Result<(), String> {
+    fn ask(&mut self, message: u64) {
         let (chat, author, _) = self.chats[&message];
         self.waiting.entry(chat).or_default().insert(message);
         let lost = self.has(Bug::Loses) && self.rng.one_in(50)
             || self.has(Bug::ForgetsAfterStop) && self.was_stopped.contains(&chat);
         if lost {
-            return Ok(());
+            return;
         }
         let place = if self.has(Bug::TwoAtOnce) { room(chat + 1000 * message) } else { room(chat) };
         let mut rule = self.rules[&chat];
@@ -285,7 +288,6 @@ impl Run {
         if was == 0 {
             self.note_ready(chat);
         }
-        Ok(())
     }
 
     fn stop(&mut self, chat: u64, meant: u64) -> Result<(), String> {

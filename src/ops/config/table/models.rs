@@ -163,8 +163,6 @@ pub(super) const KEYS: &[Key] = &[
     later("messages.ackReaction"),
     later("messages.ackReactionScope"),
     later("messages.groupChat"),
-    later("messages.inbound"),
-    later("messages.queue"),
     later("messages.responsePrefix"),
     later("messages.messagePrefix"),
 ];

@@ -68,12 +68,7 @@ pub(super) const KEYS: &[Key] = &[
         "for so long a message waits for the next of its author in its chat: they are one",
     ),
     key("messages.inbound.byChannel.*", DEBOUNCE, "messages.inbound.debounceMs", "for one channel"),
-    later("messages.groupChat"),
-    later("messages.ackReaction"),
-    later("messages.ackReactionScope"),
     later("messages.removeAckAfterReply"),
     later("messages.statusReactions"),
-    later("messages.responsePrefix"),
-    later("messages.messagePrefix"),
     later("messages.suppressToolErrors"),
 ];
