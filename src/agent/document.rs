@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::core::chat::{Attachment, Request};
 use crate::core::router::overheard::Words;
-use crate::core::turn::Room;
+use crate::core::session::Key;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,11 +82,7 @@ pub(super) fn of(request: &Request) -> Vec<u8> {
         reply_to: request.reply_to.map(|id| id.to_string()),
         account,
         agent: &request.agent,
-        session: match &request.session_key {
-            // One that several chats share, or a part of one.
-            Some(key) => format!("{key}-{}", request.session),
-            None => Room { account: account.clone(), chat: *chat }.session_id(request.session),
-        },
+        session: Key::of(request).session_id(request.session),
         late: request.late,
         attempt: request.attempt,
         at: request.at.to_string(),

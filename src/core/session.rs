@@ -215,6 +215,13 @@ impl Key {
         Key(format!("agent:{agent}:{}:{account}{kind}:{id}", chat.channel).into())
     }
 
+    /// What its conversation of this number is called, by an agent's program as by a dashboard: the
+    /// same text for as long as it is the same, from wherever something is said in it.
+    #[must_use]
+    pub fn session_id(&self, conversation: u32) -> String {
+        format!("{}-{conversation}", self.as_str())
+    }
+
     /// The agent that answers in it.
     #[must_use]
     pub fn agent(&self) -> &str {

@@ -30,13 +30,6 @@ impl Room {
     pub fn of(request: &Request) -> Room {
         Room { account: request.account.clone(), chat: request.chat }
     }
-
-    /// What its conversation of this number is called: the same text for as long as it is the same.
-    #[must_use]
-    pub fn session_id(&self, conversation: u32) -> String {
-        let Room { account, chat } = self;
-        format!("{}-{account}-{}-{conversation}", chat.channel, chat.id)
-    }
 }
 
 /// Why an agent gave no answer.

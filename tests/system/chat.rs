@@ -249,16 +249,16 @@ fn so_many_messages_wait_in_a_session_and_further_ones_are_refused_aloud() {
     let mut client = Client::connect(&gateway);
     client.send("s", "0", "hang");
     pid(&gateway);
-    (1..=16).for_each(|n| assert_eq!(client.send("s", &n.to_string(), "hi")["status"], "started"));
-    let params = json!({"sessionKey": "s", "message": "hi", "idempotencyKey": "17"});
+    (1..=20).for_each(|n| assert_eq!(client.send("s", &n.to_string(), "hi")["status"], "started"));
+    let params = json!({"sessionKey": "s", "message": "hi", "idempotencyKey": "21"});
     let refused = client.ask("chat.send", &params);
     assert_eq!(refused["error"]["code"], "UNAVAILABLE", "{refused}");
     assert_eq!(refused["error"]["retryable"], true);
-    client.send("t", "18", "hi");
-    assert_eq!(client.end("18").0, "final", "another session has room");
+    client.send("t", "22", "hi");
+    assert_eq!(client.end("22").0, "final", "another session has room");
     let stop = client.send("s", "stop", "/stop");
     assert_eq!(stop["status"], "started", "an order is not kept waiting: {stop}");
-    assert_eq!(client.end("16").0, "aborted");
+    assert_eq!(client.end("20").0, "aborted");
 }
 
 #[test]

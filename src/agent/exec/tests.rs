@@ -54,8 +54,8 @@ fn the_program_reads_the_message_and_its_answer_is_said() {
     let expected = serde_json::json!({
         "id": "1234567890123456789", "channel": "discord", "chat": "7", "guild": null,
         "author": { "id": "3", "name": "ann" }, "text": "hello \"you\"", "replyTo": "5",
-        "account": "default", "agent": "main", "session": "discord-default-7-2", "late": true,
-        "attempt": 1, "at": "1970-01-01T00:00:00.000Z", "attachments": [{
+        "account": "default", "agent": "main", "session": "agent:main:discord:direct:3-2",
+        "late": true, "attempt": 1, "at": "1970-01-01T00:00:00.000Z", "attachments": [{
             "name": "note.ogg", "type": "audio/ogg", "bytes": 3, "url": "https://cdn/note.ogg",
             "seconds": 2,
         }],

@@ -210,13 +210,13 @@ fn history(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
         let runs = webchat.under_way(&key);
         let mut payload = json!({
             "sessionKey": key.as_str(),
-            "sessionId": room.session_id(conversation),
+            "sessionId": key.session_id(conversation),
             "messages": messages,
             "hasMore": tail.has_more || !all_fit,
             "pendingInputs": { "items": [], "total": 0 },
             "sessionInfo": {
                 "key": key.as_str(),
-                "sessionId": room.session_id(conversation),
+                "sessionId": key.session_id(conversation),
                 "kind": key.kind().name(),
                 "hasActiveRun": !runs.is_empty(),
                 "queued": runs.iter().filter(|(_, has_begun)| !has_begun).count(),

@@ -11,7 +11,6 @@ use crate::app::house::House;
 use crate::base::limits;
 use crate::control::{Answer, at_once, unknown};
 use crate::core::session::{Key, Kind, MAIN};
-use crate::core::turn::Room;
 use crate::proto::control::Fault;
 use crate::rt::clock;
 
@@ -142,7 +141,7 @@ fn preview_of(text: &str) -> String {
 /// A session as OpenClaw lists it.
 fn row(house: &House, summary: &Summary, conversation: u32) -> Value {
     let Summary { header, updated, .. } = summary;
-    let (key, room) = (&header.key, header.room());
+    let key = &header.key;
     let (channel, chat_type) = match key.kind() {
         Kind::Direct { channel, .. } => (channel.name(), "direct"),
         Kind::Group { channel, .. } | Kind::Member { channel, .. } => (channel.name(), "channel"),
@@ -161,7 +160,7 @@ fn row(house: &House, summary: &Summary, conversation: u32) -> Value {
         "displayName": display_name(key, &header.name),
         "updatedAt": updated.0,
         "lastInteractionAt": updated.0,
-        "sessionId": room.session_id(conversation),
+        "sessionId": key.session_id(conversation),
         "hasActiveRun": is_running,
         "archived": false,
     })
@@ -199,8 +198,7 @@ fn reset(house: &Rc<House>, params: &Value) -> Result<Answer, Fault> {
     let webchat = house.webchat.clone();
     Ok(handed_on(house, async move {
         let number = webchat.renew(&key).await;
-        let room: Room = webchat.room(&key).await;
-        let entry = json!({ "sessionId": room.session_id(number), "updatedAt": clock::wall().0 });
+        let entry = json!({ "sessionId": key.session_id(number), "updatedAt": clock::wall().0 });
         Ok(json!({ "ok": true, "key": key.as_str(), "entry": entry }))
     }))
 }
