@@ -23,7 +23,7 @@ const patience = 20_000;
 const OWN = new Set([
   "why", "channels.history", "channels.restart", "pairing.list", "pairing.approve",
   "pairing.revoke", "config.reload", "gateway.stop", "dashboard.login", "dashboard.uptime",
-  "channels.uptime", "cron.policy",
+  "channels.uptime", "cron.policy", "memory.list", "memory.forget", "mcp.list",
 ]);
 
 /** Events that it has not. */
