@@ -77,7 +77,7 @@ struct Slot {
 
 enum Body {
     Absent,
-    Running(Started),
+    Running(Box<Started>),
     Leaving { task: Task<()>, then: Then },
 }
 
@@ -217,7 +217,7 @@ impl Fleet {
         match (&mut slot.body, verb) {
             (Body::Running(_), Verb::Start) => slot.wake(),
             (Body::Absent, Verb::Stop | Verb::Pause) => {
-                slot.place.ended(clock::now(), Ended::Asked)
+                slot.place.ended(clock::now(), Ended::Asked);
             }
             (Body::Absent, _) => self.start(at),
             (Body::Running(_), _) => self.leave(at, ask, then),
@@ -248,7 +248,7 @@ impl Fleet {
                 slot.said = None;
                 slot.monitor.begin();
                 slot.history.begin();
-                slot.body = Body::Running(started);
+                slot.body = Body::Running(Box::new(started));
             }
             Err(Refused { ended, status, text }) => {
                 slot.place.ended(clock::now(), ended);
@@ -534,7 +534,7 @@ impl Fleet {
     pub(super) fn running(&self, account: Option<&str>) -> Option<(&str, &Started)> {
         let is_meant = |slot: &&Slot| account.is_none_or(|name| slot.plan.discord.id == name);
         self.slots.iter().filter(is_meant).find_map(|slot| match &slot.body {
-            Body::Running(started) => Some((slot.plan.discord.id.as_str(), started)),
+            Body::Running(started) => Some((slot.plan.discord.id.as_str(), &**started)),
             _ => None,
         })
     }

@@ -136,7 +136,7 @@ impl Hands for Errands {
                 return Err("scheduled jobs are switched off here (cron.enabled)".to_owned());
             }
             room(&house, whose, &wish.key)?;
-            let params = job(whose, wish);
+            let params = job(whose, &wish);
             let added = house.cron.add(&house, &params).await;
             let (id, _) = added.map_err(|fault| match fault {
                 Fault::Invalid(why) => why,
@@ -220,7 +220,7 @@ fn room(house: &House, whose: &Whose, key: &str) -> Result<(), String> {
 }
 
 /// The job that reminds.
-fn job(whose: &Whose, wish: Wish) -> serde_json::Value {
+fn job(whose: &Whose, wish: &Wish) -> serde_json::Value {
     let Whose { account, agent, chat, author, author_name } = whose;
     let name: String =
         format!("reminder: {}", Plain(&wish.text)).chars().take(NAME_CHARS).collect();

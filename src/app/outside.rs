@@ -142,7 +142,7 @@ impl Outside {
         is_confined: bool,
     ) -> Vec<(String, String)> {
         let is_named = |name: &str| named.iter().any(|(known, _)| known == name);
-        let stays = |name: &str| !is_named(name) && !(is_confined && name == "HOME");
+        let stays = |name: &str| !is_named(name) && (!is_confined || name != "HOME");
         self.env.iter().filter(|(name, _)| stays(name)).cloned().collect()
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn self_test(common: &Common, mut out: impl Write + 'static) -> Resul
         report.check("random", async { random() }).await?;
         report.check("json", async { json_in_pieces() }).await?;
         report.check("store", stores(dir.path())).await?;
-        report.check("discord", discord(&spawner, dir.path())).await?;
+        report.check("discord", Box::pin(discord(&spawner, dir.path()))).await?;
         report.end()
     })
 }
@@ -136,7 +136,9 @@ impl Sink for Heard {
                     self.0.push('\u{1f}');
                 }
             }
-            other => self.0.push_str(&format!("{other:?}\u{1f}")),
+            other => {
+                let _ = std::fmt::Write::write_fmt(&mut self.0, format_args!("{other:?}\u{1f}"));
+            }
         }
     }
 }

@@ -69,13 +69,12 @@ fn region_v4(ip: Ipv4Addr) -> Region {
         [224..=239, ..] => Region::Multicast,
         // "This network"; protocol assignments; documentation; the retired 6to4 relays;
         // benchmarks; what is reserved for ever, the broadcast address included.
-        [0, ..]
+        [0 | 240..=255, ..]
         | [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 18 | 19, ..]
         | [198, 51, 100, _]
-        | [203, 0, 113, _]
-        | [240..=255, ..] => Region::Reserved,
+        | [203, 0, 113, _] => Region::Reserved,
         _ => Region::Public,
     }
 }
@@ -107,9 +106,11 @@ mod tests {
     use super::*;
     use Region::{Embedded, LinkLocal, Loopback, Multicast, Private, Public, Reserved, Shared};
 
+    type Block = (&'static str, &'static str, Region, Option<Region>, Option<Region>);
+
     /// Every block of the registries by its first and last address, and the neighbours on both
     /// sides.
-    const BLOCKS: &[(&str, &str, Region, Option<Region>, Option<Region>)] = &[
+    const BLOCKS: &[Block] = &[
         ("0.0.0.0", "0.255.255.255", Reserved, None, Some(Public)),
         ("10.0.0.0", "10.255.255.255", Private, Some(Public), Some(Public)),
         ("100.64.0.0", "100.127.255.255", Shared, Some(Public), Some(Public)),

@@ -72,6 +72,7 @@ impl Lack {
 
 /// Why those who wait for their next try could not connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fault by itself")]
 pub struct Faults {
     /// There was no route.
     pub route: bool,

@@ -59,14 +59,11 @@ pub fn text(page: &str, chars_max: usize) -> (String, bool) {
         };
         let (before, at) = rest.split_at(open);
         words.say(before);
-        let (tag, after) = match Tag::read(at) {
-            Some(read) => read,
-            None => {
-                // A sign that begins no tag is a sign.
-                words.say("<");
-                rest = at.get(1..).unwrap_or_default();
-                continue;
-            }
+        let Some((tag, after)) = Tag::read(at) else {
+            // A sign that begins no tag is a sign.
+            words.say("<");
+            rest = at.get(1..).unwrap_or_default();
+            continue;
         };
         rest = after;
         if SILENT.contains(&&*tag.name) && !tag.is_end {
@@ -139,7 +136,7 @@ impl Words {
     fn tag(&mut self, tag: &Tag, link: &mut Option<String>) {
         let is_end = tag.is_end;
         match &*tag.name {
-            "a" if !is_end => *link = tag.href.clone(),
+            "a" if !is_end => link.clone_from(&tag.href),
             "a" => {
                 if let Some(href) = link.take() {
                     self.say(&format!(" ({href})"));
@@ -160,7 +157,13 @@ impl Words {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "title" => {
                 self.gap = Gap::Paragraph;
                 if !is_end {
-                    let level = tag.name.bytes().nth(1).filter(u8::is_ascii_digit).unwrap_or(b'1');
+                    let level = tag
+                        .name
+                        .as_bytes()
+                        .get(1)
+                        .copied()
+                        .filter(u8::is_ascii_digit)
+                        .unwrap_or(b'1');
                     self.mark("######".get(..usize::from(level - b'0')).unwrap_or("#"));
                 }
             }
@@ -263,7 +266,7 @@ fn entity(text: &str) -> Option<(char, usize)> {
         "amp" => '&',
         "lt" => '<',
         "gt" => '>',
-        "quot" => '"',
+        "quot" | "ldquo" | "rdquo" => '"',
         "apos" | "lsquo" | "rsquo" => '\'',
         "nbsp" | "ensp" | "emsp" | "thinsp" => ' ',
         "ndash" => '–',
@@ -273,7 +276,6 @@ fn entity(text: &str) -> Option<(char, usize)> {
         "euro" => '€',
         "laquo" => '«',
         "raquo" => '»',
-        "ldquo" | "rdquo" => '"',
         "bull" | "middot" => '·',
         "times" => '×',
         "deg" => '°',

@@ -115,7 +115,7 @@ impl fmt::Display for Refusal {
 /// All notes.
 #[derive(Debug, Default)]
 pub struct Notes {
-    notes: BTreeMap<u64, Note>,
+    by_number: BTreeMap<u64, Note>,
     last: u64,
     bytes: usize,
     /// Records that another version has written.
@@ -137,11 +137,11 @@ impl Notes {
         self.remove(note.id);
         self.last = self.last.max(note.id);
         self.bytes += size(&note);
-        self.notes.insert(note.id, note);
+        self.by_number.insert(note.id, note);
     }
 
     fn remove(&mut self, id: u64) -> Option<Note> {
-        let note = self.notes.remove(&id)?;
+        let note = self.by_number.remove(&id)?;
         self.bytes -= size(&note);
         Some(note)
     }
@@ -165,7 +165,7 @@ impl Notes {
         if text.len() > NOTE_BYTES_MAX {
             return Err(Refusal::Long);
         }
-        let own = || self.notes.values().filter(|n| n.owner == owner && n.agent == eyes.agent);
+        let own = || self.by_number.values().filter(|n| n.owner == owner && n.agent == eyes.agent);
         if let Some(known) = own().find(|note| *note.text == *text) {
             return Ok((known.clone(), None));
         }
@@ -193,7 +193,7 @@ impl Notes {
     #[must_use]
     pub fn search(&self, eyes: &Eyes, query: &str) -> Vec<&Note> {
         let wanted: Vec<String> = words(query).take(NOTE_WORDS_MAX).collect();
-        let seen = self.notes.values().filter(|note| eyes.see(note));
+        let seen = self.by_number.values().filter(|note| eyes.see(note));
         let mut found: Vec<(u32, &Note)> = seen
             .map(|note| (score(&wanted, &note.text), note))
             .filter(|(score, _)| wanted.is_empty() || *score > 0)
@@ -204,28 +204,30 @@ impl Notes {
 
     /// Forgets the note `id` if `eyes` see it; its record.
     pub fn forget(&mut self, eyes: &Eyes, id: u64) -> Option<Vec<u8>> {
-        self.notes.get(&id).filter(|note| eyes.see(note))?;
+        self.by_number.get(&id).filter(|note| eyes.see(note))?;
         self.remove(id);
         Some(encode(&Record::Forgotten(id)))
     }
 
     /// Forgets all that `is_meant`; their records.
     pub fn forget_all(&mut self, is_meant: impl Fn(&Note) -> bool) -> Vec<Vec<u8>> {
-        let ids: Vec<u64> = self.notes.values().filter(|n| is_meant(n)).map(|n| n.id).collect();
-        ids.iter().for_each(|&id| drop(self.remove(id)));
+        let ids: Vec<u64> = self.by_number.values().filter(|n| is_meant(n)).map(|n| n.id).collect();
+        for &id in &ids {
+            self.remove(id);
+        }
         ids.into_iter().map(|id| encode(&Record::Forgotten(id))).collect()
     }
 
     /// All of them, the oldest first.
     pub fn all(&self) -> impl Iterator<Item = &Note> {
-        self.notes.values()
+        self.by_number.values()
     }
 
     /// A log that says all of it.
     #[must_use]
     pub fn records(&self) -> Vec<Vec<u8>> {
         let given = encode(&Record::Given(self.last));
-        let saved = self.notes.values().map(|note| encode(&Record::Saved(note.clone())));
+        let saved = self.by_number.values().map(|note| encode(&Record::Saved(note.clone())));
         std::iter::once(given).chain(saved).collect()
     }
 }

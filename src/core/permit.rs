@@ -209,12 +209,12 @@ impl Permits {
 
 /// The one for `id`, or else the one for all that have none.
 fn most_specific<'a, T>(
-    all: impl Iterator<Item = &'a T> + Clone,
+    mut all: impl Iterator<Item = &'a T> + Clone,
     of: impl Fn(&T) -> Option<u64>,
     id: u64,
 ) -> Option<&'a T> {
     let own = all.clone().find(|one| of(one) == Some(id));
-    own.or_else(|| all.clone().find(|one| of(one).is_none()))
+    own.or_else(|| all.find(|one| of(one).is_none()))
 }
 
 impl Layer {

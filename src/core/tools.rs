@@ -75,10 +75,10 @@ impl How {
 impl Used {
     /// `tool` was called.
     #[must_use]
-    pub fn new(tool: &str, how: How, took: Duration) -> Used {
+    pub fn new(tool: &str, how: How, span: Duration) -> Used {
         let place = NAMES.iter().position(|name| *name == tool).unwrap_or(0);
-        let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-        Used { tool: u8::try_from(place).unwrap_or(0), how, took_ms }
+        let tool = u8::try_from(place).unwrap_or(0);
+        Used { tool, how, took_ms: u32::try_from(span.as_millis()).unwrap_or(u32::MAX) }
     }
 
     /// The tool.

@@ -259,9 +259,9 @@ mod tests {
         };
         assert_eq!(open(&root), [root.join("a/b/open"), root.join("a/c")]);
         assert_eq!(open(&root.join("a/c")), [root.join("a/c")]);
-        assert_eq!(open(&root.join("a/b/secret")), [PathBuf::new(); 0]);
-        assert_eq!(open(&root.join("a/way-in")), [PathBuf::new(); 0], "wherever links lead");
-        assert_eq!(open(&root.join("nowhere")), [PathBuf::new(); 0]);
+        assert!(open(&root.join("a/b/secret")).is_empty());
+        assert!(open(&root.join("a/way-in")).is_empty(), "wherever links lead");
+        assert!(open(&root.join("nowhere")).is_empty());
     }
 
     #[test]

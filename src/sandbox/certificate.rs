@@ -4,6 +4,7 @@
 //! It is an X.509 certificate (RFC 5280) in DER (X.690) with an ECDSA key on P-256, signed by
 //! itself, for this host's loopback address. It is valid at any time, whatever the clock shows.
 
+use std::fmt::Write as _;
 use std::io;
 
 use ring::rand::SystemRandom;
@@ -122,7 +123,7 @@ fn pem(kind: &str, der: &[u8]) -> String {
         out.push_str(&base64::encode(line));
         out.push('\n');
     }
-    out.push_str(&format!("-----END {kind}-----\n"));
+    let _ = writeln!(out, "-----END {kind}-----");
     out
 }
 

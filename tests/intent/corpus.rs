@@ -65,12 +65,11 @@ pub(crate) fn read() -> Vec<Conversation> {
                     is_thread: kind == "thread",
                     is_busy: kind == "busy",
                     part: match part {
-                        ["train"] => Part::Train,
                         ["check"] => Part::Check,
                         ["test"] => Part::Test,
                         // Of older files every third was kept from training, and was looked at.
                         [] if (all.len() - before) % 3 == 2 => Part::Check,
-                        [] => Part::Train,
+                        ["train"] | [] => Part::Train,
                         _ => panic!("{file}: {line}"),
                     },
                     messages: Vec::new(),

@@ -38,7 +38,8 @@ impl Model {
             };
             // Nobody hears it word by word.
             let (words, _heard) = unbounded();
-            let asked = super::send(&self.client, voice.dialect, voice.post(&prompt), words);
+            let asked =
+                Box::pin(super::send(&self.client, voice.dialect, voice.post(&prompt), words));
             match clock::timeout(by, asked).await {
                 None => return Err(Fault::TooSlow),
                 Some(Ok(reply)) => {

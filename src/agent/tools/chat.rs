@@ -183,7 +183,7 @@ impl Chat {
                 };
                 let account = &ask.request.account;
                 let page = self.hands.history(account, chat, count, since).await?;
-                Ok(self.told(ask, page).await)
+                Ok(Box::pin(self.told(ask, page)).await)
             }
             "send_message" => {
                 let words = text("text").ok_or("there is nothing to say")?;
@@ -296,7 +296,7 @@ impl Chat {
             let from = page.said.first().map(|said| said.at.to_string()).unwrap_or_default();
             let count = older.len();
             let head = format!("{count} messages since {from}");
-            let _ = match self.condensed(ask, older).await {
+            let _ = match Box::pin(self.condensed(ask, older)).await {
                 Ok((words, 0)) => writeln!(told, "[{head}, condensed:]\n{words}"),
                 Ok((words, lost)) => writeln!(
                     told,
@@ -322,7 +322,7 @@ impl Chat {
         let shown = older.iter().rev().take_while(fits).count();
         let left_out = older.len() - shown;
         let text = older[left_out..].join("\n");
-        let words = condenser.condense(ask.request, CONDENSE, text, ask.by).await;
+        let words = Box::pin(condenser.condense(ask.request, CONDENSE, text, ask.by)).await;
         let words = words.map_err(|fault| format!("they could not be condensed ({fault})"))?;
         Ok((truncate(words.trim(), TOOL_CONDENSED_BYTES_MAX).to_owned(), left_out))
     }
@@ -355,13 +355,11 @@ impl Target {
         let within = |open: &str| text.strip_prefix(open)?.strip_suffix('>');
         let person = text.strip_prefix("user:").or_else(|| within("<@"));
         let number = |text: &str| text.trim().parse().ok().filter(|&number: &u64| number != 0);
-        match person {
-            Some(person) => number(person.trim_start_matches('!')).map(Target::Person),
-            None => {
-                let chat = text.strip_prefix("channel:").or_else(|| within("<#"));
-                number(chat.unwrap_or(text)).map(Target::Chat)
-            }
+        if let Some(person) = person {
+            return number(person.trim_start_matches('!')).map(Target::Person);
         }
+        let chat = text.strip_prefix("channel:").or_else(|| within("<#"));
+        number(chat.unwrap_or(text)).map(Target::Chat)
     }
 }
 

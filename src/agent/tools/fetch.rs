@@ -4,6 +4,7 @@
 //! Nothing is kept between pages: no cookies. What identifies us to a host goes to that host only,
 //! and a redirect elsewhere goes without it.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -122,10 +123,10 @@ impl Fetch {
         let kind = Some(text("contentType")).filter(|kind| !kind.is_empty());
         let post = Post { body, kind: kind.unwrap_or("application/json") };
         let by = ask.by.min(clock::now() + self.setup.deadline);
-        let fetched = async {
+        let fetched = Box::pin(async {
             let _place = self.places.acquire().await;
             self.follow(text("url"), method, &post, by).await
-        };
+        });
         let late = || Err("it took too long".to_owned());
         let page = clock::timeout(by, fetched).await.unwrap_or_else(late)?;
         self.tell(&page, method)
@@ -219,7 +220,7 @@ impl Fetch {
         if method == Method::Head {
             for name in ["content-length", "last-modified", "etag"] {
                 if let Some(value) = header(&response.headers, name) {
-                    told += &format!("{name}: {}\n", Plain(value));
+                    let _ = writeln!(told, "{name}: {}", Plain(value));
                 }
             }
             return Ok(told);

@@ -282,7 +282,7 @@ impl Keeper {
             self.setup.name,
             wait.as_secs().max(1)
         );
-        *last = why.to_owned();
+        why.clone_into(last);
     }
 
     /// Waits, and refuses what is asked meanwhile.

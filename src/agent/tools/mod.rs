@@ -97,7 +97,7 @@ impl Family {
         match self {
             Family::Chat(_) => Chat::tools(),
             Family::Reminders(_) => Reminders::tools(),
-            Family::Notes(notes) => notes.tools(),
+            Family::Notes(_) => notes::Notes::tools(),
             Family::Fetch(fetch) => fetch.tools(),
             Family::Programs(programs) => programs.tools(),
             Family::Servers(servers) => servers.tools(),
@@ -139,10 +139,10 @@ impl Family {
         acts: &RefCell<Vec<Act>>,
     ) -> Result<String, Failed> {
         match self {
-            Family::Chat(chat) => chat.run(ask, arguments, acts).await,
+            Family::Chat(chat) => Box::pin(chat.run(ask, arguments, acts)).await,
             Family::Reminders(reminders) => reminders.run(ask, arguments).await,
             Family::Notes(notes) => Ok(notes.run(ask, arguments).await?),
-            Family::Fetch(fetch) => Ok(fetch.run(ask, arguments).await?),
+            Family::Fetch(fetch) => Ok(Box::pin(fetch.run(ask, arguments)).await?),
             Family::Programs(programs) => Ok(programs.run(ask, arguments).await?),
             Family::Servers(servers) => Ok(servers.run(ask, arguments).await?),
         }
@@ -248,7 +248,7 @@ impl Toolbox {
     /// Runs a tool, and never longer than it may take; what it does in the chat goes to `acts`.
     async fn run(&self, ask: Ask<'_>, counts: &Counts, acts: &RefCell<Vec<Act>>) -> Done {
         let began = clock::now();
-        let done = self.done(ask, counts, acts).await;
+        let done = Box::pin(self.done(ask, counts, acts)).await;
         let took = began.until(clock::now());
         let Request { id, chat, .. } = ask.request;
         let name = truncate(&ask.call.name, NAME_BYTES_MAX);
@@ -293,8 +293,8 @@ impl Toolbox {
             *count - 1
         };
         let by = ask.by.min(clock::now() + family.patience());
-        let ask = Ask { by, ordinal, ..ask };
-        match clock::timeout(by, family.run(&ask, &arguments, acts)).await {
+        let ask = Ask { ordinal, by, ..ask };
+        match clock::timeout(by, Box::pin(family.run(&ask, &arguments, acts))).await {
             Some(Ok(text)) => Done { outcome: Ok(text), how: How::Done, denied: String::new() },
             Some(Err(Failed::Told(text))) => Done::failed(How::Failed, text),
             Some(Err(Failed::Denied(place))) => Done::denied(name, place),

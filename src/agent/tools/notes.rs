@@ -83,7 +83,7 @@ impl Notes {
 
     /// The tools.
     #[must_use]
-    pub fn tools(&self) -> Vec<Tool> {
+    pub fn tools() -> Vec<Tool> {
         let tool = |name: &str, about: &str, properties: Value, required: &[&str]| Tool {
             name: name.into(),
             about: about.into(),
@@ -202,13 +202,6 @@ impl Notes {
         notes.all().filter(|note| notes::is_of_person(note, channel, user)).cloned().collect()
     }
 
-    /// All of a chat.
-    #[must_use]
-    pub fn of_chat(&self, chat: ChatId) -> Vec<Note> {
-        let notes = self.0.notes.borrow();
-        notes.all().filter(|note| note.owner == Owner::Chat(chat)).cloned().collect()
-    }
-
     /// Forgets all about a person, on the disk too; how many notes that were.
     ///
     /// # Errors
@@ -219,14 +212,6 @@ impl Notes {
         user: u64,
     ) -> Result<usize, StoreError> {
         self.forget_all(|note| notes::is_of_person(note, channel, user)).await
-    }
-
-    /// Forgets all of a chat, likewise.
-    ///
-    /// # Errors
-    /// It is forgotten until the next start only.
-    pub async fn forget_chat(&self, chat: ChatId) -> Result<usize, StoreError> {
-        self.forget_all(|note| note.owner == Owner::Chat(chat)).await
     }
 
     /// Forgets all notes that `is_meant`, likewise.

@@ -53,7 +53,11 @@ impl<'t> Work<'t> {
         // The model has to say something about it.
         let now = clock::now();
         let left = now.until(by);
-        let by = if left > 2 * TOOL_TURN_RESERVE { now + (left - TOOL_TURN_RESERVE) } else { by };
+        let by = if left > 2 * TOOL_TURN_RESERVE {
+            now + left.saturating_sub(TOOL_TURN_RESERVE)
+        } else {
+            by
+        };
         Work {
             toolbox,
             request,
@@ -76,7 +80,8 @@ impl<'t> Work<'t> {
         self.waiting.push_back(Box::pin(async move {
             let acts = RefCell::default();
             let done = if ordinal < TOOL_CALLS_MAX {
-                toolbox.run(Ask { request, call: &call, ordinal, by }, &counts, &acts).await
+                Box::pin(toolbox.run(Ask { request, call: &call, ordinal, by }, &counts, &acts))
+                    .await
             } else {
                 let text = "too many tools were called for one message; answer without";
                 Done::failed(How::Failed, text.to_owned())

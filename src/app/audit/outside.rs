@@ -39,7 +39,7 @@ fn pages(fetch: &Fetch, found: &mut impl FnMut(&'static str, Severity, String, &
             "be sure that it gives nothing away, and does nothing, when it is merely read",
         );
     }
-    if fetch.rules.list.iter().any(|rule| rule.is_for_all()) {
+    if fetch.rules.list.iter().any(crate::core::web::Rule::is_for_all) {
         found(
             "tools.web.fetch.all",
             Severity::Info,

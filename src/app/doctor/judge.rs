@@ -51,6 +51,7 @@ pub(super) struct Configuration {
 
 /// One account, and what Discord says of it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about the account by itself")]
 pub(super) struct Account {
     pub(super) name: String,
     pub(super) enabled: bool,

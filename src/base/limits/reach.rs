@@ -103,4 +103,4 @@ pub const NOTES_FOUND_MAX: usize = 10;
 const _: () = assert!(NOTE_BYTES_MAX * 6 < NOTE_RECORD_BYTES_MAX as usize);
 const _: () = assert!((NOTES_BYTES_MAX as u64) * 7 < NOTES_LOG_BYTES_MAX);
 const _: () = assert!(FETCH_CHARS <= FETCH_CHARS_MAX);
-const _: () = assert!(FETCH_CHARS_MAX as usize <= AGENT_OUTPUT_BYTES_MAX);
+const _: () = assert!(FETCH_CHARS_MAX <= AGENT_OUTPUT_BYTES_MAX as u64);

@@ -229,10 +229,10 @@ impl Chair {
         }
         let place = access::ruled_by(inbound.chat.id, inbound.parent);
         let is_new_here = self.heard_in(inbound.guild.unwrap_or_default(), place);
-        let ruled = inner.router.borrow().ruled(inbound.id);
+        let known = inner.router.borrow().ruled(inbound.id);
         // That nobody answers was decided without us, if we were not known to be here.
-        if let Some(ruled) = ruled.filter(|ruled| !is_new_here || is_answer(ruled)) {
-            return ruled;
+        if let Some(known) = known.filter(|known| !is_new_here || is_answer(known)) {
+            return known;
         }
         self.missed_in(place);
         let (rules, members) = (inner.rules.borrow().clone(), inner.members.borrow());

@@ -242,6 +242,9 @@ fn path(account: &str) -> String {
     }
 }
 
+/// When something is due, and how often.
+type Beats = (Rc<Cell<Option<Instant>>>, Rc<Cell<Option<Duration>>>);
+
 /// What there is to see of an account. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct View {
@@ -251,7 +254,7 @@ pub(crate) struct View {
     twin: Rc<RefCell<Twin>>,
     said: Said,
     /// When the connection wants to act next, and how often the server wanted a heartbeat last.
-    beats: (Rc<Cell<Option<Instant>>>, Rc<Cell<Option<Duration>>>),
+    beats: Beats,
     tallies: Tallied,
     rest: Rc<Cell<Counts>>,
     /// Our own user id; 0 before it is known.

@@ -43,7 +43,7 @@ pub(super) async fn read(
         let wanted = (count - said.len()).min(limits::CATCH_UP_PAGE);
         let limit = u8::try_from(wanted).unwrap_or(u8::MAX);
         let route = Route::Messages { channel: chat, page, limit };
-        let body = calls.call(route, Vec::new(), deadline).await.map_err(|why| told(chat, &why))?;
+        let body = calls.call(route, Vec::new(), deadline).await.map_err(|why| told(chat, why))?;
         let all: Vec<Value> = serde_json::from_slice(&body)
             .map_err(|_| "Discord's answer cannot be read".to_owned())?;
         let is_full = all.len() >= wanted;
@@ -87,7 +87,7 @@ pub(super) async fn around(
         parent_id: Option<String>,
     }
     let route = Route::Channel { channel: chat };
-    let body = calls.call(route, Vec::new(), deadline).await.map_err(|why| told(chat, &why))?;
+    let body = calls.call(route, Vec::new(), deadline).await.map_err(|why| told(chat, why))?;
     let raw: Raw =
         serde_json::from_slice(&body).map_err(|_| "Discord's answer cannot be read".to_owned())?;
     let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
@@ -95,7 +95,7 @@ pub(super) async fn around(
     Ok((number(raw.guild_id), parent))
 }
 
-fn told(chat: u64, failure: &Failure) -> String {
+fn told(chat: u64, failure: Failure) -> String {
     match failure {
         Failure::Bad { .. } | Failure::Gone(_) | Failure::Forbidden(_) => {
             format!("there is no chat {chat} that the bot may read")

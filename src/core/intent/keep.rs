@@ -56,9 +56,9 @@ impl Out {
 
 pub(super) struct In<'a>(&'a [u8]);
 
-impl<'a> In<'a> {
+impl In<'_> {
     #[cfg(test)]
-    pub(super) fn of(bytes: &'a [u8]) -> In<'a> {
+    pub(super) fn of(bytes: &[u8]) -> In<'_> {
         In(bytes)
     }
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -80,6 +80,7 @@ impl<'a> In<'a> {
     }
 
     /// The inner `None` is a chat of a service that this version does not know.
+    #[allow(clippy::option_option, reason = "the end of the bytes is no unknown service")]
     pub(super) fn chat(&mut self) -> Option<Option<ChatId>> {
         let channel = ChannelKind::of_code(self.byte()?);
         let id = self.number()?;

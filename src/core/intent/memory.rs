@@ -300,12 +300,15 @@ impl Memory {
                 let facts = [said.ours, said.for_us, said.is_bot, said.asks];
                 out.byte(facts.iter().fold(0, |all, &fact| all << 1 | u8::from(fact)));
                 let numbers = [said.id, said.author, said.name.into(), said.to, said.asked];
-                numbers.into_iter().for_each(|number| out.number(number));
+                for number in numbers {
+                    out.number(number);
+                }
             }
             out.count(chat.asked.len());
             for asked in chat.asked.iter() {
                 out.byte(asked.is_named.into());
-                [asked.id, asked.author].into_iter().for_each(|number| out.number(number));
+                out.number(asked.id);
+                out.number(asked.author);
             }
         }
     }

@@ -297,7 +297,9 @@ impl Opinions {
         for ring in [self.answers.iter().collect::<Vec<_>>(), self.passed.iter().collect()] {
             out.count(ring.len());
             for judged in ring {
-                [judged.chat, judged.id, judged.asked].into_iter().for_each(|n| out.number(n));
+                for number in [judged.chat, judged.id, judged.asked] {
+                    out.number(number);
+                }
             }
         }
         let counts = |vote: &&Vote| vote.weight(at) != 0;
@@ -308,7 +310,9 @@ impl Opinions {
             out.count(votes.iter().filter(counts).count());
             for vote in votes.iter().filter(counts) {
                 out.byte(vote.mark.code());
-                [vote.asked, vote.author, vote.at.0].into_iter().for_each(|n| out.number(n));
+                for number in [vote.asked, vote.author, vote.at.0] {
+                    out.number(number);
+                }
             }
         }
     }

@@ -134,7 +134,9 @@ proptest! {
         }
         for records in [log, notes.records()] {
             let mut again = Notes::default();
-            records.iter().for_each(|record| again.take(record));
+            for record in &records {
+                again.take(record);
+            }
             prop_assert!(again.all().eq(notes.all()));
             prop_assert!(again.last <= notes.last && again.strange == 0);
         }

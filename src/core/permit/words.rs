@@ -142,8 +142,8 @@ impl Reach {
     fn covers(self, to: To, request: &Request) -> bool {
         let (mut id, mut parent, mut guild) = (request.chat.id, request.parent, request.guild);
         match (self, to) {
-            (Reach::Anywhere, _) | (Reach::Own, To::Own) => return true,
-            (Reach::Own, _) => return false,
+            (Reach::Anywhere, _) => return true,
+            (Reach::Own, to) => return to == To::Own,
             (Reach::Person(wanted), To::Person(id)) => return wanted == id,
             (Reach::Person(wanted), To::Own) => {
                 return request.guild.is_none() && request.author == wanted;

@@ -80,14 +80,13 @@ pub(crate) fn hidden(env: &Env, asked: Option<&Path>) -> Vec<PathBuf> {
             let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name == env.own_name() || matches!(name, ".openclaw" | "openclaw")
         };
-        match file.parent().filter(|dir| is_own(dir)) {
-            Some(dir) => hidden.push(dir.to_owned()),
+        if let Some(dir) = file.parent().filter(|dir| is_own(dir)) {
+            hidden.push(dir.to_owned());
+        } else {
             // Another directory is somebody else's as well.
-            None => {
-                let mut copy = file.as_os_str().to_owned();
-                copy.push(".bak");
-                hidden.extend([file, copy.into()]);
-            }
+            let mut copy = file.as_os_str().to_owned();
+            copy.push(".bak");
+            hidden.extend([file, copy.into()]);
         }
     }
     hidden.sort();

@@ -104,6 +104,7 @@ fn channels(read: &mut Reader<'_, '_>) -> Vec<(Option<u64>, Layer)> {
 }
 
 /// The number in the key of a server or a channel; the inner nothing is `"*"`.
+#[allow(clippy::option_option, reason = "all of them is no key that cannot be read")]
 fn place(key: &str) -> Option<Option<u64>> {
     match key.trim() {
         "*" => Some(None),
@@ -157,7 +158,7 @@ fn entries(read: &mut Reader<'_, '_>, path: &'static str) -> Option<(Vec<Entry>,
         Some(read.into_iter().flatten().collect())
     });
     if strangers > 0 {
-        let is_deny = path.ends_with(".deny");
+        let is_deny = path.rsplit('.').next() == Some("deny");
         let then = if is_deny { "so every tool is denied" } else { "and allow nothing" };
         let text = format!("{strangers} of the entries are not understood, {then}");
         read.note(Weight::Warning, path, &text, "write tools as react or send_message(channel:7)");

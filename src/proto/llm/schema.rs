@@ -71,7 +71,8 @@ fn look(value: &Value, schema: &Value, at: &str, depth: usize, mistakes: &mut Mi
     match value {
         Value::Object(map) => object(map, schema, at, depth, mistakes),
         Value::Array(items) => {
-            bounds(items.len() as f64, schema, ["minItems", "maxItems"], "items", at, mistakes);
+            let count = counted(items.len());
+            bounds(count, schema, ["minItems", "maxItems"], "items", at, mistakes);
             if let Some(of) = schema.get("items") {
                 for (number, item) in items.iter().enumerate() {
                     look(item, of, &format!("{at}[{number}]"), depth + 1, mistakes);
@@ -79,7 +80,7 @@ fn look(value: &Value, schema: &Value, at: &str, depth: usize, mistakes: &mut Mi
             }
         }
         Value::String(text) => {
-            let length = text.chars().count() as f64;
+            let length = counted(text.chars().count());
             bounds(length, schema, ["minLength", "maxLength"], "characters", at, mistakes);
         }
         Value::Number(number) => {
@@ -88,6 +89,11 @@ fn look(value: &Value, schema: &Value, at: &str, depth: usize, mistakes: &mut Mi
         }
         Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// A count, as it is compared with bounds; what is too large for it is refused long before.
+fn counted(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn object(

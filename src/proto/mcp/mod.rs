@@ -217,7 +217,9 @@ impl Client {
         match (head.method, head.id) {
             (Some(method), Some(id)) => self.asked(&method, &id),
             (Some(method), None) => self.told(now, &method),
-            (None, Some(id)) => self.answered(now, &id, head.error.map(|e| e.words()), message),
+            (None, Some(id)) => {
+                self.answered(now, &id, head.error.map(wire::Fault::words), message);
+            }
             // An error that belongs to nothing: it did not understand something of ours.
             (None, None) => {}
         }
@@ -253,9 +255,8 @@ impl Client {
         // What we do not wait for came late, or belongs to nobody.
         let Some(waiting) = id.number().and_then(|id| self.waiting.remove(&id)) else { return };
         match (waiting.what, error) {
-            (What::Welcome, Some(words)) => self.break_off(Broken::Refused(words)),
+            (What::Welcome | What::List, Some(words)) => self.break_off(Broken::Refused(words)),
             (What::Welcome, None) => self.welcomed(now, message),
-            (What::List, Some(words)) => self.break_off(Broken::Refused(words)),
             (What::List, None) => self.listed(now, message),
             // Even a refusal is a sign of life.
             (What::Ping, _) => {}

@@ -202,14 +202,14 @@ fn many_and_large_tools_are_left_out_and_counted() {
             break;
         }
     }
-    assert_eq!(pages as usize, MCP_PAGES_MAX);
+    assert_eq!(pages, MCP_PAGES_MAX);
     // Calls without end, and a result of a million items.
     let outcomes: Vec<Output> =
         (0..=MCP_CALLS_MAX as u64).flat_map(|n| call(&mut client, n, 60)).collect();
     assert_eq!(outcomes.iter().filter(|o| matches!(o, Output::Done { .. })).count(), 1);
     let id = 3 + pages;
     let flood =
-        format!(r#"{{"id": {id}, "result": {{"content": [{}]}}}}"#, ["{}"; 100_000].join(","));
+        format!(r#"{{"id": {id}, "result": {{"content": [{}]}}}}"#, vec!["{}"; 100_000].join(","));
     client.handle(at(3), Input::Message(flood.as_bytes()));
     let outputs = drain(&mut client);
     assert!(

@@ -167,7 +167,7 @@ impl CallResult {
             }
         }
         if told.trim().is_empty() {
-            told = "it has given back nothing".to_owned();
+            "it has given back nothing".clone_into(&mut told);
         }
         if self.is_error == Some(true) { Err(told) } else { Ok(told) }
     }

@@ -121,10 +121,10 @@ impl Talk {
             let order = async { Event::Order(asked.recv().await.ok()) };
             let read = async { Event::Read(output.read(&mut buffer).await) };
             let write = async {
-                match out.is_empty() {
-                    true => std::future::pending().await,
-                    false => Event::Wrote(input.write(out).await),
+                if out.is_empty() {
+                    return std::future::pending().await;
                 }
+                Event::Wrote(input.write(out).await)
             };
             let due = async {
                 match deadline {
@@ -154,12 +154,12 @@ impl Talk {
 /// How the program has ended, and what it said last.
 async fn ending(running: &Running) -> String {
     let by = clock::now() + END_PATIENCE;
-    let finished = match clock::timeout(by, running.finished()).await {
-        Some(finished) => finished,
-        None => {
-            running.end();
-            running.finished().await
-        }
+    let in_time = clock::timeout(by, running.finished()).await;
+    let finished = if let Some(finished) = in_time {
+        finished
+    } else {
+        running.end();
+        running.finished().await
     };
     match finished {
         Err(error) => format!("it cannot be started: {error}"),

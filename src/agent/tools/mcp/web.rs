@@ -65,7 +65,7 @@ pub(super) async fn serve(
         let version = session.machine.is_ready().then(|| session.machine.version().to_owned());
         let acted = session.act(|message| {
             let id = request_id(&message);
-            let request = request(place, message, &name.borrow(), version.as_deref());
+            let request = request(place, message, name.borrow().as_ref(), version.as_deref());
             let post = post(http.clone(), request, id, name.clone(), tell.clone());
             posts.push(net.spawner().spawn(Tier::Work, "mcp-http", post));
         });
@@ -100,7 +100,7 @@ pub(super) async fn serve(
 fn request(
     place: &Place<'_>,
     message: Vec<u8>,
-    name: &Option<Secret>,
+    name: Option<&Secret>,
     version: Option<&str>,
 ) -> Request {
     let patience = place.deadline.max(MCP_START_DEADLINE);

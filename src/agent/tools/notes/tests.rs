@@ -64,12 +64,10 @@ fn all_about_a_person_can_be_had_and_forgotten() {
         }
         let discord = ChannelKind::Discord;
         assert_eq!(notes.of_person(discord, 7).len(), 2);
-        assert_eq!(notes.of_chat(sample::chat(5)).len(), 1);
         assert_eq!(notes.forget_person(discord, 7).await.unwrap(), 2);
         assert_eq!(notes.forget_person(discord, 7).await.unwrap(), 0);
         let left = Notes::open(&spawner, &path).all();
         assert_eq!(left.len(), 1);
-        assert_eq!(notes.forget_chat(sample::chat(5)).await.unwrap(), 0);
     });
 }
 
