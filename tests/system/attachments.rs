@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Sandbox};
 
-/// A picture of one point (GIF89a).
+/// A picture of one point (`GIF89a`).
 const DOT: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
 /// A provider that answers how many pictures and lines it was shown.

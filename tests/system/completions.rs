@@ -1,4 +1,4 @@
-//! The door for clients of OpenAI's: agents answer there like everywhere, in OpenAI's words, and
+//! The door for clients of another protocol: agents answer there like everywhere, in its words, and
 //! whoever goes away ends the turn.
 
 use std::io::{Read, Write};

@@ -112,18 +112,17 @@ impl Oracle {
                 body["reference"] = id.into();
                 words = format!("and what about {number}?");
                 let by = Some(agent);
-                return self.done(body, place, author, words, by);
+                return Oracle::done(body, place, author, words, by);
             }
             _ => {}
         }
         if dice.one_in(9) && by.is_none() && home.is_none() {
             body["thread"] = format!("thread {}", number % 3).into();
         }
-        self.done(body, channel, author, words, by.or(home))
+        Oracle::done(body, channel, author, words, by.or(home))
     }
 
     fn done(
-        &self,
         mut body: Value,
         channel: &'static str,
         author: &'static str,
@@ -222,7 +221,7 @@ impl Stage {
         let bodies: Vec<&Value> = batch.iter().map(|said| &said.body).collect();
         let ids = self.sandbox.post("many", &json!({"messages": bodies}))["ids"].clone();
         for (said, id) in batch.iter_mut().zip(ids.as_array().unwrap()) {
-            said.id = id.as_str().unwrap_or_default().to_owned();
+            id.as_str().unwrap_or_default().clone_into(&mut said.id);
         }
         // A change is no message.
         batch.retain(|said| !said.id.is_empty());
@@ -573,12 +572,11 @@ fn agents_of_ours_that_answer_each_other_are_stopped_once_and_a_person_ends_that
     notices(1);
     let pings = by_bots("ping");
     assert!((5..=12).contains(&pings), "{pings} turns");
-    let looped = wait("the drop", PATIENCE, || {
+    wait("the drop", PATIENCE, || {
         let drops = gateway.told("why", &json!({"last": 100}))["drops"].clone();
         let drops = drops.as_array().cloned().unwrap_or_default();
         drops.iter().any(|drop| drop["reason"] == "loop_chain").then_some(())
     });
-    let () = looped;
     let mut why = gateway.cli(&["why", "--last", "20"]);
     assert_eq!(why.code(), 0);
     assert!(why.stdout().contains("bots answer each other here"), "{}", why.stdout());

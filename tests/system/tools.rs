@@ -84,9 +84,10 @@ fn answer(body: &Value, is_anthropic: bool) -> Value {
         Some((_, calls)) if outcomes.is_empty() => calls.split(";;").map(call).collect(),
         _ => Vec::new(),
     };
-    let said = match outcomes.is_empty() {
-        true => format!("I heard {text} among {}", messages.len()),
-        false => format!("got {}", outcomes.join(" | ")),
+    let said = if outcomes.is_empty() {
+        format!("I heard {text} among {}", messages.len())
+    } else {
+        format!("got {}", outcomes.join(" | "))
     };
     match (is_anthropic, calls.is_empty()) {
         (true, true) => json!({"content": [{"type": "text", "text": said}],

@@ -14,11 +14,14 @@ use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
 pub(crate) const NOTE: &str = "T2dnUwACAAAAAAAAAAA=";
 const KEY: &str = "sk-voice-do-not-show";
 
+/// The head and the body of what it was asked.
+type Asked = (String, Vec<u8>);
+
 /// Listens and speaks as it is told.
 pub(crate) struct Studio {
     port: u16,
     /// The heads and bodies of what it was asked.
-    asked: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     /// What it hears next; nothing for a failure.
     hears: Arc<Mutex<Option<String>>>,
 }
@@ -54,7 +57,7 @@ impl Studio {
 
 fn serve(
     stream: TcpStream,
-    seen: &Mutex<Vec<(String, Vec<u8>)>>,
+    seen: &Mutex<Vec<Asked>>,
     hears: &Mutex<Option<String>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
@@ -63,8 +66,8 @@ fn serve(
         let is_speech = head.starts_with("POST /v1/audio/speech ");
         let is_asked = head.starts_with("POST /v1/audio/transcriptions ") || is_speech;
         seen.lock().unwrap().push((head, body));
-        let heard = hears.lock().unwrap().clone();
-        let (status, answer) = match heard {
+        let words = hears.lock().unwrap().clone();
+        let (status, answer) = match words {
             _ if !is_asked => ("404 Not Found", "{}".to_owned()),
             None => ("500 Broken", r#"{"error":{"message":"out of order"}}"#.to_owned()),
             Some(_) if is_speech => ("200 OK", "OggS and then sound".to_owned()),
