@@ -67,6 +67,8 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("sessions.preview", READ),
     ("sessions.reset", ADMIN),
     ("sessions.delete", ADMIN),
+    ("person.export", ADMIN),
+    ("person.forget", ADMIN),
     ("memory.list", ADMIN),
     ("memory.forget", ADMIN),
     ("mcp.list", READ),

@@ -24,6 +24,7 @@ const OWN = new Set([
   "why", "channels.history", "channels.restart", "pairing.list", "pairing.approve",
   "pairing.revoke", "config.reload", "gateway.stop", "dashboard.login", "dashboard.uptime",
   "channels.uptime", "cron.policy", "memory.list", "memory.forget", "mcp.list",
+  "person.export", "person.forget",
 ]);
 
 /** Events that it has not. */
