@@ -20,7 +20,7 @@ use crate::base::limits::TURN_SUMMARY_BYTES;
 use crate::base::tally::Tally;
 use crate::base::text::{Plain, truncate};
 use crate::core::answer::{Act, Answer};
-use crate::core::chat::{ChannelKind, ChatId, Request};
+use crate::core::chat::{ChannelKind, ChatId, Request, Spoken};
 use crate::core::media::{self, Note};
 use crate::core::session::Key;
 use crate::core::transcript::{self, Header, Line, Role};
@@ -457,11 +457,14 @@ impl Inner {
         let key = Key::of(request);
         let name = if key.person().is_some() { &*request.author_name } else { "" };
         let header = Header::new(key, &room, name);
-        let (session, person) = (request.session, request.person());
-        for (name, text, at) in request.said_as(&media::written(request)) {
+        let session = request.session;
+        // All whose words are answered: the answer is found, and forgotten, with each of them.
+        let mut people = Vec::new();
+        for Spoken { person, name, text, at } in request.said_as(&media::written(request)) {
             let mut asked = Line::new(at, Role::User, session, text);
             if let Some(person) = person {
                 asked = asked.by(person, name);
+                people.push(person);
             }
             store.append(Said { header: header.clone(), line: asked });
         }
@@ -470,8 +473,7 @@ impl Inner {
             Err(fault) => (Role::Failed, fault.to_string()),
         };
         if !words.is_empty() {
-            let line =
-                Line::new(clock::wall(), role, session, &words).about(person.into_iter().collect());
+            let line = Line::new(clock::wall(), role, session, &words).about(people);
             store.append(Said { header, line });
         }
     }

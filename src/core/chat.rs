@@ -274,6 +274,9 @@ pub struct Request {
 pub struct Along {
     /// Its number.
     pub id: u64,
+    /// Who said it; 0 if that is not known, as in what older versions wrote.
+    #[serde(default)]
+    pub author: u64,
     /// What its author is called.
     pub author_name: Box<str>,
     /// What was said.
@@ -282,10 +285,17 @@ pub struct Along {
     pub at: Wall,
 }
 
-impl Along {
-    fn said(&self) -> (&str, &str, Wall) {
-        (&self.author_name, &self.text, self.at)
-    }
+/// One of the messages that a turn answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spoken<'a> {
+    /// Who said it, if it was somebody whom a service knows.
+    pub person: Option<Person>,
+    /// What they are called.
+    pub name: &'a str,
+    /// What was said.
+    pub text: &'a str,
+    /// When we received it.
+    pub at: Wall,
 }
 
 impl Request {
@@ -297,8 +307,8 @@ impl Request {
 
     /// Takes `other`, and what goes along with that, along.
     pub fn take_along(&mut self, other: &Request) {
-        let Request { id, author_name, text, at, along, attachments, .. } = other.clone();
-        let one = Along { id, author_name, text, at };
+        let Request { id, author, author_name, text, at, along, attachments, .. } = other.clone();
+        let one = Along { id, author, author_name, text, at };
         if !self.along.iter().any(|known| known.id == id) {
             self.attachments.extend(attachments);
             self.attachments.truncate(ATTACHMENTS_MAX);
@@ -312,22 +322,30 @@ impl Request {
     }
 
     /// All that is asked: who, what and when, the oldest first.
-    pub fn said(&self) -> impl Iterator<Item = (&str, &str, Wall)> {
+    pub fn said(&self) -> impl Iterator<Item = Spoken<'_>> {
         self.said_as(&self.text)
     }
 
     /// The same, with `own` for the text of the message that is answered.
-    pub fn said_as<'a>(&'a self, own: &'a str) -> impl Iterator<Item = (&'a str, &'a str, Wall)> {
-        let own = std::iter::once((&*self.author_name, own, self.at));
+    pub fn said_as<'a>(&'a self, own: &'a str) -> impl Iterator<Item = Spoken<'a>> {
+        let (person, name, at) = (self.person(), &*self.author_name, self.at);
+        let own = std::iter::once(Spoken { person, name, text: own, at });
+        let spoken = |along: &'a Along| {
+            let Along { author, author_name: name, text, at, .. } = along;
+            let known = Person { channel: self.chat.channel, id: *author };
+            // Whom nobody knows any more has most likely gone on speaking.
+            let person = if *author == 0 { self.person() } else { Some(known) };
+            Spoken { person, name, text, at: *at }
+        };
         let at = self.along.partition_point(|along| along.id < self.id);
         let (before, after) = self.along.split_at(at);
-        before.iter().map(Along::said).chain(own).chain(after.iter().map(Along::said))
+        before.iter().map(spoken).chain(own).chain(after.iter().map(spoken))
     }
 
     /// All that is asked, in lines.
     #[must_use]
     pub fn words(&self) -> String {
-        self.said().map(|(_, text, _)| text).collect::<Vec<_>>().join("\n")
+        self.said().map(|spoken| spoken.text).collect::<Vec<_>>().join("\n")
     }
 
     /// Takes `inbound`, heard by `account` and to be answered by `agent`, out of its port's

@@ -7,8 +7,10 @@ use crate::agent::Agent;
 use crate::agent::echo::Echo;
 use crate::base::limits::{TURN_DEADLINE, TURNS_QUEUED_PER_CHAT_MAX};
 use crate::core::chat::sample::{chat, request};
+use crate::core::person::Person;
 use crate::core::turn::{Mode, Rule};
 use crate::rt::executor;
+use crate::rt::store::tests::Scratch;
 
 fn staff(burn: Duration, deadline: Duration) -> Staff {
     let member = Member { agent: Agent::Echo(Echo { burn }), deadline, permits: Rc::default() };
@@ -252,5 +254,31 @@ fn a_burst_is_one_turn() {
         assert_eq!(listen.recv().await, Ok(answered));
         drop(asks);
         account.await;
+    });
+}
+
+#[test]
+fn each_word_is_kept_as_its_author_s_and_the_answer_as_everybody_s() {
+    let state = Scratch::new();
+    let path = state.path().to_owned();
+    executor::run(move |spawner| async move {
+        let store = Store::open(&spawner, &path);
+        let staff = staff(Duration::ZERO, TURN_DEADLINE);
+        let desk = Desk::keeping(&spawner, staff, Sessions::default(), Some(store.clone()));
+        let by = |author, id| Request { author, guild: Some(9), ..request(1, id) };
+        let mut asked = by(8, 12);
+        asked.take_along(&by(7, 11));
+        desk.ask(asked).await.unwrap();
+        desk.ask(by(8, 13)).await.unwrap();
+        let of = |id| Person { channel: ChannelKind::Discord, id };
+        let texts = async |id| -> Vec<String> {
+            let kept = store.of_person(of(id), 0, 1 << 16).await;
+            kept.lines.into_iter().map(|(_, line)| line.text.into()).collect()
+        };
+        let both = "text 11\ntext 12";
+        assert_eq!(texts(7).await, ["text 11", both]);
+        assert_eq!(texts(8).await, ["text 12", both, "text 13", "text 13"]);
+        assert!(store.without(of(7)).await.is_some());
+        assert_eq!(texts(8).await, ["text 12", "text 13", "text 13"]);
     });
 }

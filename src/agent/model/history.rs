@@ -144,7 +144,7 @@ fn has_names(request: &Request) -> bool {
 pub(super) fn words(request: &Request) -> String {
     let names = has_names(request);
     let lines: Vec<Box<str>> =
-        request.said().map(|(name, text, _)| said(name, text, names)).collect();
+        request.said().map(|spoken| said(spoken.name, spoken.text, names)).collect();
     // One text: small servers know no lists of them.
     lines.join("\n")
 }
