@@ -515,6 +515,11 @@ impl Fleet {
         &self.desk
     }
 
+    /// The board at which the accounts agree on who answers.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// What agents reach outside.
     pub(super) fn outside(&self) -> &Outside {
         self.workplace.outside()

@@ -249,6 +249,7 @@ async fn everything(house: &House, person: Person, theirs: &Theirs) -> Result<Va
     let notes = house.fleet.borrow().outside().notes().clone();
     let notes = notes.forget_person(person.channel, person.id).await;
     let notes = notes.map_err(|error| format!("the notes: {error}"))?;
+    let overheard = house.fleet.borrow().board().forget(person);
     let jobs = house.cron.forget(&mentions(person)).await?;
     let dirs = house.source.dirs.clone();
     let damaged = blocking::run(move || {
@@ -258,7 +259,7 @@ async fn everything(house: &House, person: Person, theirs: &Theirs) -> Result<Va
     let damaged = damaged.await.map_err(|full| full.to_string())?;
     Ok(json!({
         "ok": true, "accounts": accounts, "transcriptBytes": bytes, "notes": notes, "jobs": jobs,
-        "damagedFiles": damaged,
+        "overheard": overheard, "damagedFiles": damaged,
     }))
 }
 

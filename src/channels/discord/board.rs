@@ -15,6 +15,7 @@ use crate::core::access::{self, Known, Needs};
 use crate::core::chat::{ChatId, Inbound};
 use crate::core::loops::{Heard, Loops, Stop};
 use crate::core::outbox::{ItemId, Nonce, Origin};
+use crate::core::person::Person;
 use crate::core::router::overheard::{Overheard, Words};
 use crate::core::router::{self, Facts, Hearer, Router, Rules, StandIn, Verdict};
 use crate::rt::clock;
@@ -95,6 +96,11 @@ impl Board {
         self.0.members.borrow_mut().retain(|member| order.contains(&member.account));
         self.0.rules.replace(Rc::new(rules));
         self.0.order.replace(order);
+    }
+
+    /// Forgets what was overheard of `person`; how many messages that were.
+    pub(crate) fn forget(&self, person: Person) -> usize {
+        self.0.overheard.borrow_mut().forget(person)
     }
 
     /// An account starts.

@@ -108,9 +108,12 @@ impl Files {
                     let origin = Origin::Reply(request.id);
                     Some(Entry::Settled(ItemId { chat: request.chat, origin }).encode())
                 }
-                Some(Entry::Admitted(mut request)) if !request.context.is_empty() => {
+                Some(Entry::Admitted(mut request))
+                    if !request.context.is_empty() || !request.along.is_empty() =>
+                {
                     // What was overheard is known by the names of people, which change.
                     request.context.clear();
+                    request.along.retain(|along| along.author != person);
                     Some(Entry::Admitted(request).encode())
                 }
                 Some(Entry::Begun(chat, id) | Entry::Refused(chat, id)) => {

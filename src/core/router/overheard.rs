@@ -11,6 +11,7 @@ use crate::base::limits::{
 };
 use crate::base::text::{self, Plain};
 use crate::core::chat::{ChatId, Inbound};
+use crate::core::person::Person;
 
 /// Something that an agent heard without being asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ struct Chat {
 #[derive(Clone, Debug)]
 struct Said {
     id: u64,
+    author: u64,
     /// The agent that was asked this, or said it.
     of: Option<Rc<str>>,
     words: Words,
@@ -63,6 +65,7 @@ impl Overheard {
             author: text::truncate(inbound.author_name, TRACE_NAME_BYTES_MAX).into(),
             text: text::truncate(said, OVERHEARD_BYTES_MAX).into(),
         };
+        let said = Said { id: inbound.id, author: inbound.author, of: of.cloned(), words };
         // Late messages stand where they belong.
         let at = chat.lately.iter().rposition(|known| known.id < inbound.id).map_or(0, |at| at + 1);
         if chat.lately.len() >= OVERHEARD_MESSAGES_MAX {
@@ -70,10 +73,21 @@ impl Overheard {
                 return;
             }
             chat.lately.pop_front();
-            chat.lately.insert(at - 1, Said { id: inbound.id, of: of.cloned(), words });
+            chat.lately.insert(at - 1, said);
         } else {
-            chat.lately.insert(at, Said { id: inbound.id, of: of.cloned(), words });
+            chat.lately.insert(at, said);
         }
+    }
+
+    /// Forgets what `person` said; how many messages that were.
+    pub fn forget(&mut self, person: Person) -> usize {
+        let mut gone = 0;
+        for chat in self.chats.iter_mut().filter(|chat| chat.id.channel == person.channel) {
+            let had = chat.lately.len();
+            chat.lately.retain(|said| said.author != person.id);
+            gone += had - chat.lately.len();
+        }
+        gone
     }
 
     /// What `agent` has not heard of `chat` when it is asked message `id` there: the last `most`
@@ -170,6 +184,20 @@ mod tests {
         assert_eq!(texts(&heard.before(chat, "other", 20, 9)), ["third"]);
         assert_eq!(heard.before(chat, "writer", 20, 0), []);
         assert_eq!(heard.before(sample::chat(7), "writer", 20, 9), []);
+    }
+
+    #[test]
+    fn what_a_person_said_is_forgotten_wherever_they_said_it() {
+        let mut heard = Overheard::default();
+        let by = |author, chat, id, text| Inbound { author, ..said(chat, id, text) };
+        heard.hear(&by(7, 5, 10, "theirs"), None);
+        heard.hear(&by(8, 5, 11, "another's"), None);
+        heard.hear(&by(7, 6, 12, "theirs elsewhere"), None);
+        let person = Person { channel: sample::chat(5).channel, id: 7 };
+        assert_eq!(heard.forget(person), 2);
+        assert_eq!(texts(&heard.before(sample::chat(5), "a", 20, 9)), ["another's"]);
+        assert_eq!(heard.before(sample::chat(6), "a", 20, 9), []);
+        assert_eq!(heard.forget(person), 0);
     }
 
     #[test]
