@@ -120,6 +120,7 @@ pub(crate) fn audit(env: &Env, common: &Common, fix: bool) -> Audit {
         doors(&loaded.config, tree, &mut findings);
         answerers(&loaded.config, tree, &mut findings);
         outside::look(&loaded.config.outside, &mut findings);
+        outside::permitted(&loaded.config, &mut findings);
         processes(&loaded.config.secrets(), &mut findings);
     }
     if rustix::process::geteuid().is_root() {

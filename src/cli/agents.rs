@@ -22,13 +22,18 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// The agents, as OpenClaw's command prints them for programs.
 fn described(config: &Config, shows_bindings: bool) -> Value {
+    let permits = config.permits();
     let one = |(at, agent): (usize, &Agent)| {
+        let tools = config.tools_of(agent);
+        let had: Vec<&str> =
+            permits.had_by_somebody(&agent.id, tools.iter().map(String::as_str)).collect();
         let bound = || config.bindings.iter().filter(|binding| binding.agent == agent.id);
         let mut value = json!({
             "id": agent.id,
             "name": agent.id,
             "kind": agent.kind.name(),
             "bindings": bound().count(),
+            "tools": had,
             "isDefault": at == 0,
         });
         if let AgentKind::Exec { workspace: Some(workspace), .. } = &agent.kind {
@@ -71,6 +76,11 @@ fn lines(printer: &Printer, answer: &Value) -> String {
             (false, count) => format!("in {count} bindings"),
         };
         table.row([text("id").into(), text("kind").into(), answers.into()]);
+        let tools = agent["tools"].as_array().into_iter().flatten();
+        let tools: Vec<&str> = tools.filter_map(Value::as_str).collect();
+        if !tools.is_empty() {
+            table.note(format!("tools: {}", tools.join(", ")));
+        }
         for place in agent["bindingDetails"].as_array().into_iter().flatten() {
             table.note(place.as_str().unwrap_or_default().to_owned());
         }
@@ -82,6 +92,7 @@ fn lines(printer: &Printer, answer: &Value) -> String {
 mod tests {
     use super::*;
     use crate::core::chat::ChannelKind;
+    use crate::ops::config::Env;
 
     #[test]
     fn agents_are_told_with_where_they_answer() {
@@ -101,6 +112,27 @@ mod tests {
         assert_eq!(told[1]["bindingDetails"], json!(["discord guild=9 roles=3,4"]));
         let shown = lines(&Printer::plain(), &told);
         assert!(shown.contains("ops   echo  in 1 binding\n  discord guild=9"), "{shown}");
+        assert_eq!(told[0]["tools"], json!([]), "an echo has none");
         assert!(described(&config, false)[1].get("bindingDetails").is_none());
+    }
+
+    #[test]
+    fn the_tools_of_an_agent_are_those_that_somebody_may_have_used() {
+        let text = "{models: {providers: {p: {baseUrl: 'http://127.0.0.1:9/v1',
+                        models: [{id: 'm'}]}}},
+                     agents: {defaults: {model: 'p/m'}, list: [{id: 'a'}]},
+                     mcp: {servers: {s: {command: 's'}, t: {command: 't'}}},
+                     tools: {web: {fetch: {allow: ['example.org']}},
+                       run: {programs: {p: {command: ['p']}}}, deny: ['react'],
+                       toolsBySender: {'id:7': {alsoAllow: ['run', 's__look']}}}}";
+        let (config, _) = config::parse(text, &Env::default()).expect("a file");
+        let told = described(&config, false);
+        let tools: Vec<&str> =
+            told[0]["tools"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let has = |name: &str| tools.contains(&name);
+        assert!(has("remind") && has("run") && has("s__look"), "{tools:?}");
+        assert!(!has("react") && !has("http_fetch") && !has("s__*") && !has("t__*"), "{tools:?}");
+        let shown = lines(&Printer::plain(), &told);
+        assert!(shown.contains("tools: reply_in_thread, "), "{shown}");
     }
 }

@@ -4,7 +4,7 @@ use super::chat::{ChannelKind, Request};
 
 mod words;
 
-pub use words::{Entry, Reach, Sender};
+pub use words::{Entry, Reach, Sender, USUAL};
 
 /// What a file says of tools in one place: `allow`, `alsoAllow` and `deny`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -159,6 +159,30 @@ impl Permits {
         })
     }
 
+    /// Which of `tools` anybody may have used whom `agent` answers.
+    pub fn had_by_somebody<'t>(
+        &'t self,
+        agent: &'t str,
+        tools: impl IntoIterator<Item = &'t str>,
+    ) -> impl Iterator<Item = &'t str> {
+        let is_shut = |tool: &str| self.general.all.deny.iter().any(|entry| entry.names(tool));
+        let tools = tools.into_iter();
+        tools.filter(move |tool| !is_shut(tool) && self.is_for_somebody(tool, agent))
+    }
+
+    /// Tools that rules for `agent` name by more than the beginning `of`, which is in small letters.
+    pub fn named<'s>(&'s self, agent: &'s str, of: &'s str) -> impl Iterator<Item = &'s str> {
+        let policies = |layer: &'s Layer| {
+            let some = layer.by_sender.iter().map(|(_, policy)| policy);
+            std::iter::once(&layer.all).chain(some)
+        };
+        let entries = self.layers_of(agent).flat_map(policies).flat_map(Policy::entries);
+        let is_meant = move |name: &&str| {
+            name.len() > of.len() && name.starts_with(of) && !name.ends_with('*')
+        };
+        entries.map(Entry::name).filter(is_meant)
+    }
+
     /// Whether some rule for `agent` lets somebody use `tool`.
     fn is_for_somebody(&self, tool: &str, agent: &str) -> bool {
         let mut layers = self.layers_of(agent);
@@ -269,7 +293,7 @@ pub fn is_operator(request: &Request) -> bool {
 /// who is answered at all.
 #[must_use]
 pub fn is_usual(tool: &str) -> bool {
-    words::USUAL.contains(&tool)
+    USUAL.contains(&tool)
 }
 
 #[cfg(test)]

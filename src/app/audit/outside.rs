@@ -2,7 +2,7 @@
 
 use super::{Finding, Severity};
 use crate::core::argv::Shape;
-use crate::ops::config::{Fetch, Outside, Program, Server, Way};
+use crate::ops::config::{AgentKind, Config, Fetch, Outside, Program, Server, Way};
 use crate::rt::confine;
 
 /// Looks.
@@ -27,6 +27,35 @@ pub(super) fn look(outside: &Outside, findings: &mut Vec<Finding>) {
                 .to_owned(),
             "use a kernel with landlock in its lsm= list",
         );
+    }
+}
+
+/// Looks at who may have that used: everybody whom an agent answers is more than most people mean.
+pub(super) fn permitted(config: &Config, findings: &mut Vec<Finding>) {
+    let permits = config.permits();
+    for agent in &config.agents {
+        let AgentKind::Model(_) = agent.kind else { continue };
+        let tools = config.tools_outside(&agent.id);
+        let open: Vec<&str> =
+            permits.open_to_all(&agent.id, tools.iter().map(String::as_str)).collect();
+        if open.is_empty() {
+            continue;
+        }
+        findings.push(Finding {
+            id: "tools.open",
+            severity: Severity::Warn,
+            text: format!(
+                "whoever is answered by the agent \"{}\" somewhere may have it use what acts \
+                 outside the chat: {}",
+                agent.id,
+                open.join(", ")
+            ),
+            cure:
+                "take it out of tools.allow and tools.alsoAllow (of agents, servers and channels, \
+                   too), and name who may have it used: tools.toolsBySender: {\"id:USER\": \
+                   {alsoAllow: [..]}}"
+                    .to_owned(),
+        });
     }
 }
 
@@ -96,6 +125,35 @@ fn served(server: &Server, found: &mut impl FnMut(&'static str, Severity, String
 mod tests {
     use super::*;
     use crate::ops::config::{self, Env};
+
+    #[test]
+    fn tools_that_everybody_may_have_used_are_found_by_agent() {
+        let found = |tools: &str, agents: &str| {
+            let text = format!(
+                "{{models: {{providers: {{p: {{baseUrl: 'http://127.0.0.1:9/v1', models: [{{id: 'm'}}]}}}}}},
+                  agents: {{defaults: {{model: 'p/m'}}, list: [{agents}]}},
+                  mcp: {{servers: {{s: {{command: 's'}}}}}},
+                  tools: {{web: {{fetch: {{allow: ['example.org']}}}},
+                    run: {{programs: {{p: {{command: ['p']}}}}}}, {tools}}}}}"
+            );
+            let (config, _) = config::parse(&text, &Env::default()).expect("a file");
+            let is_model = |agent: &config::Agent| matches!(agent.kind, AgentKind::Model(_));
+            assert!(config.agents.iter().any(is_model), "{text}");
+            let mut findings = Vec::new();
+            permitted(&config, &mut findings);
+            findings.into_iter().map(|finding| finding.text).collect::<Vec<_>>()
+        };
+        let one = "{id: 'a'}";
+        assert_eq!(found("", one), [""; 0], "nobody may by default");
+        assert_eq!(found("toolsBySender: {'id:7': {alsoAllow: ['run']}}", one), [""; 0]);
+        assert_eq!(found("alsoAllow: ['run'], deny: ['run']", one), [""; 0]);
+        let all = found("alsoAllow: ['run', 'group:web', 's__look']", one);
+        assert!(all.len() == 1 && all[0].ends_with(": http_fetch, run, s__look"), "{all:?}");
+        let any = found("toolsBySender: {'*': {alsoAllow: ['s__*']}}", one);
+        assert!(any.len() == 1 && any[0].ends_with(": s__*"), "{any:?}");
+        let two = found("", "{id: 'a'}, {id: 'b', tools: {alsoAllow: ['run']}}");
+        assert!(two.len() == 1 && two[0].contains("\"b\"") && two[0].ends_with(": run"), "{two:?}");
+    }
 
     #[test]
     fn what_is_open_is_found_and_what_is_not_is_not() {

@@ -4,7 +4,7 @@ use super::{To, is_operator};
 use crate::core::chat::Request;
 
 /// Tools that act in the asker's own chat, or for the asker alone.
-pub(super) const USUAL: [&str; 10] = [
+pub const USUAL: [&str; 10] = [
     "reply_in_thread",
     "react",
     "read_channel_history",
@@ -116,6 +116,12 @@ impl Entry {
     #[must_use]
     pub fn forbids(&self, tool: &str, to: To, request: &Request) -> bool {
         self.names(tool) && (self.reach == Reach::Own || self.reach.covers(to, request))
+    }
+
+    /// What is written for tools: the name of one, of a group, or the beginning of names.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where it lets tools act.

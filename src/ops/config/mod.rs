@@ -130,6 +130,33 @@ impl Config {
         }
     }
 
+    /// The tools that there are for `agent`, by name, whoever may have them used. Which ones a
+    /// server of tools has is not known before it is asked: `server__*`, and what rules name of it.
+    pub(crate) fn tools_of(&self, agent: &Agent) -> Vec<String> {
+        let AgentKind::Model(_) = agent.kind else { return Vec::new() };
+        let usual = permit::USUAL.into_iter().map(str::to_owned);
+        usual.chain(self.tools_outside(&agent.id)).collect()
+    }
+
+    /// Those of them that act outside the chat.
+    pub(crate) fn tools_outside(&self, agent: &str) -> Vec<String> {
+        let Outside { fetch, programs, servers } = &self.outside;
+        let fetch = fetch.iter().map(|_| "http_fetch".to_owned());
+        let mut tools: Vec<String> = fetch.collect();
+        if !programs.is_empty() {
+            tools.push("run".to_owned());
+        }
+        let permits = self.permits();
+        for server in servers {
+            let beginning = format!("{}__", server.name.to_ascii_lowercase());
+            tools.push(format!("{beginning}*"));
+            tools.extend(permits.named(agent, &beginning).map(str::to_owned));
+        }
+        tools.sort_unstable();
+        tools.dedup();
+        tools
+    }
+
     /// All that must never be shown.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let mut all = Vec::new();
