@@ -45,7 +45,7 @@ pub(super) struct Fleet {
     store: Store,
     workplace: Workplace,
     /// What the accounts share.
-    board: Board,
+    pub(super) board: Board,
     router: Rules,
     agents: Vec<config::Agent>,
     /// And the ways to what comes with messages, and what listens and speaks.
@@ -513,11 +513,6 @@ impl Fleet {
     /// Where messages are answered.
     pub(super) fn desk(&self) -> &Desk {
         &self.desk
-    }
-
-    /// The board at which the accounts agree on who answers.
-    pub(super) fn board(&self) -> &Board {
-        &self.board
     }
 
     /// What agents reach outside.

@@ -249,7 +249,7 @@ async fn everything(house: &House, person: Person, theirs: &Theirs) -> Result<Va
     let notes = house.fleet.borrow().outside().notes().clone();
     let notes = notes.forget_person(person.channel, person.id).await;
     let notes = notes.map_err(|error| format!("the notes: {error}"))?;
-    let overheard = house.fleet.borrow().board().forget(person);
+    let overheard = house.fleet.borrow().board.forget(person);
     let jobs = house.cron.forget(&mentions(person)).await?;
     let dirs = house.source.dirs.clone();
     let damaged = blocking::run(move || {

@@ -170,7 +170,7 @@ impl Permits {
         tools.filter(move |tool| !is_shut(tool) && self.is_for_somebody(tool, agent))
     }
 
-    /// Tools that rules for `agent` name by more than the beginning `of`, which is in small letters.
+    /// Tools that rules for `agent` name by more than the beginning `of` (in small letters).
     pub fn named<'s>(&'s self, agent: &'s str, of: &'s str) -> impl Iterator<Item = &'s str> {
         let policies = |layer: &'s Layer| {
             let some = layer.by_sender.iter().map(|(_, policy)| policy);

@@ -130,7 +130,8 @@ mod tests {
     fn tools_that_everybody_may_have_used_are_found_by_agent() {
         let found = |tools: &str, agents: &str| {
             let text = format!(
-                "{{models: {{providers: {{p: {{baseUrl: 'http://127.0.0.1:9/v1', models: [{{id: 'm'}}]}}}}}},
+                "{{models: {{providers: {{p: {{baseUrl: 'http://127.0.0.1:9/v1',
+                     models: [{{id: 'm'}}]}}}}}},
                   agents: {{defaults: {{model: 'p/m'}}, list: [{agents}]}},
                   mcp: {{servers: {{s: {{command: 's'}}}}}},
                   tools: {{web: {{fetch: {{allow: ['example.org']}}}},
