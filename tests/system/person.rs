@@ -31,7 +31,7 @@ fn having(dir: &Path, needles: &[&str]) -> Vec<String> {
         let is_in = |needle: &&str| {
             has(needle.as_bytes()) || number(needle).is_some_and(|bytes| has(&bytes))
         };
-        if needles.iter().any(|needle| is_in(needle)) {
+        if needles.iter().any(is_in) {
             found.push(path.display().to_string());
         }
     }
