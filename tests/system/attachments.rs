@@ -1,100 +1,34 @@
 //! What comes with messages besides words: agents hear of it, models that see are shown it, and
 //! whatever is wrong with a file, the message is answered.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Sandbox};
+use crate::provider::{self, Provider};
 
 /// A picture of one point (`GIF89a`).
 const DOT: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
-/// A provider that answers how many pictures and lines it was shown.
-pub(crate) struct Provider {
-    pub(crate) port: u16,
-    /// What it was asked.
-    pub(crate) asked: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Provider {
-    pub(crate) fn start() -> Provider {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, seen) = (stream.unwrap(), seen.clone());
-                std::thread::spawn(move || drop(serve(stream, &seen)));
-            }
-        });
-        Provider { port, asked }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/v1", self.port)
-    }
-
-    /// The parts of the last question.
-    fn last(&self) -> Vec<Value> {
-        let asked = self.asked.lock().unwrap();
-        let content =
-            asked.last().unwrap()["messages"].as_array().unwrap().last().unwrap()["content"]
-                .clone();
-        match content {
-            Value::Array(parts) => parts,
-            text => vec![json!({"type": "text", "text": text})],
-        }
-    }
-}
-
-/// Reads one request: its head and its body.
-pub(crate) fn read_request(
-    reader: &mut impl BufRead,
-) -> std::io::Result<Option<(String, Vec<u8>)>> {
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        head.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(Some((head, body)))
-}
-
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut out = stream;
-    while let Some((_, body)) = read_request(&mut reader)? {
-        let body: Value = serde_json::from_slice(&body).unwrap();
+/// A provider that answers how many pictures it was shown.
+pub(crate) fn provider() -> Provider {
+    Provider::start(|_, body, out| {
         let count = body["messages"].as_array().unwrap().last().unwrap()["content"]
             .as_array()
             .map_or(0, |parts| parts.iter().filter(|part| part["type"] == "image_url").count());
-        seen.lock().unwrap().push(body);
-        let text = format!("I see {count} pictures");
-        let answer = json!({"choices": [{"message": {"role": "assistant", "content": text},
-            "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 10}})
-        .to_string();
-        write!(
-            out,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n\
-             {answer}",
-            answer.len()
-        )?;
+        provider::tell(out, &provider::said(&format!("I see {count} pictures"), 40, 10))
+    })
+}
+
+/// The parts of the last question.
+fn last(provider: &Provider) -> Vec<Value> {
+    let asked = provider.asked();
+    let messages = asked.last().unwrap()["messages"].as_array().unwrap();
+    match messages.last().unwrap()["content"].clone() {
+        Value::Array(parts) => parts,
+        text => vec![json!({"type": "text", "text": text})],
     }
-    Ok(())
 }
 
 fn config(provider: &Provider, input: &Value) -> String {
@@ -135,7 +69,7 @@ fn a_program_is_told_of_files_and_a_picture_alone_is_a_message() {
 
 #[test]
 fn a_model_that_sees_is_shown_pictures_and_texts_and_told_what_it_is_not_shown() {
-    let (sandbox, provider) = (Sandbox::start(), Provider::start());
+    let (sandbox, provider) = (Sandbox::start(), provider());
     let gateway = Gateway::configured(&sandbox.api, &config(&provider, &json!(["text", "image"])));
     gateway.await_channel("connected");
     let files = json!([
@@ -147,7 +81,7 @@ fn a_model_that_sees_is_shown_pictures_and_texts_and_told_what_it_is_not_shown()
     ]);
     let id = say(&sandbox, "what is that?", &files);
     assert_eq!(sandbox.exactly_one_answer(&id), "I see 1 pictures");
-    let parts = provider.last();
+    let parts = last(&provider);
     let url = parts.iter().find_map(|part| part["image_url"]["url"].as_str()).unwrap();
     assert_eq!(url, format!("data:image/gif;base64,{DOT}"));
     let text = serde_json::to_string(&parts).unwrap();
@@ -166,13 +100,13 @@ fn a_model_that_sees_is_shown_pictures_and_texts_and_told_what_it_is_not_shown()
     // What was said before is remembered without its pictures.
     let id = say(&sandbox, "and before?", &json!([]));
     assert_eq!(sandbox.exactly_one_answer(&id), "I see 0 pictures");
-    let asked = provider.asked.lock().unwrap().last().unwrap().to_string();
+    let asked = provider.asked().last().unwrap().to_string();
     assert!(asked.contains("[image: dot.gif]") && !asked.contains(DOT), "{asked}");
 }
 
 #[test]
 fn whatever_is_wrong_with_a_file_the_message_is_answered() {
-    let (sandbox, provider) = (Sandbox::start(), Provider::start());
+    let (sandbox, provider) = (Sandbox::start(), provider());
     // Nobody may be asked there: whoever connects is counted.
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = elsewhere.local_addr().unwrap().port();
@@ -192,7 +126,7 @@ fn whatever_is_wrong_with_a_file_the_message_is_answered() {
         }
         let id = say(&sandbox, "", &json!([all]));
         assert_eq!(sandbox.exactly_one_answer(&id), "I see 0 pictures", "{file}");
-        let text = serde_json::to_string(&provider.last()).unwrap();
+        let text = serde_json::to_string(&last(&provider)).unwrap();
         assert!(text.contains("[image: dot.gif; not looked at:") && text.contains(told), "{text}");
         assert!(why(&gateway, &id).contains(told), "{file}");
     }
@@ -205,12 +139,12 @@ fn whatever_is_wrong_with_a_file_the_message_is_answered() {
 
 #[test]
 fn a_model_without_eyes_is_told_in_a_line() {
-    let (sandbox, provider) = (Sandbox::start(), Provider::start());
+    let (sandbox, provider) = (Sandbox::start(), provider());
     let gateway = Gateway::configured(&sandbox.api, &config(&provider, &json!(["text"])));
     gateway.await_channel("connected");
     let id = say(&sandbox, "look", &json!([png()]));
     assert_eq!(sandbox.exactly_one_answer(&id), "I see 0 pictures");
-    let text = serde_json::to_string(&provider.last()).unwrap();
+    let text = serde_json::to_string(&last(&provider)).unwrap();
     assert!(text.contains("look") && text.contains("[image: dot.gif]"), "{text}");
     drop(gateway);
 }

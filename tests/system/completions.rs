@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::attachments::Provider;
+use crate::attachments::provider;
 use crate::harness::{Answer, Gateway, PATIENCE, Sandbox, http, wait};
 
 fn gateway(sandbox: &Sandbox, more: &Value) -> Gateway {
@@ -118,7 +118,7 @@ fn agents_are_models_and_answer_whole_or_in_pieces() {
 
 #[test]
 fn a_user_has_a_conversation_and_who_names_none_has_a_new_one_each_time() {
-    let (sandbox, provider) = (Sandbox::start(), Provider::start());
+    let (sandbox, provider) = (Sandbox::start(), provider());
     let gateway = gateway(
         &sandbox,
         &json!({
@@ -135,7 +135,7 @@ fn a_user_has_a_conversation_and_who_names_none_has_a_new_one_each_time() {
         }
         post(&gateway, &body, &[])
     };
-    let heard = || provider.asked.lock().unwrap().last().unwrap()["messages"].to_string();
+    let heard = || provider.asked().last().unwrap()["messages"].to_string();
     let first = ask("my name is ann", Some("ann@example.org")).json();
     assert_eq!(first["usage"]["total_tokens"], 50, "{first}");
     ask("what is it?", Some("ann@example.org"));

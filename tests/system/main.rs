@@ -44,6 +44,7 @@ mod openclaw;
 mod outbox;
 mod peers;
 mod person;
+mod provider;
 mod proxy;
 mod reach;
 mod recover;

@@ -1,89 +1,33 @@
 //! What is remembered of conversations: whose they are, when they end, and that a long one fits.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
-
-/// A provider that says how many messages it was told before the last, and puts in short what it
-/// is to put in short.
-pub(crate) struct Provider {
-    port: u16,
-    /// The bodies of what it was asked.
-    asked: Arc<Mutex<Vec<Value>>>,
-}
+use crate::provider::{self, Provider};
 
 pub(crate) const SHORT: &str = "in short they counted";
 
-impl Provider {
-    pub(crate) fn start() -> Provider {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, seen) = (stream.unwrap(), seen.clone());
-                std::thread::spawn(move || drop(serve(stream, &seen)));
-            }
-        });
-        Provider { port, asked }
-    }
-
-    pub(crate) fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    /// A configuration with it as the only agent, and `more` at the top.
-    pub(crate) fn config(&self, more: &Value) -> String {
-        let mut config = json!({
-            "models": {"providers": {"here": {
-                "baseUrl": format!("http://127.0.0.1:{}/v1", self.port),
-                "models": [{"id": "m", "contextWindow": 2048}],
-            }}},
-            "agents": {"defaults": {"model": "here/m", "maxTokens": 64}},
-        });
-        for (key, value) in more.as_object().unwrap() {
-            config[key] = value.clone();
-        }
-        config.to_string()
-    }
+/// A provider that says how many messages it was told before the last, and puts in short what it
+/// is to put in short.
+pub(crate) fn provider() -> Provider {
+    Provider::start(|_, body, out| {
+        provider::tell(out, &provider::said(&answer(body), body.to_string().len() / 3, 5))
+    })
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut out = stream;
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        let said = answer(&body);
-        seen.lock().unwrap().push(body);
-        let answer = json!({
-            "choices": [{"message": {"role": "assistant", "content": said},
-                         "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": length / 3, "completion_tokens": 5},
-        });
-        let answer = answer.to_string();
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
-        write!(out, "{head}\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
+/// A configuration with it as the only agent, and `more` at the top.
+pub(crate) fn config(provider: &Provider, more: &Value) -> String {
+    let mut config = json!({
+        "models": {"providers": {"here": {
+            "baseUrl": provider.url(),
+            "models": [{"id": "m", "contextWindow": 2048}],
+        }}},
+        "agents": {"defaults": {"model": "here/m", "maxTokens": 64}},
+    });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
     }
+    config.to_string()
 }
 
 pub(crate) fn is_summary(body: &Value) -> bool {
@@ -103,7 +47,7 @@ fn answer(body: &Value) -> String {
 
 fn gateway(provider: &Provider, more: &Value) -> (Sandbox, Gateway) {
     let sandbox = Sandbox::start();
-    let gateway = Gateway::configured(&sandbox.api, &provider.config(more));
+    let gateway = Gateway::configured(&sandbox.api, &config(provider, more));
     gateway.await_channel("connected");
     (sandbox, gateway)
 }
@@ -117,7 +61,7 @@ fn keys(gateway: &Gateway) -> Vec<String> {
 
 #[test]
 fn whose_conversation_it_is_the_file_says_and_orders_are_about_that_one() {
-    let provider = Provider::start();
+    let provider = provider();
     let (sandbox, mut gateway) =
         gateway(&provider, &json!({"session": {"groupScope": "per-sender"}}));
     let say = |author: &str, text: &str| {
@@ -137,7 +81,7 @@ fn whose_conversation_it_is_the_file_says_and_orders_are_about_that_one() {
     gateway.stop();
     // The direct messages of two people in one.
     let file =
-        gateway.dir.file("b.json5", &provider.config(&json!({"session": {"dmScope": "main"}})));
+        gateway.dir.file("b.json5", &config(&provider, &json!({"session": {"dmScope": "main"}})));
     assert!(!file.is_empty());
     gateway.again();
     gateway.await_channel("connected");
@@ -152,7 +96,7 @@ fn whose_conversation_it_is_the_file_says_and_orders_are_about_that_one() {
 
 #[test]
 fn a_long_conversation_is_put_in_short_and_goes_on_over_a_restart() {
-    let provider = Provider::start();
+    let provider = provider();
     let (sandbox, mut gateway) = gateway(&provider, &json!({}));
     let words = "word ".repeat(60);
     for number in 0..16 {
@@ -182,7 +126,7 @@ fn a_long_conversation_is_put_in_short_and_goes_on_over_a_restart() {
 
 #[test]
 fn a_conversation_that_was_silent_is_over_and_why_says_so() {
-    let provider = Provider::start();
+    let provider = provider();
     let reset = json!({"session": {"reset": {"mode": "idle", "idleMinutes": 1}}});
     let (sandbox, gateway) = gateway(&provider, &reset);
     assert!(sandbox.answer(&sandbox.direct("7", "one")).ends_with("after 0"));

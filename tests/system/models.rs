@@ -2,78 +2,26 @@
 //! apology, the conversation is remembered, nothing costs more than it may, and the heartbeats are
 //! on time throughout.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Sandbox, millis, wait};
+use crate::provider::Provider;
 
 /// How late a heartbeat may come on a machine that is busy with other tests, too.
 const LATE_MAX: Duration = Duration::from_secs(1);
 const KEY: &str = "sk-test-do-not-show";
 
 /// A provider that does what the last message says.
-pub(crate) struct Provider {
-    port: u16,
-    /// What it was asked.
-    asked: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Provider {
-    pub(crate) fn start() -> Provider {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, seen) = (stream.unwrap(), seen.clone());
-                // Whoever breaks off is no fault of the provider's.
-                std::thread::spawn(move || drop(serve(stream, &seen)));
-            }
-        });
-        Provider { port, asked }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/v1", self.port)
-    }
-
-    fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut out = stream;
-    loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            head.push_str(&line);
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let mut body: Value = serde_json::from_slice(&body).unwrap();
-        body["head"] = json!(head.to_ascii_lowercase());
+pub(crate) fn provider() -> Provider {
+    Provider::start(|_, body, out| {
         let last = body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
         let last = last.as_str().unwrap_or_else(|| last[0]["text"].as_str().unwrap()).to_owned();
-        seen.lock().unwrap().push(body.clone());
-        play(&last, &body, &mut out)?;
-    }
+        play(&last, body, out)
+    })
 }
 
 const STREAM: &str =
@@ -135,7 +83,7 @@ fn said(words: &str) -> String {
 
 /// A gateway whose agent asks the provider, first `first` and then `second`.
 fn with_models(defaults: &Value) -> (Sandbox, Gateway, Provider) {
-    let provider = Provider::start();
+    let provider = provider();
     let sandbox = Sandbox::with(&["--heartbeat", "1000"]);
     let mut defaults = defaults.clone();
     defaults["model"] = json!({"primary": "here/first", "fallbacks": ["here/second"]});
@@ -163,7 +111,7 @@ fn a_conversation_is_remembered_over_a_restart_and_new_begins_another() {
     assert!(!new.is_empty());
     assert_eq!(ask("four"), "first heard four after 0");
     let asked = provider.asked();
-    let head = asked[0]["head"].as_str().unwrap();
+    let head = &provider.heads()[0];
     assert!(head.contains(&format!("authorization: bearer {KEY}")), "{head}");
     let system = asked[0]["messages"][0]["content"].as_str().unwrap();
     assert!(system.starts_with("Be a parrot."), "{system}");

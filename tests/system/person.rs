@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
-use crate::memory::Provider;
+use crate::memory::{config, provider};
 
 /// The person who is forgotten: what the sandbox makes of the name, a number of no chance.
 const ANN: &str = "705618449455142752";
@@ -48,12 +48,12 @@ fn in_files(gateway: &Gateway, needles: &[&str]) -> Vec<String> {
 
 /// A gateway that Ann and Bob have used for all that it is good for.
 fn used() -> (Sandbox, Gateway) {
-    let provider = Provider::start();
+    let provider = provider();
     let sandbox = Sandbox::start();
     let access = json!({"channels": {"discord": {
         "dmPolicy": "pairing", "groupPolicy": "open", "requireMention": true, "allowFrom": [BOB],
     }}});
-    let gateway = Gateway::configured(&sandbox.api, &provider.config(&access));
+    let gateway = Gateway::configured(&sandbox.api, &config(&provider, &access));
     gateway.await_channel("connected");
     // A stranger is told a code, and let in.
     sandbox.direct(ANN_NAME, &format!("{WORD} let me in"));

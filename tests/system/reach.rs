@@ -1,13 +1,13 @@
 //! What agents may reach outside, and what they must not, whatever somebody talks them into: our
 //! state, our configuration, our process, our socket, private addresses, and other people's notes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Run, Sandbox, binary, path_text, wait};
+use crate::provider::{self, Provider};
 
 /// Tries to get at everything that is not its own, and says what came of it.
 const SNOOP: &str = r#"
@@ -73,35 +73,14 @@ fn the_command_that_builds_the_walls_is_there_for_everybody() {
 /// A model that calls the tool whose name and arguments the last message has, and then says what
 /// the tool has given.
 fn model(offered: Arc<Mutex<Vec<String>>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, offered) = (stream.unwrap(), offered.clone());
-            std::thread::spawn(move || drop(serve(stream, &offered)));
-        }
+    let provider = Provider::start(move |_, body, out| {
+        provider::tell(out, &answer(body, &offered))?;
+        out.shutdown(Shutdown::Both)
     });
-    url
+    provider.url()
 }
 
-fn serve(mut out: TcpStream, offered: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(out.try_clone()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let body: Value = serde_json::from_slice(&body).unwrap();
+fn answer(body: &Value, offered: &Mutex<Vec<String>>) -> Value {
     let tools = body["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names = tools.iter().map(|tool| tool["function"]["name"].as_str().unwrap().to_owned());
     *offered.lock().unwrap() = names.collect();
@@ -118,9 +97,7 @@ fn serve(mut out: TcpStream, offered: &Mutex<Vec<String>>) -> std::io::Result<()
         let call = json!({"id": "c1", "type": "function", "function": function});
         json!({"message": {"content": "", "tool_calls": [call]}, "finish_reason": "tool_calls"})
     };
-    let answer = json!({ "choices": [choice] }).to_string();
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
-    write!(out, "{head}Content-Length: {}\r\n\r\n{answer}", answer.len())
+    json!({ "choices": [choice] })
 }
 
 /// A gateway whose model has these keys at the top of the file, and what it was offered last.

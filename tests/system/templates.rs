@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::attachments::{Provider, say};
+use crate::attachments::{provider, say};
 use crate::harness::{Dir, Gateway, Plan, Run, Sandbox, path_text};
 use crate::voice::{Studio, attached, note};
 
@@ -69,13 +69,13 @@ fn the_one_with_a_voice_listens_and_speaks() {
 
 #[test]
 fn the_one_with_ollama_asks_it_in_its_own_way() {
-    let (sandbox, ollama) = (Sandbox::start(), Provider::start());
+    let (sandbox, ollama) = (Sandbox::start(), provider());
     let url = ollama.url();
     let changes = [OPEN, ("models.providers.ollama.baseUrl", url.as_str())];
     let gateway = with("local-ollama", &sandbox, &changes);
     let id = say(&sandbox, "hello", &json!([]));
     assert_eq!(sandbox.exactly_one_answer(&id), "I see 0 pictures");
-    let asked = ollama.asked.lock().unwrap().last().unwrap().clone();
+    let asked = ollama.asked().last().unwrap().clone();
     assert_eq!(asked["model"], "qwen3:4b");
     assert!(asked["messages"][0]["content"].as_str().unwrap().contains("Be brief."), "{asked}");
     drop(gateway);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
-use crate::models::Provider;
+use crate::models::provider;
 
 const CHATS: usize = 1000;
 /// Said at once: fewer than are dealt with at a time.
@@ -45,7 +45,7 @@ fn largest(dir: &Path) -> Vec<(u64, String)> {
 
 #[test]
 fn a_thousand_chats_stay_within_bounds_in_memory_and_on_the_disk() {
-    let (sandbox, provider) = (Sandbox::start(), Provider::start());
+    let (sandbox, provider) = (Sandbox::start(), provider());
     let config = json!({
         "models": {"providers": {"here": {"baseUrl": provider.url(), "apiKey": "sk-thousand"}}},
         "agents": {"defaults": {"model": "here/first"}},

@@ -1,14 +1,14 @@
 //! Turns of language models as people see them: shown while they are written, joined or waited for
 //! by what is said meanwhile, and answered once whatever ends the process.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, PATIENCE, Sandbox, State, millis, now, pause, seconds, wait};
+use crate::provider::Provider;
 
 /// How late a heartbeat may come on a machine that is busy with other tests, too.
 const LATE_MAX: Duration = Duration::from_secs(1);
@@ -18,50 +18,8 @@ const MORE: &str = "\u{2026}";
 const PACE: Duration = Duration::from_millis(40);
 
 /// A provider that does what the last message says.
-struct Provider {
-    port: u16,
-    /// What it was asked: of each request the last messages of people, and of tools.
-    asked: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Provider {
-    fn start() -> Provider {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, seen) = (stream.unwrap(), seen.clone());
-                // Whoever breaks off is no fault of the provider's.
-                std::thread::spawn(move || drop(serve(&stream, &seen)));
-            }
-        });
-        Provider { port, asked }
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-}
-
-fn serve(stream: &TcpStream, seen: &Mutex<Vec<Value>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let body: Value = serde_json::from_slice(&body)?;
-    seen.lock().unwrap().push(body.clone());
-    play(&body, stream)
+fn provider() -> Provider {
+    Provider::start(|_, body, out| play(body, out))
 }
 
 /// The texts of a message, whatever form they have.
@@ -133,11 +91,11 @@ fn play(body: &Value, mut out: &TcpStream) -> std::io::Result<()> {
 
 /// A gateway whose agent asks the provider, with `more` in its file.
 fn with(defaults: &Value, more: &Value) -> (Sandbox, Gateway, Provider) {
-    let provider = Provider::start();
+    let provider = provider();
     let sandbox = Sandbox::with(&["--heartbeat", "1000"]);
     let mut defaults = defaults.clone();
     defaults["model"] = "here/one".into();
-    let url = format!("http://127.0.0.1:{}/v1", provider.port);
+    let url = provider.url();
     let mut config = json!({
         "models": {"providers": {"here": {"baseUrl": url, "apiKey": "sk-test"}}},
         "agents": {"defaults": defaults},
@@ -245,7 +203,7 @@ fn a_model_that_works_hears_what_is_said_meanwhile_once() {
     let config = json!({"messages": {"queue": {"mode": "steer"}}});
     let (sandbox, gateway, provider) = with(&json!({}), &config);
     let first = sandbox.direct("7", "tool first");
-    wait("the question", PATIENCE, || (provider.asked() == 1).then_some(()));
+    wait("the question", PATIENCE, || (provider.asked().len() == 1).then_some(()));
     let second = sandbox.direct("7", "and this");
     let answer = whole(&sandbox, &first, 1);
     assert_eq!(answer.len(), 1, "{answer:?}");

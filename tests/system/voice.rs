@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::attachments::{read_request, say, why};
+use crate::attachments::{say, why};
 use crate::harness::{Gateway, PATIENCE, Sandbox, wait};
+use crate::provider::read_request;
 
 /// The beginning of an Ogg stream; nobody here plays it.
 pub(crate) const NOTE: &str = "T2dnUwACAAAAAAAAAAA=";
