@@ -375,6 +375,25 @@ fn catching_up_goes_back_no_further_and_fetches_no_more_than_configured() {
 }
 
 #[test]
+fn what_was_known_already_takes_no_place_of_what_is_to_be_caught_up_on() {
+    let sandbox = Sandbox::start();
+    let mut gateway = configured(&sandbox, None, &json!({"catchUp": {"perChat": 3}}));
+    for n in 0..3 {
+        let text = format!("known {n}");
+        assert_eq!(sandbox.answer(&sandbox.direct("ann", &text)), text);
+    }
+    assert_eq!(gateway.stop(), 0);
+    sandbox.fault("resume-op9-false", json!({"cleared": true, "kick": false}));
+    let missed: Vec<String> =
+        (0..3).map(|n| sandbox.direct("ann", &format!("missed {n}"))).collect();
+    gateway.again();
+    for (n, id) in missed.iter().enumerate() {
+        assert_eq!(sandbox.exactly_one_answer(id), format!("missed {n}"));
+    }
+    gateway.run.line("the session was lost: 3 messages were said meanwhile in 1 chats");
+}
+
+#[test]
 fn a_damaged_session_costs_no_message_of_a_chat_that_was_answered_before() {
     let sandbox = Sandbox::start();
     let mut gateway = configured(&sandbox, Some(TELLS), &json!({}));

@@ -4,7 +4,7 @@
 //! Bounded and courteous: chats one after the other, a page at a time, and never more messages
 //! than there is room for. Meanwhile newer messages of a chat wait, so that its order is kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde::Deserialize;
@@ -53,6 +53,8 @@ pub(super) struct CatchUp {
     pub(super) ledger: Rc<RefCell<Ledger>>,
     pub(super) settings: Rc<RefCell<Settings>>,
     pub(super) calls: Calls,
+    /// Our number; 0 before it is known.
+    pub(super) me: Rc<Cell<u64>>,
     /// Told, without a word, when a connection is live and something is to be caught up on.
     pub(super) wake: Receiver<()>,
     pub(super) late: Sender<Late>,
@@ -200,7 +202,11 @@ impl CatchUp {
             let History { said, more_after } =
                 history(&self.calls, chat.id, after, deadline).await?;
             for said in said {
-                if count >= count_max {
+                // What we had before, from the moments of slack, and what we said ourselves take
+                // no place of what is new.
+                let is_new =
+                    said.author.id != self.me.get() && self.ledger.borrow().is_new(chat, said.id);
+                if is_new && count >= count_max {
                     log::warn!(
                         target: "discord",
                         "more than {count_max} messages were said meanwhile in chat {}; the rest \
@@ -209,7 +215,7 @@ impl CatchUp {
                     );
                     return Ok(count);
                 }
-                count += 1;
+                count += usize::from(is_new);
                 self.await_room().await;
                 let found = Late::Message(Box::new(Found::new(chat, around, said)));
                 if self.late.send(found).await.is_err() {

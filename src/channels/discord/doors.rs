@@ -602,6 +602,12 @@ impl Ledger {
         (Ledger { seen, answered, inflight, trace, changed, backlog, gap, name }, hears)
     }
 
+    /// Whether message `id` of `chat` has not come before, in this life or, as far as it was
+    /// answered, in an earlier one.
+    pub(super) fn is_new(&self, chat: ChatId, id: u64) -> bool {
+        !self.seen.has(id) && !self.answered.already(chat, id)
+    }
+
     /// Writes down what was decided about a message that came, and says the first drop of each
     /// kind aloud.
     pub(super) fn came(

@@ -136,6 +136,7 @@ impl Talk {
             ledger: ledger.clone(),
             settings: settings.clone(),
             calls: calls.clone(),
+            me: me.clone(),
             wake: woken,
             late,
             room: has_room,
