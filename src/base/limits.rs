@@ -12,6 +12,7 @@ mod page;
 mod reach;
 mod route;
 mod sessions;
+mod setup;
 mod tools;
 mod turns;
 
@@ -27,6 +28,7 @@ pub use page::*;
 pub use reach::*;
 pub use route::*;
 pub use sessions::*;
+pub use setup::*;
 pub use tools::*;
 pub use turns::*;
 

@@ -32,6 +32,7 @@ pub mod router;
 pub mod runs;
 pub mod schedule;
 pub mod session;
+pub mod setup;
 pub mod supervise;
 pub mod tools;
 pub mod trace;

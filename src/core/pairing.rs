@@ -46,6 +46,12 @@ impl Code {
         }
         (code.len() == PAIRING_CODE_CHARS).then_some(Code(code))
     }
+
+    /// Its letters, for those who compare them in their own way.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Display for Code {
