@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::config::{Dirs, Env};
@@ -76,18 +76,34 @@ pub(crate) fn gateway_token(dirs: &Dirs) -> Result<Secret, Failure> {
         Err(error) => return Err(failed(error)),
     }
     let token = fresh_token().map_err(failed)?;
-    // Written beside and renamed, so that no reader ever sees half of it.
+    replace(&file, token.expose().as_bytes(), 0o600).map_err(failed)?;
+    Ok(token)
+}
+
+/// Keeps the bot's token that first contact has taken, for us alone to read.
+///
+/// # Errors
+/// It cannot be written; one that was there before is then still whole.
+pub(crate) fn keep_bot_token(dirs: &Dirs, token: &Secret) -> io::Result<()> {
+    let file = dirs.bot_token();
+    replace(&file, token.expose().as_bytes(), 0o600)?;
+    fs::File::open(&dirs.state)?.sync_all()
+}
+
+/// Puts `bytes` into the place of what `file` holds, with these rights. It is written beside and
+/// renamed, so that no reader, and no power cut, ever meets half of it.
+///
+/// # Errors
+/// It cannot be written; what was there before is then still whole.
+pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let fresh = file.with_extension("new");
     let _ = fs::remove_file(&fresh);
-    let mut out = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&fresh)
-        .map_err(failed)?;
-    out.write_all(token.expose().as_bytes()).map_err(failed)?;
-    fs::rename(&fresh, &file).map_err(failed)?;
-    Ok(token)
+    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    out.write_all(bytes)?;
+    // The mask of the process may have taken some of the rights away.
+    out.set_permissions(fs::Permissions::from_mode(mode))?;
+    out.sync_all()?;
+    fs::rename(&fresh, file)
 }
 
 /// The control socket of the gateway that has these directories. Where the state directory was
@@ -98,6 +114,10 @@ pub(crate) fn control_socket(env: &Env, dirs: &Dirs) -> PathBuf {
     let dir = dirs.hot.as_ref().filter(|_| !is_chosen).unwrap_or(&dirs.state);
     dir.join(CONTROL_SOCKET)
 }
+
+/// What first contact writes down for whoever stands before the machine, below the runtime
+/// directory.
+pub(crate) const CONTACT: &str = "contact.txt";
 
 /// The control socket's name.
 pub(crate) const CONTROL_SOCKET: &str = "barnacle.sock";

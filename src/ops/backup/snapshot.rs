@@ -18,6 +18,7 @@ use super::{CONFIG, HOT, Manifest, STATE, Source, VERSION, is_plain_path, pack, 
 use crate::base::limits;
 use crate::ops::config::{self, Dirs, Env};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::state;
 use crate::rt::clock;
 
 /// What was written.
@@ -272,11 +273,14 @@ fn walk(dir: &Path, below: &str, each: &mut dyn FnMut(&Path, &str)) -> io::Resul
     Ok(())
 }
 
-/// What is being written beside a file to replace it, and what is tried out.
+/// What is being written beside a file to replace it, what is tried out, and the code of first
+/// contact.
 fn is_of_a_moment(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
     let ends = [".tmp", ".new", ".part"];
-    ends.iter().any(|end| name.ends_with(end)) || name.starts_with(".probe-")
+    ends.iter().any(|end| name.ends_with(end))
+        || name.starts_with(".probe-")
+        || name == state::CONTACT
 }
 
 #[cfg(test)]

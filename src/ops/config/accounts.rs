@@ -22,7 +22,7 @@ const TOKEN_FILE: &str = "channels.discord.tokenFile";
 /// Of so many names that are not understood, what was meant is looked for.
 const GUESSES_MAX: usize = 4;
 /// The account that needs no name: the channel's own token is its, and `DISCORD_BOT_TOKEN`.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 /// Every account: those of `accounts`, and `default` if the channel has a token for it or names
 /// no other.

@@ -19,6 +19,7 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "a provider's key; so are OPENAI_API_KEY and others, and each with _FILE",
     ),
     ("CREDENTIALS_DIRECTORY", "systemd's; discord-bot-token in it, or discord-bot-token-NAME"),
+    ("BARNACLE_SETUP", "who may open the page that takes the first token: local, lan or off"),
     ("DISCORD_API_URL", "another server that speaks Discord's REST API"),
     ("HTTPS_PROXY", "an HTTP proxy to Discord, if channels.discord.proxy names none"),
     ("ALL_PROXY", "the same"),

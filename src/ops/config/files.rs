@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::check::{self, Sources, Token};
 use super::env::Env;
 use super::{Broken, Config, Mistake, accounts, raw};
-use crate::base::limits;
+use crate::base::{Secret, limits};
 
 /// The copy of the last file that could be read, below the state directory.
 const LAST_GOOD: &str = "last-good.json5";
@@ -16,6 +16,8 @@ const LAST_GOOD: &str = "last-good.json5";
 const OWN: &str = "barnacle.json5";
 /// The control port's generated token, below the state directory.
 const GATEWAY_TOKEN: &str = "gateway.token";
+/// The token that first contact has taken, below the state directory.
+const BOT_TOKEN: &str = "discord-bot-token";
 
 /// A configuration, and what is to be said about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -195,10 +197,33 @@ fn small_file(file: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
-/// The token of `account` from the environment, and where it was found or looked for. The default
-/// account's variables have plain names; `work`'s end in `_WORK`.
+/// The token of `account` from the environment, else what first contact has taken for the default
+/// account; and where it was found or looked for.
 fn token(env: &Env, account: &str) -> Token {
-    let is_default = account == "default";
+    let of_env = token_of_env(env, account);
+    if of_env.0.is_some() || account != accounts::DEFAULT {
+        return of_env;
+    }
+    let dirs = Dirs::of(env);
+    match dirs.as_ref().and_then(taken_token) {
+        Some(token) => {
+            let file = dirs.map(|dirs| dirs.bot_token()).unwrap_or_default();
+            (Some(token), format!("first contact, {}", file.display()))
+        }
+        None => of_env,
+    }
+}
+
+/// The token that first contact has taken, if it has.
+pub(crate) fn taken_token(dirs: &Dirs) -> Option<Secret> {
+    let bytes = read_bounded(&dirs.bot_token(), limits::TOKEN_FILE_BYTES_MAX).ok()?;
+    accounts::bot_token(str::from_utf8(&bytes).ok()?)
+}
+
+/// The same from the environment alone. The default account's variables have plain names;
+/// `work`'s end in `_WORK`.
+fn token_of_env(env: &Env, account: &str) -> Token {
+    let is_default = account == accounts::DEFAULT;
     let key = account.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
     let (variable, secret) = if is_default {
         ("DISCORD_BOT_TOKEN".to_owned(), "discord-bot-token".to_owned())
@@ -277,6 +302,11 @@ impl Dirs {
     pub(crate) fn gateway_token(&self) -> PathBuf {
         self.state.join(GATEWAY_TOKEN)
     }
+
+    /// The file of the bot's token that first contact has taken.
+    pub(crate) fn bot_token(&self) -> PathBuf {
+        self.state.join(BOT_TOKEN)
+    }
 }
 
 /// systemd lists several directories with colons between; the first is ours.
@@ -287,7 +317,6 @@ fn systemd(env: &Env, name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Secret;
     use proptest::prelude::*;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -400,6 +429,24 @@ mod tests {
         let (found, from) =
             token(&Env::of(&[("CREDENTIALS_DIRECTORY", "/nonexistent")]), "default");
         assert!(found.is_none() && from.contains("unset"), "{from}");
+    }
+
+    #[test]
+    fn what_first_contact_has_taken_is_the_last_to_be_asked_and_of_one_account_only() {
+        let scratch = Scratch::new();
+        let state = scratch.0.join("state");
+        let state = ("BARNACLE_STATE_DIR", state.to_str().expect("UTF-8"));
+        assert_eq!(token(&Env::of(&[state]), "default").0, None);
+        scratch.file("state/discord-bot-token", "from.state\n");
+        let (found, from) = token(&Env::of(&[state]), "default");
+        assert_eq!(found, Some(Secret::new("from.state")));
+        assert!(from.starts_with("first contact, ") && from.ends_with("/state/discord-bot-token"));
+        assert_eq!(token(&Env::of(&[state]), "work").0, None);
+        let (found, from) = token(&Env::of(&[state, ("DISCORD_BOT_TOKEN", "from.env")]), "default");
+        assert_eq!((found, &*from), (Some(Secret::new("from.env")), "DISCORD_BOT_TOKEN"));
+        // A file that is named and not there must not keep what was handed over from being used.
+        let missing = Env::of(&[state, ("DISCORD_BOT_TOKEN_FILE", "/nonexistent/token")]);
+        assert_eq!(token(&missing, "default").0, Some(Secret::new("from.state")));
     }
 
     #[test]

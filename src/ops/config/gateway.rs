@@ -24,6 +24,32 @@ pub(crate) struct Gateway {
     /// `auth.rateLimit`: the failures that lead to a lockout, the time in which they count, and
     /// how long the lockout lasts.
     pub(crate) rate: (usize, Duration, Duration),
+    /// Who may meet a gateway that has no token.
+    pub(crate) setup: Setup,
+    /// Where, if those on the network may; 0 lets the kernel choose.
+    pub(crate) setup_port: u16,
+}
+
+/// Who may open the page of first contact (`gateway.setup`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Setup {
+    /// Nobody: there is none.
+    Off,
+    /// Whoever is at this host.
+    Local,
+    /// Whoever reaches it by the network, too.
+    Lan,
+}
+
+impl Setup {
+    fn named(word: &str) -> Option<Setup> {
+        match word {
+            "off" => Some(Setup::Off),
+            "local" => Some(Setup::Local),
+            "lan" => Some(Setup::Lan),
+            _ => None,
+        }
+    }
 }
 
 /// How callers prove themselves (`gateway.auth.mode`).
@@ -69,6 +95,11 @@ pub(super) fn gateway(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Gatew
     // As OpenClaw has it: whoever sets a password only wants it to be asked for.
     let usual = if password.is_some() && token.is_none() { Mode::Password } else { Mode::Token };
     let attempts = read.whole("gateway.auth.rateLimit.maxAttempts");
+    let setup = [
+        read.word("gateway.setup").and_then(Setup::named),
+        env.get("BARNACLE_SETUP").and_then(|word| Setup::named(&word.trim().to_ascii_lowercase())),
+    ];
+    let setup_port = read.whole("gateway.setupPort").and_then(|port| u16::try_from(port).ok());
     let gateway = Gateway {
         port: first(ports).unwrap_or(limits::CONTROL_PORT),
         lan: read.word("gateway.bind") == Some("lan"),
@@ -85,6 +116,8 @@ pub(super) fn gateway(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Gatew
             read.span("gateway.auth.rateLimit.windowMs").unwrap_or(limits::AUTH_WINDOW),
             read.span("gateway.auth.rateLimit.lockoutMs").unwrap_or(limits::AUTH_LOCKOUT),
         ),
+        setup: first(setup).unwrap_or(Setup::Local),
+        setup_port: setup_port.unwrap_or(limits::SETUP_PORT),
     };
     if let Some((text, cure)) = gateway.fault() {
         read.note(Weight::Warning, MODE, text, cure);
@@ -201,5 +234,20 @@ mod tests {
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let (found, mistakes) = gateway("{gateway: {auth: {rateLimit: {maxAttempts: 0}}}}", &[]);
         assert_eq!((found.rate, mistakes.len()), (usual, 1), "{mistakes:?}");
+    }
+
+    #[test]
+    fn first_contact_is_made_at_this_host_unless_somebody_says_otherwise() {
+        let setup = |text: &str, variables: &[(&str, &str)]| {
+            let (gateway, mistakes) = gateway(text, variables);
+            (gateway.setup, gateway.setup_port, mistakes.len())
+        };
+        let port = limits::SETUP_PORT;
+        assert_eq!(setup("{}", &[]), (Setup::Local, port, 0));
+        assert_eq!(setup("{}", &[("BARNACLE_SETUP", "LAN")]), (Setup::Lan, port, 0));
+        assert_eq!(setup("{}", &[("BARNACLE_SETUP", "rubbish")]), (Setup::Local, port, 0));
+        let off = "{gateway: {setup: 'off', setupPort: 80}}";
+        assert_eq!(setup(off, &[("BARNACLE_SETUP", "lan")]), (Setup::Off, 80, 0));
+        assert_eq!(setup("{gateway: {setup: 'wan'}}", &[]), (Setup::Local, port, 1));
     }
 }

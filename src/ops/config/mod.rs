@@ -60,14 +60,15 @@ use crate::core::turn;
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
+pub(crate) use accounts::DEFAULT as DEFAULT_ACCOUNT;
 pub(crate) use changes::Change;
 pub(crate) use cron::{Cron, CronAlert};
 pub(crate) use env::{Env, VARIABLES, arguments, is_profile, program, temporary_dir};
 pub(crate) use files::{
     Dirs, Loaded, find_file, hidden, is_openclaws, last_good_file, load, load_last_good, new_file,
-    openclaws_file, parse, read_text, remember_good, usual_files,
+    openclaws_file, parse, read_text, remember_good, taken_token, usual_files,
 };
-pub(crate) use gateway::{Gateway, Mode};
+pub(crate) use gateway::{Gateway, Mode, Setup};
 pub(crate) use hide::{blot, without_secrets};
 pub(crate) use import::{Imported, import, names_in_env_file};
 pub(crate) use init::TEMPLATES;

@@ -446,6 +446,13 @@ const MAIN: &[Key] = &[
     ),
     key("gateway.auth.rateLimit.windowMs", SPAN_MS, "60000", "the time in which they count"),
     key("gateway.auth.rateLimit.lockoutMs", SPAN_MS, "300000", "how long a lockout lasts"),
+    key(
+        "gateway.setup",
+        Kind::Word(&["local", "lan", "off"]),
+        "BARNACLE_SETUP, or local",
+        "who may open the page that takes the first token (`barnacle help setup`), or nobody",
+    ),
+    key("gateway.setupPort", Kind::Whole(0, 65_535), "18790", "its port on the network; 0: any"),
     moot("gateway.auth.rateLimit.exemptLoopback", "the Unix socket is never locked out"),
     moot("gateway.auth.allowTailscale", "callers show the token"),
     moot("gateway.reload", "SIGHUP and `config set` apply what has changed, and only that"),
