@@ -1,6 +1,7 @@
 //! The network: from a URL to a stream that is up, and what speaks over it.
 
 pub mod dns;
+pub mod here;
 pub mod http;
 pub mod kept;
 pub mod proxy;
