@@ -1,4 +1,4 @@
-//! Tells the program which commit it was built from, for `--version`, and when, and packs its page.
+//! Tells the program which commit it was built from, for `--version`, and when, and packs its pages.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,6 +9,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo:rustc-env=BARNACLE_MADE={}", made().unwrap_or(0));
     pack("src/control/page.html", "page.html.gz");
+    pack("src/control/setup.html", "setup.html.gz");
 }
 
 /// Writes `file` as gzip (RFC 1952) to where the program takes it in from.

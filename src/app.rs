@@ -4,6 +4,7 @@
 mod account;
 pub(crate) mod audit;
 mod completions;
+mod contact;
 mod cron;
 mod demo;
 mod desk;

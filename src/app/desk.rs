@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::contact;
 use super::fleet::Verb;
 use super::house::House;
 use super::stories;
@@ -78,6 +79,7 @@ impl Desk for Clerk {
             "last-heartbeat" => Ok(Value::Null),
             "channels.uptime" => uptime::uptime(house, &call.params),
             "channels.history" => channels::history(house, &call.params),
+            "setup.code" => contact::code(house, &call.params),
             "dashboard.login" => dashboard::login(house),
             "gateway.restart.request" => process::restart(house, &call.params),
             "gateway.stop" => Ok(process::stop(house)),

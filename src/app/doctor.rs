@@ -12,6 +12,9 @@ mod judge;
 use serde_json::{Value, json};
 
 pub(crate) use abilities::{capabilities, resolve};
+pub(super) use fix::request_intents;
+pub(super) use gather::{application, get};
+pub(super) use judge::{Application, Asked, Refusal};
 
 use crate::ops::config::Env;
 use crate::ops::exit::Exit;

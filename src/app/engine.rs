@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use smol::future::{or, zip};
 
+use super::contact;
 use super::cron;
 use super::fleet::Verb;
 use super::ground;
@@ -83,6 +84,7 @@ impl Engine {
         super::person::finish(&self.house).await;
         self.house.fleet.borrow_mut().start_all();
         self.look_for_others()?;
+        self.house.work("first contact", contact::drive(self.house.clone()));
         self.house.work("cron", cron::drive(self.house.clone()));
         self.house.work("ground", ground::drive(self.house.clone()));
         self.notifier.ready();
@@ -184,6 +186,7 @@ impl Engine {
         log::info!(target: "gateway", "{word}: finishing what is being answered");
         self.notifier.stopping();
         self.house.draining.set(true);
+        self.house.contact.leave();
         ports.say_goodbye();
         let is_fresh = ending == Ending::Restart { fresh: true };
         let ask = if is_fresh { Ask::Stop } else { Ask::Leave };

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::account;
+use super::contact::Contact;
 use super::cron::Cron;
 use super::desk::health;
 use super::fleet::{Changes, Fleet, Seat};
@@ -79,6 +80,8 @@ pub(super) struct House {
     pub(super) hub: Rc<Hub>,
     /// Lets browsers in.
     pub(super) reception: Rc<Reception>,
+    /// Takes the first token.
+    pub(super) contact: Rc<Contact>,
     /// Our own chat.
     pub(super) webchat: Rc<WebChat>,
     /// The scheduled jobs.
@@ -113,6 +116,7 @@ impl House {
         let fleet = Fleet::new(spawner, dirs, env, settings, guard, changed.0.clone());
         let hub = Rc::new(Hub::new(crate::rt::os_seed().to_be_bytes()));
         let webchat = WebChat::open(spawner, fleet.desk(), fleet.store(), &hub);
+        let contact = Contact::new(spawner, &source.dirs);
         let house = Rc::new(House {
             source,
             lines,
@@ -124,6 +128,7 @@ impl House {
             fleet: RefCell::new(fleet),
             hub,
             reception: Rc::default(),
+            contact,
             webchat,
             cron,
             spawner: spawner.clone(),
@@ -246,6 +251,7 @@ impl House {
         {
             log::warn!(target: "config", "logging.level: {text}");
         }
+        self.contact.nudge();
         self.fleet.borrow_mut().reconcile(&standing.config)
     }
 

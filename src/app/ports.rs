@@ -10,6 +10,7 @@ use smol::future::zip;
 use smol::net::TcpListener;
 
 use super::completions::Completions;
+use super::contact;
 use super::desk::{Clerk, health};
 use super::house::House;
 use super::metrics;
@@ -72,6 +73,7 @@ impl Ports {
         house.reception.open(dir, secret, address.map(|address| address.port()));
         let (facts, doorman, clerk) = (house.clone(), house.clone(), house.clone());
         let counted = house.clone();
+        contact::open(house);
         let control = Rc::new(Control {
             gate: Gate::new(lock, rules(&gateway), !gateway.lan),
             facts: Rc::new(move || facts.facts()),
@@ -85,6 +87,7 @@ impl Ports {
                 spawner: spawner.clone(),
                 slots: Rc::default(),
             }),
+            front: house.contact.front.clone(),
             spawner: spawner.clone(),
         });
         health::beat(house);

@@ -25,6 +25,7 @@ mod say;
 mod service;
 mod sessions;
 mod settings;
+mod setup;
 mod show;
 mod summary;
 mod table;

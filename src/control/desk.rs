@@ -58,6 +58,7 @@ pub(crate) const METHODS: &[(&str, &str)] = &[
     ("send", WRITE),
     ("agent", WRITE),
     ("dashboard.login", ADMIN),
+    ("setup.code", ADMIN),
     ("agent.wait", WRITE),
     ("agents.list", READ),
     ("chat.send", WRITE),

@@ -11,6 +11,7 @@
 //! | `/api/status` | with the token, or ours | JSON |
 //! | `/v1/models` `/v1/chat/completions` | the same, if it is switched on | as `OpenAI` |
 //! | `/` `/dashboard` | anybody | the page, which asks for what follows |
+//! | `/setup` and below | on loopback anybody, while no account has a token | see `setup` |
 //! | `/api/login` `/api/logout` | with a code, or a cookie | a cookie, or its end |
 //! | `/`, upgraded | with the token or a cookie, or ours | the control protocol |
 //!
@@ -29,6 +30,7 @@ mod page;
 mod presence;
 mod reception;
 mod session;
+mod setup;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -46,6 +48,7 @@ pub(crate) use lockout::Rules;
 pub(crate) use metrics::PREFIX as METRICS_PREFIX;
 pub(crate) use metrics::{Family, Figure, Kind};
 pub(crate) use reception::Reception;
+pub(crate) use setup::{Front, Host, PATH as SETUP_PATH, Trouble, Way, Work};
 
 use crate::core::health::Report;
 use crate::rt::executor::Spawner;
@@ -85,6 +88,8 @@ pub(crate) struct Control {
     pub(crate) reception: Rc<Reception>,
     /// Asks agents for clients of `OpenAI`'s.
     pub(crate) oracle: Box<dyn Oracle>,
+    /// Takes the first token.
+    pub(crate) front: Rc<Front>,
     /// Where answers are worked on.
     pub(crate) spawner: Spawner,
 }
@@ -101,6 +106,10 @@ pub(crate) struct Door {
 impl Control {
     /// The answer to `request`, which may take its time. Dropped, nobody wants it any more.
     pub(crate) async fn serve(self: Rc<Control>, request: Request) -> Response {
+        if setup::is_meant(&request.path) && Gate::trusts(&request) {
+            let answer = self.front.clone().serve(request, Way::Control).await;
+            return answer.unwrap_or_else(nothing);
+        }
         if completions::is_meant(&request.path) {
             return self.complete(request).await;
         }
@@ -131,7 +140,7 @@ impl Control {
             "/api/status" => {
                 authorized().map_or_else(|no| no, |()| json_answer(200, &(self.facts)().status))
             }
-            _ => Response::json(404, r#"{"error":"there is nothing here"}"#),
+            _ => nothing(),
         }
     }
 
@@ -139,7 +148,7 @@ impl Control {
     fn page(&self, request: &Request) -> Option<Response> {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/" | "/dashboard" | "/dashboard/") if !is_upgrade(request) => {
-                Some(page::answer(request))
+                Some(page::DASHBOARD.answer(request))
             }
             ("POST", "/api/login" | "/api/logout") if !reception::is_own_page(request) => {
                 Some(Response::json(403, r#"{"error":"only the page itself may ask this"}"#))
@@ -239,6 +248,11 @@ impl Control {
         let facts = (self.facts)();
         Response::json(200, facts.report.json())
     }
+}
+
+/// What is said where nothing is.
+pub(crate) fn nothing() -> Response {
+    Response::json(404, r#"{"error":"there is nothing here"}"#)
 }
 
 /// A channel's name for people.

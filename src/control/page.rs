@@ -1,5 +1,5 @@
-//! The page: one file, packed when the program is built, with headers that let it load nothing
-//! and be put into nothing.
+//! The pages: one file each, packed when the program is built, with headers that let it load
+//! nothing and be put into nothing.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -11,35 +11,68 @@ use crate::base::text::Hex;
 use crate::base::{base64, limits};
 use crate::rt::net::server::{Body, Request, Response};
 
-/// `page.html`, as gzip.
-static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.html.gz"));
+/// The dashboard.
+pub(crate) static DASHBOARD: Page =
+    Page::new(include_bytes!(concat!(env!("OUT_DIR"), "/page.html.gz")));
+/// First contact.
+pub(crate) static SETUP: Page =
+    Page::new(include_bytes!(concat!(env!("OUT_DIR"), "/setup.html.gz")));
+
 /// What gzip has before and after the deflated bytes, as the build writes it.
 const GZIP_HEAD: usize = 10;
 const GZIP_TAIL: usize = 8;
 
-/// What is found out about the page, once.
+/// A page, as gzip.
+pub(crate) struct Page {
+    packed: &'static [u8],
+    known: OnceLock<Known>,
+}
+
+/// What is found out about a page, once.
 struct Known {
     policy: String,
     tag: String,
 }
 
-/// The page, or that the client has it already.
-pub(crate) fn answer(request: &Request) -> Response {
-    let known = known();
-    let is_known = request.header("if-none-match").is_some_and(|tags| tags.contains(&known.tag));
-    let response = if is_known {
-        Response::empty(304)
-    } else if takes_gzip(request) {
-        bytes(PACKED.to_vec()).with("content-encoding", "gzip")
-    } else {
-        bytes(plain())
-    };
-    guarded(response)
-        .with("content-security-policy", known.policy.clone())
-        .with("etag", known.tag.clone())
-        .with("vary", "Accept-Encoding")
-        // It is asked each time whether it is still the one, and that costs nothing.
-        .with("cache-control", "no-cache")
+impl Page {
+    const fn new(packed: &'static [u8]) -> Page {
+        Page { packed, known: OnceLock::new() }
+    }
+
+    /// The page, or that the client has it already.
+    pub(crate) fn answer(&self, request: &Request) -> Response {
+        let known = self.known();
+        let tags = request.header("if-none-match");
+        let is_known = tags.is_some_and(|tags| tags.contains(&known.tag));
+        let response = if is_known {
+            Response::empty(304)
+        } else if takes_gzip(request) {
+            bytes(self.packed.to_vec()).with("content-encoding", "gzip")
+        } else {
+            bytes(self.plain())
+        };
+        guarded(response)
+            .with("content-security-policy", known.policy.clone())
+            .with("etag", known.tag.clone())
+            .with("vary", "Accept-Encoding")
+            // It is asked each time whether it is still the one, and that costs nothing.
+            .with("cache-control", "no-cache")
+    }
+
+    /// The page as it was written.
+    fn plain(&self) -> Vec<u8> {
+        let end = self.packed.len() - GZIP_TAIL;
+        let deflated = self.packed.get(GZIP_HEAD..end).unwrap_or_default();
+        decompress_to_vec_with_limit(deflated, limits::PAGE_BYTES_MAX).unwrap_or_default()
+    }
+
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            let page = self.plain();
+            let tag = format!("\"{}\"", Hex(&digest(&SHA256, &page).as_ref()[..8]));
+            Known { policy: policy(&String::from_utf8_lossy(&page)), tag }
+        })
+    }
 }
 
 /// What every answer to a browser bears.
@@ -63,21 +96,6 @@ fn takes_gzip(request: &Request) -> bool {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         let is_refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
         matches!(name.trim(), "gzip" | "*") && !is_refused
-    })
-}
-
-/// The page as it was written.
-fn plain() -> Vec<u8> {
-    let deflated = PACKED.get(GZIP_HEAD..PACKED.len() - GZIP_TAIL).unwrap_or_default();
-    decompress_to_vec_with_limit(deflated, limits::PAGE_BYTES_MAX).unwrap_or_default()
-}
-
-fn known() -> &'static Known {
-    static KNOWN: OnceLock<Known> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let page = plain();
-        let tag = format!("\"{}\"", Hex(&digest(&SHA256, &page).as_ref()[..8]));
-        Known { policy: policy(&String::from_utf8_lossy(&page)), tag }
     })
 }
 
@@ -106,30 +124,41 @@ fn between<'p>(page: &'p str, open: &'p str, close: &'p str) -> impl Iterator<It
 mod tests {
     use super::*;
 
-    /// What the packed page may take of the binary.
-    const PACKED_BYTES_MAX: usize = 60 * 1024;
+    /// What the packed pages may take of the binary.
+    const PACKED_BYTES_MAX: usize = 64 * 1024;
+
+    const PAGES: [(&Page, &str); 2] =
+        [(&DASHBOARD, include_str!("page.html")), (&SETUP, include_str!("setup.html"))];
 
     #[test]
-    fn the_page_is_small_and_whole() {
-        assert!(PACKED.len() < PACKED_BYTES_MAX, "{} bytes packed", PACKED.len());
-        let page = String::from_utf8(plain()).expect("text");
-        assert_eq!(page, include_str!("page.html"));
-    }
-
-    #[test]
-    fn the_page_has_everything_within_itself() {
-        let page = include_str!("page.html");
-        for word in ["http://", "https://", "src=\"", "@import", "innerHTML", "eval(", " style=\""]
-        {
-            let allowed = ["http://127.0.0.1", "http://www.w3.org"];
-            let found = page.match_indices(word).map(|(at, _)| &page[at..]);
-            let foreign: Vec<&str> = found
-                .filter(|text| !allowed.iter().any(|allowed| text.starts_with(allowed)))
-                .map(|text| text.lines().next().unwrap_or_default())
-                .collect();
-            assert!(foreign.is_empty(), "{word}: {foreign:?}");
+    fn the_pages_are_small_and_whole() {
+        let packed: usize = PAGES.iter().map(|(page, _)| page.packed.len()).sum();
+        assert!(packed < PACKED_BYTES_MAX, "{packed} bytes packed");
+        for (page, text) in PAGES {
+            assert_eq!(String::from_utf8(page.plain()).expect("text"), text);
         }
     }
+
+    #[test]
+    fn the_pages_have_everything_within_themselves() {
+        for ((_, page), links) in PAGES.iter().zip([&[][..], PORTALS]) {
+            for word in
+                ["http://", "https://", "src=\"", "@import", "innerHTML", "eval(", " style=\""]
+            {
+                let allowed = ["http://127.0.0.1", "http://www.w3.org"];
+                let allowed = allowed.iter().chain(links).copied();
+                let found = page.match_indices(word).map(|(at, _)| &page[at..]);
+                let foreign: Vec<&str> = found
+                    .filter(|text| !allowed.clone().any(|allowed| text.starts_with(allowed)))
+                    .map(|text| text.lines().next().unwrap_or_default())
+                    .collect();
+                assert!(foreign.is_empty(), "{word}: {foreign:?}");
+            }
+        }
+    }
+
+    /// Where people are sent, who make a bot.
+    const PORTALS: &[&str] = &["https://discord.com/"];
 
     #[test]
     fn what_runs_and_what_shapes_is_named_by_its_hash() {
@@ -138,7 +167,9 @@ mod tests {
         assert!(!policy.contains("unsafe"), "{policy}");
         // echo -n 1 | openssl dgst -sha256 -binary | base64
         assert!(policy.contains("'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"));
-        let ours = &known().policy;
-        assert_eq!(ours.matches("'sha256-").count(), 2, "{ours}");
+        for (page, _) in PAGES {
+            let ours = &page.known().policy;
+            assert_eq!(ours.matches("'sha256-").count(), 2, "{ours}");
+        }
     }
 }

@@ -28,6 +28,8 @@ use crate::rt::{clock, os_bytes};
 const CODE_BYTES: usize = 16;
 /// Bytes of what a browser keeps.
 const COOKIE_BYTES: usize = 32;
+/// What it is called, with the port.
+const COOKIE: &str = "barnacle";
 /// What the file of the sessions is called.
 const FILE: &str = "page.sessions";
 
@@ -113,18 +115,20 @@ impl Reception {
         }
         log::info!(target: "control", "a browser has logged in{}", from(request));
         self.settle();
-        let set = format!("{}={cookie}; Path=/; HttpOnly; SameSite=Strict", name(request));
+        let name = cookie_name(request, COOKIE);
+        let set = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
         Some(json_answer(200, &json!({ "ok": true })).with("set-cookie", set))
     }
 
     /// `POST /api/logout`: ends the session, and every connection by it.
     pub(crate) fn logout(&self, request: &Request) -> Response {
-        if let Some(cookie) = cookie(request) {
+        if let Some(cookie) = cookie(request, COOKIE) {
             self.logins.borrow_mut().end(&mark(cookie));
             log::info!(target: "control", "a browser has logged out{}", from(request));
             self.settle();
         }
-        let gone = format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", name(request));
+        let name = cookie_name(request, COOKIE);
+        let gone = format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
         json_answer(200, &json!({ "ok": true })).with("set-cookie", gone)
     }
 
@@ -133,7 +137,8 @@ impl Reception {
         if !is_own_page(request) {
             return None;
         }
-        let number = self.logins.borrow_mut().enter(&mark(cookie(request)?), clock::now())?;
+        let number =
+            self.logins.borrow_mut().enter(&mark(cookie(request, COOKIE)?), clock::now())?;
         let ended = self.guests.borrow_mut().entry(number).or_insert_with(|| bounded(1)).1.clone();
         self.settle();
         Some(Visit { reception: self.clone(), number, ended })
@@ -190,16 +195,17 @@ fn mark(secret: &str) -> Mark {
     mark
 }
 
-/// What the cookie is called. Browsers do not tell ports of one host apart, and there may be
-/// gateways on several.
-fn name(request: &Request) -> String {
+/// What the cookie is called that begins with `name`. Browsers do not tell ports of one host apart,
+/// and there may be gateways on several.
+pub(super) fn cookie_name(request: &Request, name: &str) -> String {
     let port = request.header("host").and_then(|host| host.rsplit_once(':'));
     let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
-    port.map_or_else(|| "barnacle".to_owned(), |port| format!("barnacle-{port}"))
+    port.map_or_else(|| name.to_owned(), |port| format!("{name}-{port}"))
 }
 
-fn cookie(request: &Request) -> Option<&str> {
-    let name = name(request);
+/// The value of that cookie.
+pub(super) fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    let name = cookie_name(request, name);
     let pairs = request.header("cookie")?.split(';').filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == name).map(|p| p.1)
 }

@@ -7,11 +7,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::gather::{self, Patient};
-use super::judge::{Account, Application};
+use super::judge::{Account, Application, Asked};
 use crate::app::account;
 use crate::base::Secret;
 use crate::channels::discord::authorized;
-use crate::ops::config::Discord;
 use crate::proto::discord::intents::Intents;
 use crate::rt::executor::{Spawner, Tier};
 use crate::rt::net::http::{Client, Method, Request};
@@ -30,8 +29,9 @@ pub(super) async fn mend(spawner: &Spawner, patient: &mut Patient) -> Vec<String
             continue;
         };
         let http = Client::new(&net, Tier::Wire);
-        let flags = with_limited(application, missing);
-        said.push(switch_on(&http, discord, token, flags, (missing, found)).await);
+        let api = account::api(discord);
+        let asked = request_intents(&http, &api, token, application, missing).await;
+        said.push(switched_on(&http, &api, token, asked, (missing, found)).await);
     }
     facts.exposed.retain(|file| match close(file) {
         Ok(()) => {
@@ -54,22 +54,33 @@ fn with_limited(application: &Application, missing: Intents) -> u64 {
     limited.fold(application.flags, |flags, bit: u64| flags | bit)
 }
 
-async fn switch_on(
+/// Asks Discord to switch on what is missing.
+pub(in crate::app) async fn request_intents(
     http: &Client,
-    discord: &Discord,
+    api: &str,
     token: &Secret,
-    flags: u64,
-    (missing, found): (Intents, &mut Account),
-) -> String {
-    let api = account::api(discord);
-    let body = json!({ "flags": flags }).to_string();
+    application: &Application,
+    missing: Intents,
+) -> Asked<()> {
+    let body = json!({ "flags": with_limited(application, missing) }).to_string();
     let request = Request::new(Method::PATCH, format!("{api}/applications/@me"));
     let request = authorized(request, token).body("application/json", body);
+    gather::read(http.send(request).await).map(drop)
+}
+
+/// What came of it.
+async fn switched_on(
+    http: &Client,
+    api: &str,
+    token: &Secret,
+    asked: Asked<()>,
+    (missing, found): (Intents, &mut Account),
+) -> String {
     let names = missing.switches();
-    if let Err(refusal) = gather::read(http.send(request).await) {
+    if let Err(refusal) = asked {
         return format!("{names} could not be switched on: {refusal}; do it in the portal");
     }
-    found.application = gather::application(http, &api, token).await;
+    found.application = gather::application(http, api, token).await;
     let flags = found.application.as_ref().map_or(0, |application| application.flags);
     if found.wanted.without(found.wanted.allowed_by(flags)).0 == 0 {
         return format!(

@@ -132,6 +132,7 @@ fn exposed(
         file.filter(|(_, text)| holds(text)).map(|(file, _)| file.to_owned()),
         env.get("DISCORD_BOT_TOKEN_FILE").map(PathBuf::from),
         dirs.map(Dirs::gateway_token),
+        dirs.map(Dirs::bot_token),
     ];
     let is_open = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o004 != 0);
     candidates.into_iter().flatten().filter(is_open).collect()
@@ -264,7 +265,11 @@ async fn examine(net: &Net, discord: &Discord, found: &mut Account) {
 }
 
 /// The application behind the token.
-pub(super) async fn application(http: &Client, api: &str, token: &Secret) -> Asked<Application> {
+pub(in crate::app) async fn application(
+    http: &Client,
+    api: &str,
+    token: &Secret,
+) -> Asked<Application> {
     let answer = get(http, token, format!("{api}/applications/@me")).await?;
     let name = answer["bot"]["username"].as_str().or(answer["name"].as_str()).unwrap_or("?");
     Ok(Application {
@@ -279,7 +284,8 @@ fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
 }
 
-pub(super) async fn get(http: &Client, token: &Secret, url: String) -> Asked<Value> {
+/// What Discord answers about `url`.
+pub(in crate::app) async fn get(http: &Client, token: &Secret, url: String) -> Asked<Value> {
     let request = crate::channels::discord::authorized(Request::new(Method::GET, url), token);
     read(http.send(request).await)
 }

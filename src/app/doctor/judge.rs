@@ -71,11 +71,11 @@ pub(super) struct Account {
 }
 
 /// What came of a question to Discord.
-pub(super) type Asked<T> = Result<T, Refusal>;
+pub(in crate::app) type Asked<T> = Result<T, Refusal>;
 
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(in crate::app) enum Refusal {
     /// There is no token to ask with.
     NoToken,
     /// This HTTP status.
@@ -86,10 +86,10 @@ pub(super) enum Refusal {
 
 /// The application behind a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Application {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) flags: u64,
+pub(in crate::app) struct Application {
+    pub(in crate::app) id: u64,
+    pub(in crate::app) name: String,
+    pub(in crate::app) flags: u64,
 }
 
 /// A server that the bot is in.
@@ -312,8 +312,9 @@ fn token(account: &Account) -> Check {
         }
         Err(Refusal::NoToken) => {
             let text = format!("there is none ({})", account.token_from);
-            let cure = "set DISCORD_BOT_TOKEN, or channels.discord.token in the configuration; it \
-                        is in the developer portal, Bot, Reset Token";
+            let cure = "set DISCORD_BOT_TOKEN, or channels.discord.token in the configuration, \
+                        or hand it over on the page that `barnacle setup` names; it is in the \
+                        developer portal, Bot, Reset Token";
             check(NAME, Verdict::Fail, text).cure(cure).exit(Exit::Config)
         }
         Err(Refusal::Status(401)) => {

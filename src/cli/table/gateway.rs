@@ -1,7 +1,7 @@
 //! The commands of the process itself.
 
 use super::{Command, DOOR, TIMEOUT, flag, switch, valued};
-use crate::cli::{ask, dashboard, local, probe, restart, service};
+use crate::cli::{ask, dashboard, local, probe, restart, service, setup};
 
 /// Those of the process, and of what it says of itself.
 pub(super) const COMMANDS: &[Command] = &[
@@ -10,8 +10,8 @@ pub(super) const COMMANDS: &[Command] = &[
         also: &["gateway run"],
         words: "",
         summary: "keep the bot connected, in the foreground",
-        about: "Runs until SIGTERM or Ctrl-C. It needs a bot token in DISCORD_BOT_TOKEN or in the \
-                configuration.",
+        about: "Runs until SIGTERM or Ctrl-C. It needs a bot token: in DISCORD_BOT_TOKEN, in the \
+                configuration, or from the page that `barnacle setup` names.",
         flags: &[&[
             flag("port", "N", "listen on this control port, whatever is configured"),
             flag("bind", "loopback|lan", "who may connect to it, whatever is configured"),
@@ -54,6 +54,29 @@ pub(super) const COMMANDS: &[Command] = &[
             TIMEOUT,
         ],
         run: ask::health,
+    },
+    Command {
+        name: "setup",
+        also: &[],
+        words: "",
+        summary: "show where a gateway without a token takes one, and the code that opens the page",
+        about: "While no account has a token, the gateway serves the page /setup at its control \
+                port, for browsers on this host; with gateway.setup: \"lan\" (or BARNACLE_SETUP) \
+                also on the network, at gateway.setupPort, where nothing else is served, and only \
+                until it is done. It leads through the token, the intents, the invitation and a \
+                first message. A code opens it, to one browser at a time: it holds for ten \
+                minutes, and of wrong ones five are looked at that come from the network, and five \
+                from this host. It is also in contact.txt in the runtime directory. The page is \
+                plain HTTP: on the network, everybody can read what is typed there. Safer are `ssh \
+                -L`, which this prints, and a file with the token. The token is kept in the state \
+                directory, and used if nothing else names one; what is kept on flash memory is not \
+                surely erased when its file is.",
+        flags: &[
+            &[switch("again", None, "replace a token that was taken so, such as a revoked one")],
+            DOOR,
+            TIMEOUT,
+        ],
+        run: setup::setup,
     },
     Command {
         name: "dashboard",

@@ -24,7 +24,7 @@ const OWN = new Set([
   "why", "channels.history", "channels.restart", "pairing.list", "pairing.approve",
   "pairing.revoke", "config.reload", "gateway.stop", "dashboard.login", "dashboard.uptime",
   "channels.uptime", "cron.policy", "memory.list", "memory.forget", "mcp.list",
-  "person.export", "person.forget",
+  "person.export", "person.forget", "setup.code",
 ]);
 
 /** Events that it has not. */
