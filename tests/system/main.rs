@@ -55,6 +55,7 @@ mod router;
 mod rpc;
 mod seeds;
 mod selftest;
+mod setup;
 mod start;
 mod templates;
 mod terminal;

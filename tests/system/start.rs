@@ -98,7 +98,9 @@ fn without_a_token_it_stays_up_and_says_so_once() {
     pause(seconds(6));
     assert!(gateway.run.is_running());
     let output = gateway.run.output();
-    assert_eq!(output.lines().count(), 2, "{output}");
+    // And where one can be handed over.
+    assert_eq!(output.lines().count(), 3, "{output}");
+    assert_eq!(gateway.run.count("`barnacle setup`"), 1, "{output}");
     let line = gateway.run.line(" ERROR [discord] ");
     assert!(line.contains("no bot token") && line.contains("set DISCORD_BOT_TOKEN"), "{line}");
 }

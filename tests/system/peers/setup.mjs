@@ -1,0 +1,188 @@
+// Debian's Chromium on the page of first contact: from the code to the first message.
+//
+//   PAGE_URL=http://127.0.0.1:PORT/setup PAGE_SANDBOX=http://127.0.0.1:PORT/_sandbox \
+//     node setup.mjs
+//
+// Each step prints a line of JSON. What only the test can do is asked for by {"want": WHAT}, and
+// waits for a line on standard input. PAGE_SHOTS names a directory for pictures.
+
+import { createInterface } from 'node:readline';
+import process from 'node:process';
+import { chromium } from 'playwright-core';
+
+const { PAGE_URL, PAGE_SANDBOX, PAGE_SHOTS, CHROMIUM = '/usr/bin/chromium' } = process.env;
+const home = new URL(PAGE_URL);
+const SOON = 20_000;
+const TELEPHONE = { width: 360, height: 740 };
+const flags = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+  '--disable-background-networking', '--disable-component-update',
+];
+
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const step = (name) => print({ step: name });
+const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const want = async (what) => { print({ want: what }); return (await input.next()).value; };
+
+function insist(is, words) {
+  if (!is) throw new Error(words);
+}
+
+async function sandbox(path, body) {
+  const order = { method: 'POST', body: JSON.stringify(body) };
+  const answer = await fetch(`${PAGE_SANDBOX}/${path}`, order);
+  insist(answer.ok, `the sandbox refused ${path}: ${answer.status}`);
+  return answer.json();
+}
+
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: flags });
+
+/** A tab of a browser of its own, in which nothing may go wrong unseen. */
+async function visit(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(SOON);
+  const page = await context.newPage();
+  const wrong = [];
+  page.on('console', (line) => {
+    // What is refused with words is an error to the browser's console as well.
+    const isAnswer = /Failed to load resource: the server responded with a status/.test(line.text());
+    if (['error', 'warning'].includes(line.type()) && !isAnswer) wrong.push(line.text());
+  });
+  page.on('pageerror', (error) => wrong.push(String(error.stack)));
+  page.on('dialog', (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
+  page.on('request', (request) => {
+    const { protocol, host } = new URL(request.url());
+    if (protocol !== 'data:' && host !== home.host) wrong.push(`it asked ${request.url()}`);
+  });
+  return { context, page, wrong };
+}
+
+const see = (page, words) => page.getByText(words).first().waitFor();
+const heading = (page, name) => page.getByRole('heading', { name, level: 2 }).waitFor();
+const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
+
+/** Pictures of a telephone and a screen, in light and dark; nothing is wider than either. */
+async function looks(page, name) {
+  const { width, height } = page.viewportSize();
+  for (const [kind, viewport, scheme] of [
+    ['phone', TELEPHONE, 'light'], ['phone-dark', TELEPHONE, 'dark'], ['desk', { width, height }, 'light'],
+  ]) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme: scheme });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    insist(wide <= viewport.width, `${name} is ${wide} wide on a ${kind}`);
+    if (PAGE_SHOTS) await page.screenshot({ path: `${PAGE_SHOTS}/setup-${name}-${kind}.png`, fullPage: true });
+  }
+}
+
+async function code(page) {
+  await heading(page, 'Type the code');
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  insist(await focused() === 'code', 'the field is not where one types');
+  await looks(page, '1-code');
+  await page.getByLabel('The code').fill('ABC');
+  await press(page, 'Go on');
+  await page.getByRole('alert').filter({ hasText: 'no code' }).waitFor();
+  await page.getByLabel('The code').fill('ZZZZ-ZZZZ');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'not the code' }).waitFor();
+  await looks(page, '1-code-wrong');
+  step('a wrong code is refused with words, and how many more are looked at');
+  const right = await want('code');
+  await page.getByLabel('The code').fill(right.toLowerCase());
+  await page.keyboard.press('Enter');
+  await heading(page, "Hand over the bot's token");
+  step('the right one leads on');
+}
+
+/** Another browser, while this one is at it. */
+async function other() {
+  const { context, page, wrong } = await visit();
+  await page.goto(PAGE_URL);
+  await see(page, 'Another browser has typed the code already');
+  insist(wrong.length === 0, wrong.join('\n'));
+  await context.close();
+  step('another browser is told that somebody is at it');
+}
+
+async function token(page) {
+  await looks(page, '2-token');
+  const field = page.getByLabel('The token');
+  await field.fill('123456789012345678');
+  await press(page, 'Try this token');
+  await page.getByRole('alert').filter({ hasText: 'a number' }).waitFor();
+  await field.fill('bad.token');
+  await press(page, 'Try this token');
+  await page.getByRole('alert').filter({ hasText: 'Reset Token' }).waitFor();
+  await looks(page, '2-token-wrong');
+  step('a wrong token is refused in the words of the portal');
+  await sandbox('fault', { name: 'intents-off' });
+  await field.fill(`Bot ${await want('token')}`);
+  await press(page, 'Try this token');
+  await heading(page, 'What the bot may hear');
+  insist(await page.locator('#token').count() === 0, 'the token stays on the page');
+  step('the right one leads on');
+}
+
+async function intents(page) {
+  await see(page, 'Message Content Intent');
+  insist(await page.getByRole('button', { name: 'Go on' }).count() === 0, 'it goes on without');
+  await looks(page, '3-intents');
+  await page.reload();
+  await see(page, 'Message Content Intent');
+  step('it goes on where it was, after a reload');
+  await sandbox('clear', {});
+  await see(page, 'Everything is switched on');
+  step('and notices that the intents are switched on');
+  await press(page, 'Go on');
+}
+
+async function invite(page) {
+  await heading(page, 'Let the bot into a server');
+  await see(page, 'It is in');
+  const link = await page.getByRole('link', { name: 'Choose a server on Discord' }).getAttribute('href');
+  insist(/^https:\/\/discord\.com\/oauth2\/authorize\?client_id=\d+&/.test(link), link);
+  await looks(page, '4-invite');
+  step('the invitation is there, and the server that the bot is in');
+  await press(page, 'Go on');
+}
+
+async function test(page) {
+  await heading(page, 'Write to it');
+  await see(page, 'Nobody has written yet');
+  await looks(page, '5-test');
+  await page.getByText('Or let it say hello first').click();
+  await press(page, 'Say hello there');
+  await see(page, 'It was said');
+  await sandbox('say', { text: '<b>hello</b>', mention: true, author: '<img src=x>' });
+  await page.getByText('<img src=x> wrote in #general, and was answered').waitFor();
+  await looks(page, '5-test-answered');
+  step('the first message is seen, and its answer');
+  await press(page, 'Finish');
+  await heading(page, 'It is set up');
+  await looks(page, '6-done');
+  step('and that is all');
+}
+
+try {
+  const { context, page, wrong } = await visit();
+  await page.goto(PAGE_URL);
+  await code(page);
+  await other();
+  await token(page);
+  await intents(page);
+  await invite(page);
+  await test(page);
+  // The port on the network is closed, or about to be.
+  const after = await page.goto(PAGE_URL).then((answer) => answer.status(), () => 'refused');
+  insist([404, 'refused'].includes(after), `the page is still there: ${after}`);
+  insist(wrong.length === 0, wrong.join('\n'));
+  await context.close();
+  print({ done: true });
+} catch (error) {
+  print({ done: false, error: String(error.stack) });
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  process.stdin.destroy();
+}
