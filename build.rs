@@ -1,4 +1,5 @@
-//! Tells the program which commit it was built from, for `--version`, and when, and packs its pages.
+//! Tells the program which commit it was built from, for `--version`, and when, and packs its
+//! pages.
 
 use std::path::Path;
 use std::process::Command;

@@ -224,8 +224,8 @@ impl Setup {
         }
     }
 
-    /// Somebody at the host wants the code; with `again`, although there is a token. A code of which
-    /// the tries are used up is replaced, and so is whoever has begun and handed over nothing.
+    /// Somebody at the host wants the code; with `again`, although there is a token. A code is
+    /// replaced if its tries are used up, and so is whoever has begun and handed over nothing.
     pub fn ask(&mut self, now: Instant, again: bool, chance: u64) -> Asked {
         if self.session.as_ref().is_some_and(|session| session.step > Step::Token) && !again {
             return Asked::Finishing;

@@ -45,7 +45,7 @@ async function visit(options = {}) {
   const wrong = [];
   page.on('console', (line) => {
     // What is refused with words is an error to the browser's console as well.
-    const isAnswer = /Failed to load resource: the server responded with a status/.test(line.text());
+    const isAnswer = /Failed to load resource: the server responded/.test(line.text());
     if (['error', 'warning'].includes(line.type()) && !isAnswer) wrong.push(line.text());
   });
   page.on('pageerror', (error) => wrong.push(String(error.stack)));
@@ -65,13 +65,15 @@ const press = (page, name) => page.getByRole('button', { name, exact: true }).cl
 async function looks(page, name) {
   const { width, height } = page.viewportSize();
   for (const [kind, viewport, scheme] of [
-    ['phone', TELEPHONE, 'light'], ['phone-dark', TELEPHONE, 'dark'], ['desk', { width, height }, 'light'],
+    ['phone', TELEPHONE, 'light'], ['phone-dark', TELEPHONE, 'dark'],
+    ['desk', { width, height }, 'light'],
   ]) {
     await page.setViewportSize(viewport);
     await page.emulateMedia({ colorScheme: scheme });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     insist(wide <= viewport.width, `${name} is ${wide} wide on a ${kind}`);
-    if (PAGE_SHOTS) await page.screenshot({ path: `${PAGE_SHOTS}/setup-${name}-${kind}.png`, fullPage: true });
+    const path = `${PAGE_SHOTS}/setup-${name}-${kind}.png`;
+    if (PAGE_SHOTS) await page.screenshot({ path, fullPage: true });
   }
 }
 
@@ -140,7 +142,8 @@ async function intents(page) {
 async function invite(page) {
   await heading(page, 'Let the bot into a server');
   await see(page, 'It is in');
-  const link = await page.getByRole('link', { name: 'Choose a server on Discord' }).getAttribute('href');
+  const way = page.getByRole('link', { name: 'Choose a server on Discord' });
+  const link = await way.getAttribute('href');
   insist(/^https:\/\/discord\.com\/oauth2\/authorize\?client_id=\d+&/.test(link), link);
   await looks(page, '4-invite');
   step('the invitation is there, and the server that the bot is in');
