@@ -2,6 +2,7 @@
 //!
 //! Units come last in names. Where a rule is the service's, its source is named.
 
+mod appliance;
 mod gateway;
 mod ground;
 mod intent;
@@ -18,6 +19,7 @@ mod turns;
 
 use std::time::Duration;
 
+pub use appliance::*;
 pub use gateway::*;
 pub use ground::*;
 pub use intent::*;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod appliance;
 pub mod argv;
 pub mod backlog;
 pub mod budget;
