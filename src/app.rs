@@ -2,6 +2,7 @@
 //! them in order, and ends them in the opposite one.
 
 mod account;
+pub(crate) mod appliance;
 pub(crate) mod audit;
 mod completions;
 mod contact;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agents;
+mod appliance;
 mod ask;
 mod backup;
 mod care;

@@ -2,6 +2,7 @@
 //! typos follow from it.
 
 mod agents;
+mod appliance;
 mod channels;
 mod chats;
 mod config;
@@ -93,6 +94,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("system", "who and what is connected"),
     ("update", "how this installation is updated"),
     ("backup", "all that a gateway knows, in one file"),
+    ("appliance", "an image's first start"),
 ];
 
 /// Every command, in the order of help.
@@ -107,6 +109,7 @@ const GROUPED: &[&[Command]] = &[
     cron::COMMANDS,
     config::COMMANDS,
     tools::COMMANDS,
+    appliance::COMMANDS,
 ];
 
 /// Every command, in the order of help.

@@ -51,6 +51,15 @@ impl Gateway {
     }
 }
 
+/// `barnacle appliance import`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Import {
+    /// `--boot`: the boot partition.
+    pub(crate) boot: PathBuf,
+    /// `--root`: the system that it is for; if that is another one, no program is run.
+    pub(crate) root: PathBuf,
+}
+
 /// `barnacle drill`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Drill {

@@ -35,6 +35,15 @@ pub fn find(name: Option<&str>) -> Result<TimeZone, String> {
     })
 }
 
+/// What the place called `name` is called in full, as the database files it.
+///
+/// # Errors
+/// As [`find`].
+pub fn full_name(name: &str) -> Result<String, String> {
+    let zone = find(Some(name))?;
+    Ok(zone.iana_name().unwrap_or("UTC").to_owned())
+}
+
 /// What this host's own place is called, if that is known.
 #[must_use]
 pub fn own_name() -> Option<String> {
@@ -48,6 +57,7 @@ mod tests {
     #[test]
     fn places_are_found_and_slips_are_guessed() {
         assert_eq!(find(Some("Europe/Berlin")).unwrap().iana_name(), Some("Europe/Berlin"));
+        assert_eq!(full_name("Europe/Berlin"), Ok("Europe/Berlin".into()));
         assert!(find(None).is_ok());
         for (slip, meant) in [
             ("Europe/Berlni", "Europe/Berlin"),

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod agents;
+mod appliance;
 mod attachments;
 mod backup;
 mod chat;

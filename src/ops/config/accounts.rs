@@ -172,7 +172,7 @@ fn token(read: &mut Reader<'_, '_>, sources: &Sources<'_>, id: &str) -> (Option<
 
 /// A token as Discord gives it, without the `Bot ` that people copy along; `None` for what cannot
 /// be one: placeholders of guides, and characters that no header carries.
-pub(super) fn bot_token(text: &str) -> Option<Secret> {
+pub(crate) fn bot_token(text: &str) -> Option<Secret> {
     let text = text.trim();
     let token = text.strip_prefix("Bot ").unwrap_or(text).trim();
     let is_plain = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());

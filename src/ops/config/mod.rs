@@ -60,7 +60,7 @@ use crate::core::turn;
 use crate::proto::llm::Dialect;
 use crate::rt::net::proxy::Proxy;
 
-pub(crate) use accounts::DEFAULT as DEFAULT_ACCOUNT;
+pub(crate) use accounts::{DEFAULT as DEFAULT_ACCOUNT, bot_token};
 pub(crate) use changes::Change;
 pub(crate) use cron::{Cron, CronAlert};
 pub(crate) use env::{Env, VARIABLES, arguments, is_profile, program, temporary_dir};
