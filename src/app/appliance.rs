@@ -35,7 +35,7 @@ const NEXT: &str = "barnacle.new";
 /// What is to be wiped, and which files were taken over but stay.
 const RECORD: &str = "etc/barnacle/import";
 
-pub(crate) use crate::core::appliance::template;
+pub(crate) use crate::core::appliance::{explained, template};
 
 /// What an import did.
 #[derive(Default)]
@@ -194,6 +194,7 @@ impl<H: Hand> Importer<'_, H> {
         let configuration = self.root.join("etc/barnacle/barnacle.json5");
         Host {
             passwd: text("etc/passwd"),
+            group: text("etc/group"),
             hosts: text("etc/hosts"),
             variables: text("etc/default/barnacle"),
             login: self.text("etc/ssh/sshd_config.d/05-login.conf"),

@@ -30,7 +30,7 @@ use self::judge::{Psk, Wrong};
 use self::lines::{Text, lines};
 
 pub use self::report::report;
-pub use self::settings::template;
+pub use self::settings::{explained, template};
 pub use self::steps::Step;
 
 /// A file on the boot partition. Where two of them say the same thing, the first one counts.
@@ -104,6 +104,8 @@ pub struct Card {
 pub struct Host {
     /// `/etc/passwd`.
     pub passwd: String,
+    /// `/etc/group`.
+    pub group: String,
     /// `/etc/hosts`.
     pub hosts: String,
     /// `/etc/default/barnacle`.
@@ -352,7 +354,7 @@ impl Reading {
         wishes.hostname = self.single(Key::Hostname, judge::hostname);
         wishes.zone = self.single(Key::Timezone, no_zone);
         wishes.setup = self.single(Key::Setup, judge::setup);
-        wishes.user = self.single(Key::User, |text| judge::user(text, &host.passwd));
+        wishes.user = self.single(Key::User, |text| judge::user(text, &host.passwd, &host.group));
         wishes.hash = self.single(Key::Hash, judge::hash);
         wishes.ssh_password = self.entry(Key::SshPassword).is_some();
         wishes.token = self.single(Key::Token, |text| {

@@ -109,7 +109,7 @@ fn what_is_wrong_is_told_to_people_and_programs_and_stays() {
     std::fs::remove_file(card.dir.0.join("boot/authorized_keys.txt")).unwrap();
     let mut told = card.import(&[]);
     assert_eq!(told.code(), 0, "{}", told.output());
-    assert!(told.stdout().contains("did you mean token?"), "{}", told.stdout());
+    assert!(told.stdout().contains("did you mean channels.discord.token?"), "{}", told.stdout());
     assert!(!told.output().contains("hunter2"));
     assert!(card.read("root/etc/barnacle/barnacle.json5").contains("hunter2"));
     assert!(!card.dir.0.join("boot/barnacle.json5").exists());

@@ -165,8 +165,9 @@ pub(super) fn setup(text: &str) -> Result<&'static str, Wrong> {
     }
 }
 
-/// Who may log in. `passwd` is the file of that name: nobody may become a user of the system's.
-pub(super) fn user(text: &str, passwd: &str) -> Result<String, Wrong> {
+/// Who may log in. `passwd` and `group` are the files of these names: nobody may become a user of
+/// the system's, and a new one gets a group of their own name.
+pub(super) fn user(text: &str, passwd: &str, group: &str) -> Result<String, Wrong> {
     let is_fine = |(at, b): (usize, u8)| {
         b.is_ascii_lowercase() || b == b'_' || at > 0 && (b.is_ascii_digit() || b == b'-')
     };
@@ -174,15 +175,18 @@ pub(super) fn user(text: &str, passwd: &str) -> Result<String, Wrong> {
         let cure = "a name has up to 32 small letters, digits, - and _, and begins with a letter";
         return wrong("no user can have this name", cure);
     }
-    match uid(text, passwd) {
-        Some(uid) if !(1000..60_000).contains(&uid) => {
-            wrong("this user is one of the system's", "choose another name")
-        }
-        _ => Ok(text.to_owned()),
+    let is_taken = match uid(text, passwd) {
+        Some(uid) => !(1000..60_000).contains(&uid),
+        None => uid(text, group).is_some(),
+    };
+    if is_taken {
+        wrong("this name is the system's", "choose another")
+    } else {
+        Ok(text.to_owned())
     }
 }
 
-/// The number of a user that there is.
+/// The number of a user that there is, or of a group in the file of those.
 pub(super) fn uid(name: &str, passwd: &str) -> Option<u32> {
     let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     line.split(':').nth(2)?.parse().ok()
@@ -260,11 +264,13 @@ mod tests {
     fn users_are_new_or_people() {
         let passwd = "root:x:0:0::/root:/bin/sh\nadmin:x:1000:1000::/state/home/admin:/bin/bash\n\
                       nobody:x:65534:65534::/:/bin/false\n";
+        let group = "root:x:0:\nadmin:x:1000:\nvideo:x:44:\n";
         for fine in ["admin", "pi", "_a-1"] {
-            assert_eq!(user(fine, passwd), Ok(fine.to_owned()));
+            assert_eq!(user(fine, passwd, group), Ok(fine.to_owned()));
         }
-        for odd in ["root", "nobody", "Anna", "1a", "-a", "a b", "a:b", "", &"a".repeat(33)] {
-            assert!(user(odd, passwd).is_err(), "{odd}");
+        let long = "a".repeat(33);
+        for odd in ["root", "nobody", "video", "Anna", "1a", "-a", "a b", "a:b", "", &long] {
+            assert!(user(odd, passwd, group).is_err(), "{odd}");
         }
     }
 

@@ -23,7 +23,7 @@ const KEYS: &[(&str, Key, &str, &str)] = &[
         "The wireless network, if there is no cable. Its name is written as it is shown,\n\
          capitals and all. Without a password it is joined as an open one.",
     ),
-    ("wifi.password", Key::Password, "", ""),
+    ("wifi.password", Key::Password, "", "The network's password, of 8 to 63 characters."),
     (
         "wifi.country",
         Key::Country,
@@ -77,14 +77,17 @@ pub fn template() -> String {
     };
     comment(&mut out, HEAD);
     for (name, _, example, about) in KEYS {
-        if !about.is_empty() {
-            out.push('\n');
-            comment(&mut out, about);
-        }
+        out.push('\n');
+        comment(&mut out, about);
         let _ = writeln!(out, "{}", format!("#{name} = {example}").trim_end());
     }
     // The oldest editors of Windows know no other.
     out.replace('\n', "\r\n")
+}
+
+/// Its keys, each with an explanation.
+pub fn explained() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KEYS.iter().map(|(name, _, _, about)| (*name, *about))
 }
 
 /// What the file says, and what is wrong with it.

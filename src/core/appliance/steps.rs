@@ -242,9 +242,9 @@ fn configuration(bytes: &[u8], host: &Host, plan: &mut Plan) {
         for_gateway: true,
         bytes: bytes.to_vec(),
     };
-    if let Some(old) = host.configuration.as_ref().filter(|old| old.as_slice() != bytes) {
-        plan.steps.push(write(format!("{PATH}.bak"), old));
-    }
+    let old = host.configuration.as_ref().filter(|old| old.as_slice() != bytes);
+    plan.steps.extend(old.map(|old| write(format!("{PATH}.bak"), old)));
     plan.steps.push(write(PATH.into(), bytes));
-    plan.taken.push("the configuration; the one before it is kept as .bak".into());
+    let more = if old.is_some() { "; the one before it is kept as .bak" } else { "" };
+    plan.taken.push(format!("the configuration{more}"));
 }
