@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::appliance::MANUAL;
 use super::parse::second_words;
 use super::table::{Command, Flag, GLOBAL, GROUPS, command, commands, is_group, members};
+use crate::app::appliance::explained;
 use crate::base::spell;
 use crate::ops::config::{KEYS, Stand, VARIABLES};
 use crate::ops::exit::{EXITS, Exit, Failure};
@@ -12,8 +14,8 @@ use crate::ops::exit::{EXITS, Exit, Failure};
 const COLUMNS: usize = 96;
 
 /// The topics besides commands.
-const TOPICS: [(&str, Render); 3] =
-    [("config", keys), ("environment", variables), ("exit-codes", exits)];
+const TOPICS: [(&str, Render); 4] =
+    [("config", keys), ("environment", variables), ("exit-codes", exits), ("appliance", appliance)];
 type Render = fn() -> String;
 
 /// What `barnacle help TOPIC` prints; without a topic, the overview.
@@ -135,6 +137,17 @@ fn keys() -> String {
 fn variables() -> String {
     let mut out = String::from("Environment variables:\n");
     columns(&mut out, VARIABLES.iter().map(|&(name, doc)| (name.to_owned(), doc)));
+    out
+}
+
+fn appliance() -> String {
+    let mut out = String::new();
+    for (title, text) in MANUAL {
+        let _ = writeln!(out, "{title}:");
+        paragraph(&mut out, "    ", text);
+    }
+    out.push_str("Settings in barnacle.txt (`barnacle appliance template` prints one):\n");
+    columns(&mut out, explained().map(|(key, about)| (key.to_owned(), about)));
     out
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::parse::{choices_of, second_words};
 use super::table::{Command, Flag, GLOBAL, GROUPS, commands};
-use super::{Call, help};
+use super::{Call, appliance, help};
+use crate::app::appliance::explained;
 use crate::ops::config::VARIABLES;
 use crate::ops::exit::{EXITS, Failure};
 
@@ -56,6 +57,15 @@ fn roff() -> String {
     for (name, doc) in VARIABLES {
         let _ = writeln!(out, ".TP\n.B {}", escape(name));
         line(&mut out, doc);
+    }
+    out.push_str(".SH SD CARD IMAGE\n");
+    for (title, text) in appliance::MANUAL {
+        let _ = writeln!(out, ".SS \"{title}\"");
+        line(&mut out, text);
+    }
+    for (key, about) in explained() {
+        let _ = writeln!(out, ".TP\n.B {}", escape(key));
+        line(&mut out, &about.replace('\n', " "));
     }
     out.push_str(".SH EXIT STATUS\nThe numbers are those of sysexits.h.\n");
     for (exit, doc) in EXITS {
