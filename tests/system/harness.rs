@@ -26,8 +26,11 @@ pub(crate) const SLACK: u32 = 2;
 /// The file that is tested: the one that is shipped, if `tests/run` names it.
 pub(crate) fn binary() -> PathBuf {
     let named = std::env::var_os("BARNACLE_BIN");
-    named.map_or_else(|| env!("CARGO_BIN_EXE_barnacle").into(), PathBuf::from)
+    named.map_or_else(|| BUILT.into(), PathBuf::from)
 }
+
+/// The one that cargo has built beside the tests.
+const BUILT: &str = env!("CARGO_BIN_EXE_barnacle");
 
 /// The time, for bounding waits; recoveries are measured by the sandbox's own times.
 #[allow(clippy::disallowed_methods, reason = "the tests watch real processes in real time")]
@@ -112,7 +115,9 @@ pub(crate) struct Run {
 impl Run {
     /// Runs it with exactly these variables.
     pub(crate) fn start(args: &[&str], env: &[(&str, &str)]) -> Run {
-        let mut command = Command::new(binary());
+        // What is shipped may be static, and then lets no other library in.
+        let is_given_a_library = env.iter().any(|&(key, _)| key == "LD_PRELOAD");
+        let mut command = Command::new(if is_given_a_library { BUILT.into() } else { binary() });
         command.args(args).env_clear().envs(env.iter().copied());
         Run::of(command, args.join(" "))
     }
