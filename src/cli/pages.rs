@@ -75,6 +75,9 @@ fn roff() -> String {
     out.push_str(
         ".SH FILES\n.TP\n.I ~/.config/barnacle/barnacle.json5\n.TQ\n\
          .I /etc/barnacle/barnacle.json5\nThe configuration.\n\
+         .TP\n.I /etc/default/barnacle\nVariables of the system's service, NAME=VALUE.\n\
+         .TP\n.I /etc/credstore/discord-bot-token\nThe bot's token, for that service.\n\
+         .TP\n.I /var/lib/barnacle\nWhat that service keeps.\n\
          .SH SEE ALSO\n.B barnacle help config\nlists every configuration key.\n",
     );
     out
