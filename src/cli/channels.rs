@@ -89,7 +89,10 @@ fn plan(account: &Value) -> String {
     let is = |key: &str| account[key].as_bool().unwrap_or(false);
     let enabled = if is("enabled") { "enabled" } else { "disabled" };
     let configured = if is("configured") { "configured" } else { "without a token" };
-    format!("{enabled}, {configured}")
+    match account["tokenSource"].as_str() {
+        Some(source) => format!("{enabled}, {configured} (token from {source})"),
+        None => format!("{enabled}, {configured}"),
+    }
 }
 
 fn state(account: &Value) -> Field {
@@ -201,7 +204,7 @@ mod tests {
     fn accounts_are_shown_with_cause_and_cure_and_nothing_raw() {
         let answer = json!({"channelAccounts": {"discord": [
             {"accountId": "default", "enabled": true, "configured": true, "state": "connected",
-             "lastProofAgeMs": 2100, "lastInboundAt": 1_774_085_213_589_u64},
+             "tokenSource": "DISCORD_BOT_TOKEN", "lastProofAgeMs": 2100, "lastInboundAt": 1_774_085_213_589_u64},
             {"accountId": "w\u{1b}k", "enabled": true, "state": "error", "lastError": "4014: no",
              "cure": "switch it on"},
         ]}, "channels": {"discord": {"issues": [{"message": "an issue"}]}}});
@@ -213,6 +216,7 @@ mod tests {
         assert_eq!(lines[2..], ["  switch it on", "an issue"]);
         let listed = accounts(&Printer::plain(), &answer, false);
         assert!(listed.contains("enabled, without a token"), "{listed}");
+        assert!(listed.contains("enabled, configured (token from DISCORD_BOT_TOKEN)"), "{listed}");
     }
 
     #[test]

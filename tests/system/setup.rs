@@ -111,6 +111,9 @@ fn from_the_code_to_a_connection_and_a_resume_after_a_restart() {
     gateway.run.line("session resumed");
     let why = told(&gateway, &[])["why"].as_str().unwrap().to_owned();
     assert!(why.contains("first contact, ") && why.contains("discord-bot-token"), "{why}");
+    let mut listed = gateway.cli(&["channels", "list"]);
+    assert_eq!(listed.code(), 0);
+    assert!(listed.stdout().contains("(token from first contact, "), "{}", listed.stdout());
     let mut doctor = gateway.cli(&["doctor", "--json"]);
     doctor.code();
     assert!(doctor.stdout().contains("from first contact, "), "{}", doctor.stdout());

@@ -12,6 +12,7 @@ use crate::base::Instant;
 use crate::channels::discord::View;
 use crate::control::{Answer, at_once};
 use crate::core::health::Status;
+use crate::ops::config::Discord;
 use crate::proto::control::Fault;
 use crate::rt::clock;
 
@@ -28,7 +29,19 @@ pub(super) fn status(house: &Rc<House>, params: &Value) -> Answer {
     let is_probe = params["probe"].as_bool().unwrap_or(false);
     let (seats, probes) = {
         let (fleet, now) = (house.fleet.borrow(), clock::now());
-        let seats: Vec<Value> = fleet.seats().map(|seat| account(&seat, now)).collect();
+        let config = house.config();
+        let source = |name: &str| {
+            let has_token = |one: &&Discord| one.id == name && one.token.is_some();
+            config.accounts.iter().find(has_token).map(|one| one.token_from.clone())
+        };
+        let told = |seat: Seat<'_>| {
+            let mut told = account(&seat, now);
+            if let Some(source) = source(seat.name) {
+                told["tokenSource"] = source.into();
+            }
+            told
+        };
+        let seats: Vec<Value> = fleet.seats().map(told).collect();
         let probes: Vec<_> = if is_probe { fleet.probes() } else { Vec::new() };
         (seats, probes)
     };
