@@ -251,6 +251,16 @@ fn doors(config: &Config, tree: &Value, findings: &mut Vec<Finding>) {
         ),
         (false, false) => {}
     }
+    let lacks_token = config.accounts.iter().all(|account| account.token.is_none());
+    if config.gateway.setup == config::Setup::Lan && lacks_token {
+        found(
+            "gateway.setup.lan",
+            Severity::Warn,
+            "whoever has the code hands over a token by the network: it crosses it unencrypted"
+                .to_owned(),
+            "set gateway.setup to local and reach the page by `ssh -L`, or put the token in a file",
+        );
+    }
     let weak = config.gateway.token.as_ref();
     if weak.is_some_and(|token| token.expose().chars().count() < TOKEN_CHARS_MIN) {
         found(
