@@ -47,7 +47,7 @@ pub(super) struct Contact {
 impl Contact {
     pub(super) fn new(spawner: &Spawner, dirs: &Dirs) -> Rc<Contact> {
         Rc::new(Contact {
-            front: Front::new(spawner, host_name().map(|name| format!("{name}.local"))),
+            front: Front::new(spawner),
             wake: bounded(1),
             file: dirs.hot.as_ref().map(|hot| hot.join(state::CONTACT)),
             written: RefCell::default(),

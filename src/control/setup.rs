@@ -32,6 +32,7 @@ use crate::base::text::Hex;
 use crate::base::{Secret, limits};
 use crate::core::setup::{Asked, Mark, Setup, Standing, Step, Tried};
 use crate::rt::executor::{Spawner, Tier};
+use crate::rt::net::here::host_name;
 use crate::rt::net::server::{Request, Response};
 use crate::rt::{clock, os_bytes};
 
@@ -78,8 +79,6 @@ pub(crate) trait Host {
 pub(crate) struct Front {
     setup: RefCell<Setup>,
     host: OnceCell<Box<dyn Host>>,
-    /// This host's name on the network, `NAME.local`.
-    name: Option<String>,
     spawner: Spawner,
     /// Whether a token is being tried.
     is_busy: Cell<bool>,
@@ -101,11 +100,10 @@ pub(crate) fn is_meant(path: &str) -> bool {
 
 impl Front {
     /// Closed, until there is a [`Host`].
-    pub(crate) fn new(spawner: &Spawner, name: Option<String>) -> Rc<Front> {
+    pub(crate) fn new(spawner: &Spawner) -> Rc<Front> {
         Rc::new(Front {
             setup: RefCell::default(),
             host: OnceCell::new(),
-            name,
             spawner: spawner.clone(),
             is_busy: Cell::new(false),
         })
@@ -150,8 +148,10 @@ impl Front {
         if standing == Standing::Closed || !is_meant(&request.path) {
             return None;
         }
-        if !is_known(request.header("host"), self.name.as_deref()) {
-            let name = self.name.as_deref().unwrap_or("this host's address");
+        // On the network it is called by that name (multicast DNS).
+        let name = host_name().map(|name| format!("{name}.local"));
+        if !is_known(request.header("host"), name.as_deref()) {
+            let name = name.as_deref().unwrap_or("localhost");
             let text = format!("by this name nothing is answered: ask by the address, or {name}");
             return Some(refusal(403, &text, ""));
         }
@@ -260,9 +260,9 @@ impl Front {
             Tried::Wrong { left } => {
                 log::warn!(target: "control", "first contact: a wrong code came from {peer}");
                 let text = match left {
-                    0 => "That is not the code, and no more are looked at.".to_owned(),
-                    1 => "That is not the code. One more is looked at.".to_owned(),
-                    left => format!("That is not the code. {left} more are looked at."),
+                    0 => "That is not the code, and no try is left.".to_owned(),
+                    1 => "That is not the code. One try is left.".to_owned(),
+                    left => format!("That is not the code. {left} tries are left."),
                 };
                 refusal(401, &text, if left == 0 { another } else { "" })
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Weight;
 use super::check::{Sources, first, secret, secret_text};
+use super::env::Env;
 use super::read::Reader;
 use crate::base::{Secret, limits};
 
@@ -95,10 +96,7 @@ pub(super) fn gateway(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Gatew
     // As OpenClaw has it: whoever sets a password only wants it to be asked for.
     let usual = if password.is_some() && token.is_none() { Mode::Password } else { Mode::Token };
     let attempts = read.whole("gateway.auth.rateLimit.maxAttempts");
-    let setup = [
-        read.word("gateway.setup").and_then(Setup::named),
-        env.get("BARNACLE_SETUP").and_then(|word| Setup::named(&word.trim().to_ascii_lowercase())),
-    ];
+    let setup = [read.word("gateway.setup").and_then(Setup::named), setup_of_env(read, env)];
     let setup_port = read.whole("gateway.setupPort").and_then(|port| u16::try_from(port).ok());
     let gateway = Gateway {
         port: first(ports).unwrap_or(limits::CONTROL_PORT),
@@ -123,6 +121,16 @@ pub(super) fn gateway(read: &mut Reader<'_, '_>, sources: &Sources<'_>) -> Gatew
         read.note(Weight::Warning, MODE, text, cure);
     }
     gateway
+}
+
+fn setup_of_env(read: &mut Reader<'_, '_>, env: &Env) -> Option<Setup> {
+    let word = env.get("BARNACLE_SETUP")?;
+    let setup = Setup::named(&word.trim().to_ascii_lowercase());
+    if setup.is_none() {
+        let text = "BARNACLE_SETUP is not understood";
+        read.note(Weight::Warning, "gateway.setup", text, "write local, lan or off");
+    }
+    setup
 }
 
 /// A secret as the file says it, else the environment: by value, by a file, as a credential of
@@ -170,7 +178,7 @@ fn from_file(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Env, files};
+    use super::super::files;
     use super::*;
 
     fn gateway(text: &str, variables: &[(&str, &str)]) -> (Gateway, Vec<String>) {
@@ -245,7 +253,7 @@ mod tests {
         let port = limits::SETUP_PORT;
         assert_eq!(setup("{}", &[]), (Setup::Local, port, 0));
         assert_eq!(setup("{}", &[("BARNACLE_SETUP", "LAN")]), (Setup::Lan, port, 0));
-        assert_eq!(setup("{}", &[("BARNACLE_SETUP", "rubbish")]), (Setup::Local, port, 0));
+        assert_eq!(setup("{}", &[("BARNACLE_SETUP", "rubbish")]), (Setup::Local, port, 1));
         let off = "{gateway: {setup: 'off', setupPort: 80}}";
         assert_eq!(setup(off, &[("BARNACLE_SETUP", "lan")]), (Setup::Off, 80, 0));
         assert_eq!(setup("{gateway: {setup: 'wan'}}", &[]), (Setup::Local, port, 1));

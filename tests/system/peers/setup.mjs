@@ -7,6 +7,8 @@
 // waits for a line on standard input. PAGE_SHOTS names a directory for pictures.
 
 import { createInterface } from 'node:readline';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import process from 'node:process';
 import { chromium } from 'playwright-core';
 
@@ -46,7 +48,10 @@ async function visit(options = {}) {
   page.on('console', (line) => {
     // What is refused with words is an error to the browser's console as well.
     const isAnswer = /Failed to load resource: the server responded/.test(line.text());
-    if (['error', 'warning'].includes(line.type()) && !isAnswer) wrong.push(line.text());
+    // By plain HTTP from elsewhere, one of the headers has no meaning, and the browser says so.
+    const isPlain = /Cross-Origin-Opener-Policy header has been ignored/.test(line.text());
+    const isGrave = ['error', 'warning'].includes(line.type());
+    if (isGrave && !isAnswer && !isPlain) wrong.push(line.text());
   });
   page.on('pageerror', (error) => wrong.push(String(error.stack)));
   page.on('dialog', (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
@@ -61,6 +66,21 @@ const see = (page, words) => page.getByText(words).first().waitFor();
 const heading = (page, name) => page.getByRole('heading', { name, level: 2 }).waitFor();
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** That nothing keeps anybody out. It comes in by the debugger, past the page's own policy. */
+async function examine(page, where) {
+  const debug = await page.context().newCDPSession(page);
+  await debug.send('Runtime.evaluate', { expression: axe });
+  const expression = 'axe.run(document, {resultTypes: ["violations"]}).then(JSON.stringify)';
+  const told = { expression, awaitPromise: true, returnByValue: true };
+  const { violations } = JSON.parse((await debug.send('Runtime.evaluate', told)).result.value);
+  await debug.detach();
+  const grave = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+  const words = grave.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  insist(words.length === 0, `${where}: ${words.join('\n')}`);
+}
+
 /** Pictures of a telephone and a screen, in light and dark; nothing is wider than either. */
 async function looks(page, name) {
   const { width, height } = page.viewportSize();
@@ -72,6 +92,7 @@ async function looks(page, name) {
     await page.emulateMedia({ colorScheme: scheme });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     insist(wide <= viewport.width, `${name} is ${wide} wide on a ${kind}`);
+    await examine(page, `${name} on a ${kind}`);
     const path = `${PAGE_SHOTS}/setup-${name}-${kind}.png`;
     if (PAGE_SHOTS) await page.screenshot({ path, fullPage: true });
   }
