@@ -216,7 +216,8 @@ mod tests {
         assert_eq!(lines[2..], ["  switch it on", "an issue"]);
         let listed = accounts(&Printer::plain(), &answer, false);
         assert!(listed.contains("enabled, without a token"), "{listed}");
-        assert!(listed.contains("enabled, configured (token from DISCORD_BOT_TOKEN)"), "{listed}");
+        let source = "enabled, configured (token from DISCORD_BOT_TOKEN)";
+        assert!(listed.contains(source), "{listed}");
     }
 
     #[test]
