@@ -204,7 +204,8 @@ mod tests {
     fn accounts_are_shown_with_cause_and_cure_and_nothing_raw() {
         let answer = json!({"channelAccounts": {"discord": [
             {"accountId": "default", "enabled": true, "configured": true, "state": "connected",
-             "tokenSource": "DISCORD_BOT_TOKEN", "lastProofAgeMs": 2100, "lastInboundAt": 1_774_085_213_589_u64},
+             "tokenSource": "DISCORD_BOT_TOKEN", "lastProofAgeMs": 2100,
+             "lastInboundAt": 1_774_085_213_589_u64},
             {"accountId": "w\u{1b}k", "enabled": true, "state": "error", "lastError": "4014: no",
              "cure": "switch it on"},
         ]}, "channels": {"discord": {"issues": [{"message": "an issue"}]}}});
