@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::base::hash::fnv1a;
-use crate::base::limits::{CARD_HOST_FILE_BYTES_MAX, CARD_USERS_MAX};
+use crate::base::limits::{CARD_HOST_FILE_BYTES_MAX, CARD_STRAYS_MAX, CARD_USERS_MAX};
 use crate::core::appliance::{
-    self, Card, Content, File, Host, Knowledge, Mistake, Plan, Remark, Step, is_stray,
+    self, Card, Content, File, Host, Knowledge, Mistake, Plan, Remark, Step, stray,
 };
 use crate::ops::config::{self, Env, Weight};
 use crate::ops::exit::{Exit, Failure};
@@ -174,8 +174,7 @@ impl<H: Hand> Importer<'_, H> {
         }
         let names = fs::read_dir(self.boot).into_iter().flatten().flatten();
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        let is_stray = |name: &String| File::ALL.iter().any(|file| is_stray(name, *file));
-        card.strays = names.filter(is_stray).take(File::ALL.len()).collect();
+        card.strays = names.filter(|name| stray(name).is_some()).take(CARD_STRAYS_MAX).collect();
         card.strays.sort();
         card
     }

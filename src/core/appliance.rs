@@ -312,17 +312,12 @@ impl Reading {
         }
     }
 
-    /// Files whose names Windows has lengthened without showing it.
+    /// Files that somebody hopes are read.
     fn strays(&mut self, card: &Card) {
         for name in &card.strays {
-            let meant = File::ALL.iter().find(|file| is_stray(name, **file));
-            let Some(meant) = meant else { continue };
-            let cure = format!(
-                "rename it to {}; Windows hides the last part of names unless it is told not to",
-                meant.name()
-            );
-            let text = "this name is not looked for".to_owned();
-            self.told.mistakes.push(Mistake { file: name.clone(), line: 0, text, cure });
+            let Some((text, cure)) = stray(name) else { continue };
+            let mistake = Mistake { file: name.clone(), line: 0, text: text.into(), cure };
+            self.told.mistakes.push(mistake);
         }
     }
 
@@ -496,14 +491,35 @@ fn keys(text: &Text<'_>, mistakes: &mut Vec<Mistake>) -> Vec<Entry> {
     entries
 }
 
-/// Whether `name` is that of `file` with an ending that editors and browsers add.
+/// What Raspberry Pi OS reads, or read once, and what is written for us instead.
+const OTHERS: [(&str, &str); 7] = [
+    ("wpa_supplicant.conf", "write wifi.ssid and wifi.password"),
+    ("ssh", "write ssh.key; SSH starts with the first key"),
+    ("ssh.txt", "write ssh.key; SSH starts with the first key"),
+    ("userconf", "let Raspberry Pi Imager make the user, or log in as admin with ssh.key"),
+    ("userconf.txt", "let Raspberry Pi Imager make the user, or log in as admin with ssh.key"),
+    ("custom.toml", "use a Raspberry Pi Imager of version 2 with this image's list"),
+    ("firstrun.sh", "use a Raspberry Pi Imager of version 2 with this image's list"),
+];
+
+/// What is wrong with a file of this name, if it may be meant for us, and the cure. Editors and
+/// browsers add endings, and people know what other images read.
 #[must_use]
-pub fn is_stray(name: &str, file: File) -> bool {
+pub fn stray(name: &str) -> Option<(&'static str, String)> {
     let name = name.to_ascii_lowercase();
-    let endings = [".txt", ".json", ".pub", ".yaml", ".yml"];
-    let stem = |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.to_owned());
-    name != file.name()
-        && endings.iter().any(|ending| name.ends_with(ending))
-        && (stem(&name).is_some_and(|stem| stem == file.name())
-            || file == File::Configuration && name == "barnacle.json")
+    if let Some((_, cure)) = OTHERS.iter().find(|(other, _)| *other == name) {
+        let cure = format!("{cure} in {}, and delete this file", File::Settings.name());
+        return Some(("this image does not read it", cure));
+    }
+    let ending = [".txt", ".json", ".pub", ".yaml", ".yml"];
+    let stem = ending.iter().find_map(|ending| name.strip_suffix(ending))?;
+    let meant = match stem {
+        "barnacle" if name == "barnacle.json" => Some(&File::Configuration),
+        stem => File::ALL.iter().find(|file| file.name() == stem),
+    };
+    let cure = format!(
+        "rename it to {}; Windows hides the last part of names unless it is told not to",
+        meant?.name()
+    );
+    Some(("this name is not looked for", cure))
 }

@@ -14,6 +14,8 @@ pub const CARD_KEYS_MAX: usize = 64;
 pub const CARD_DEPTH_MAX: usize = 16;
 /// Files with keys that are looked at: one for each person who may log in.
 pub const CARD_USERS_MAX: usize = 32;
+/// Files with names that are almost right: more than there are such names.
+pub const CARD_STRAYS_MAX: usize = 32;
 /// A file of the system that is changed by a line, such as `/etc/hosts`.
 pub const CARD_HOST_FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Characters of a host name (RFC 1123; one label, as mDNS wants it).
