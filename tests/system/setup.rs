@@ -1,6 +1,7 @@
 //! First contact: a gateway without a token takes one from whoever has the code, and from nobody
 //! else; and once it has one, there is nothing to be found.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +20,13 @@ fn bare(api: &str, change: impl FnOnce(&Dir, Plan) -> Plan) -> Gateway {
 
 /// One that is open to the network, at a port that is free; that port.
 fn on_the_network(api: &str) -> (Gateway, u16) {
-    const CONFIG: &str = "{gateway: {setup: 'lan', setupPort: 0}}";
-    let gateway = bare(api, |dir, plan| plan.env("BARNACLE_CONFIG", &dir.file("b.json5", CONFIG)));
+    at_the_port(api, 0)
+}
+
+/// The same at the port `port`.
+fn at_the_port(api: &str, port: u16) -> (Gateway, u16) {
+    let config = format!("{{gateway: {{setup: 'lan', setupPort: {port}}}}}");
+    let gateway = bare(api, |dir, plan| plan.env("BARNACLE_CONFIG", &dir.file("b.json5", &config)));
     let line = gateway.run.line("listening on the network, port ");
     let port = line.rsplit(' ').next().unwrap().parse().unwrap();
     (gateway, port)
@@ -65,7 +71,7 @@ fn entered(gateway: &Gateway, port: u16) -> String {
 }
 
 fn is_listening(port: u16) -> bool {
-    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 #[test]
@@ -302,7 +308,9 @@ fn what_is_written_down_goes_with_the_process() {
 #[test]
 fn a_person_goes_through_the_page() {
     let sandbox = Sandbox::start();
-    let (gateway, port) = on_the_network(&sandbox.api);
+    // It is the same after a restart.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (gateway, port) = at_the_port(&sandbox.api, free);
     let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/peers");
     let installed = room.join("node_modules/playwright-core");
     assert!(installed.is_dir(), "playwright-core is not installed: `tests/run system` does that");
@@ -312,6 +320,15 @@ fn a_person_goes_through_the_page() {
     command.env("PAGE_SANDBOX", sandbox.api.replace("/api/v10", "/_sandbox"));
     let mut browser = Run::of(command, "setup.mjs".to_owned());
     browser.line("{\"want\":\"code\"}");
+    browser.write(&format!("{}\n", code(&gateway)));
+    browser.line("{\"want\":\"restart\"}");
+    let before = gateway.run.length();
+    // It cannot be ready without a token, and that is not waited for.
+    gateway.cli(&["gateway", "restart", "--wait", "1s"]);
+    gateway.run.line_after(before, "listening on the network");
+    let skip = browser.length();
+    browser.write("ok\n");
+    browser.line_after(skip, "{\"want\":\"code\"}");
     let typed = code(&gateway);
     browser.write(&format!("{typed}\n"));
     browser.line("{\"want\":\"token\"}");
