@@ -109,7 +109,8 @@ fn a_thousand_restarts_leave_one_socket_the_same_descriptors_and_the_same_memory
     let after = costs(&gateway);
     println!("descriptors {} -> {}, KiB {} -> {}", before.0, after.0, before.1, after.1);
     assert!(after.0 <= before.0 + 2, "descriptors: {before:?} {after:?}");
-    assert!(after.1 <= before.1 + 1024, "memory: {before:?} {after:?}");
+    // The rings of what has happened fill up meanwhile, and then stay as they are.
+    assert!(after.1 <= before.1 + 2048, "memory: {before:?} {after:?}");
     let state = sandbox.state();
     assert_eq!(state.0["sockets"]["open"], 1);
     state.assert_clean();

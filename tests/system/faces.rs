@@ -117,6 +117,7 @@ fn version_names_the_commit_and_help_every_verb() {
     let words: Vec<&str> = version.split_whitespace().collect();
     assert_eq!(words[..2], ["barnacle", env!("CARGO_PKG_VERSION")]);
     let commit = words[2].trim_matches(['(', ')']);
+    let commit = commit.strip_suffix("-modified").unwrap_or(commit);
     assert!(commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{version}");
     let help = barnacle_said(&["help"]);
     for verb in ["gateway", "status", "health", "logs", "demo", "drill", "sandbox", "invite-url"] {

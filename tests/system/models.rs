@@ -130,7 +130,9 @@ fn whatever_a_provider_does_there_is_an_answer_or_an_apology_and_the_heart_beats
     }
     for text in ["garbage", "types", "endless", "line", "hang"] {
         let answer = sandbox.exactly_one_answer(&sandbox.direct("7", text));
-        assert!(answer.starts_with("Sorry"), "{text}: {answer}");
+        // What was seen of an answer before it grew too long is not taken back.
+        let is_seen = text == "endless" && answer.starts_with("word");
+        assert!(answer.starts_with("Sorry") || is_seen, "{text}: {answer}");
         // Both models rest, a little longer after each failure; the same words would be taken for
         // the same message.
         let mut tries = 0;
