@@ -276,6 +276,7 @@ impl Reading {
             }
         };
         let text = Text::of(bytes);
+        let before = self.told.mistakes.len();
         let mut entries = match file {
             File::Settings => settings::read(&text, &mut self.told.mistakes),
             File::Keys => keys(&text, &mut self.told.mistakes),
@@ -284,6 +285,8 @@ impl Reading {
             File::Configuration => return self.configuration(&text, knowledge),
             File::Meta => return,
         };
+        let mistakes = self.told.mistakes.get(before..).unwrap_or_default();
+        self.kept.extend(mistakes.iter().map(|mistake| (file, mistake.line)));
         if is_seen {
             // Only what is wrong with them is told again.
             std::mem::swap(&mut self.entries, &mut entries);
@@ -377,7 +380,11 @@ impl Reading {
 
     fn single<T>(&mut self, key: Key, judge: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let at = self.entry(key)?;
-        let judged = judge(&self.entries[at].value);
+        let Entry { value, file, line, .. } = &self.entries[at];
+        if self.kept.contains(&(*file, *line)) {
+            return None;
+        }
+        let judged = judge(value);
         self.fit(at, judged)
     }
 

@@ -102,9 +102,12 @@ pub(super) fn read(text: &Text<'_>, mistakes: &mut Vec<Mistake>) -> Vec<Entry> {
                     entries.push(entry);
                     continue;
                 };
-                let (name, before) = (name(entry.key), first.line);
-                let text = format!("{name} is there twice: line {before} has it already");
-                mistakes.push(Mistake::new(File::Settings, line.number, text, "remove one"));
+                // Neither is better; if one were taken, the next start took the other.
+                let name = name(entry.key);
+                for (line, other) in [(first.line, line.number), (line.number, first.line)] {
+                    let text = format!("{name} is there twice: line {other} has it too");
+                    mistakes.push(Mistake::new(File::Settings, line, text, "remove one"));
+                }
             }
             Err((text, cure)) => {
                 mistakes.push(Mistake::new(File::Settings, line.number, text, cure));
@@ -224,11 +227,12 @@ mod tests {
              token = a\u{1b}b\ntokn = c\n",
         );
         assert_eq!(entries, ["3 hostname=a"]);
-        assert_eq!(mistakes.len(), 7);
+        assert_eq!(mistakes.len(), 8);
         for (mistake, words) in mistakes.iter().zip([
             "1: there is no setting \"hostnam\" (did you mean hostname?)",
             "2: there is no = in this line",
-            "4: hostname is there twice: line 3 has it already (remove one)",
+            "3: hostname is there twice: line 4 has it too (remove one)",
+            "4: hostname is there twice: line 3 has it too (remove one)",
             "5: what stands before the = is no setting",
             "6: there is no setting \"wifi\" (there are hostname, wifi.ssid",
             "7: there are control characters",

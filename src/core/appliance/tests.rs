@@ -219,6 +219,16 @@ fn the_first_file_counts_and_the_other_is_told() {
 }
 
 #[test]
+fn of_two_that_contradict_each_other_neither_is_taken() {
+    let settings = "hostname = a\nwifi.ssid = b\nhostname = c\nwifi.ssid = d\nsetup = lan\n";
+    let plan = planned(&[(File::Settings, settings)]);
+    assert_eq!(plan.mistakes.iter().map(|m| m.line).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(plan.taken, ["setup page: for everybody in the network, with the code"]);
+    let left = settings.replace("setup = lan", "#setup = (taken over)");
+    assert_eq!(String::from_utf8(plan.settings), Ok(left));
+}
+
+#[test]
 fn a_network_is_joined_as_it_was_meant_or_not_at_all() {
     for (settings, line) in [
         ("wifi.ssid = Home\nwifi.password = short\n", 2),
