@@ -134,3 +134,31 @@ pub(crate) fn fresh_token() -> io::Result<Secret> {
     }
     Ok(Secret::new(&Hex(&bytes).to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_for_us_alone_and_one_takes_the_place_of_another() {
+        let name = format!("barnacle-state-{}", std::process::id());
+        let dirs = Dirs { state: super::super::config::temporary_dir().join(name), hot: None };
+        let dirs = prepare(dirs).expect("made");
+        // A leftover of a power cut may have any mode.
+        let leftover = dirs.state.join("discord-bot-token.new");
+        fs::write(&leftover, "half of").expect("written");
+        for token in ["first.token", "second.token"] {
+            keep_bot_token(&dirs, &Secret::new(token)).expect("kept");
+            let file = dirs.bot_token();
+            assert_eq!(fs::read_to_string(&file).expect("there"), token);
+            let mode = fs::metadata(&file).expect("there").permissions().mode();
+            assert_eq!((mode & 0o777, leftover.exists()), (0o600, false));
+        }
+        let shown = dirs.state.join(CONTACT);
+        replace(&shown, b"open: here", 0o640).expect("written");
+        let mode = fs::metadata(&shown).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        fs::remove_dir_all(&dirs.state).expect("removed");
+        assert!(keep_bot_token(&dirs, &Secret::new("x")).is_err());
+    }
+}

@@ -289,6 +289,14 @@ mod tests {
     use crate::ops::backup::tests::Scratch;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    #[test]
+    fn a_token_is_kept_and_what_is_only_of_the_moment_is_not() {
+        assert!(!is_of_a_moment("discord-bot-token"));
+        for name in ["discord-bot-token.new", "contact.txt", "d/.probe-7"] {
+            assert!(is_of_a_moment(name), "{name}");
+        }
+    }
+
     /// A log and a cell whose contents agree at every instant: the cell says how long the log is,
     /// and is written first.
     #[test]
