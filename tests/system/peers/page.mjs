@@ -8,67 +8,22 @@
 //   tour   everything there is to do, and what must not happen meanwhile
 //   looks  no page is wider than a telephone, and nothing keeps anybody out, in light and dark
 
-import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import process from 'node:process';
-import { chromium } from 'playwright-core';
+import * as shared from './browser.mjs';
+import { browser, home, insist, press, print, sandbox, see, step, want } from './browser.mjs';
 
-const { PAGE_URL, PAGE_SANDBOX, PAGE_SHOTS, CHROMIUM = '/usr/bin/chromium' } = process.env;
-const home = new URL(PAGE_URL);
-const SOON = 20_000;
+const { PAGE_URL, PAGE_SHOTS } = process.env;
 const EVIL = '<img src=x onerror=document.title=1>';
-const flags = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-  '--disable-background-networking', '--disable-component-update',
-];
-
-const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-const step = (name) => print({ step: name });
-const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const want = async (what) => { print({ want: what }); return (await input.next()).value; };
-
-function insist(is, words) {
-  if (!is) throw new Error(words);
-}
-
-async function sandbox(path, body) {
-  const order = { method: 'POST', body: JSON.stringify(body) };
-  const answer = await fetch(`${PAGE_SANDBOX}/${path}`, order);
-  insist(answer.ok, `the sandbox refused ${path}: ${answer.status}`);
-  return answer.json();
-}
-
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: flags });
-
-/** A tab of a browser of its own, in which nothing may go wrong unseen. */
-async function visit(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  context.setDefaultTimeout(SOON);
-  const page = await context.newPage();
-  const wrong = [];
-  page.on('console', (line) => {
-    // A gateway that restarts refuses connections for a moment; the browser says so by itself.
-    const isAway = /WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/.test(line.text());
-    if (['error', 'warning'].includes(line.type()) && !isAway) wrong.push(line.text());
-  });
-  page.on('pageerror', (error) => wrong.push(String(error.stack)));
-  page.on('dialog', (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
-  const look = ({ url }) => {
-    const { protocol, host } = new URL(url);
-    if (protocol !== 'data:' && host !== home.host) wrong.push(`it asked ${url}`);
-  };
-  page.on('request', (request) => look({ url: request.url() }));
-  page.on('websocket', (socket) => look({ url: socket.url() }));
-  return { context, page, wrong };
-}
+// A gateway that restarts refuses connections for a moment; the browser says so by itself.
+const AWAY = /WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/;
+const visit = (options) => shared.visit(AWAY, options);
 
 const shot = async (page, name) => {
   if (PAGE_SHOTS) await page.screenshot({ path: `${PAGE_SHOTS}/${name}.png`, fullPage: true });
 };
 const tab = (page, name) => page.getByRole('tab', { name, exact: false }).click();
-const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
-const see = (page, words) => page.getByText(words).first().waitFor();
 const cardState = (page, word) =>
   page.locator('.account header .state', { hasText: new RegExp(`^${word}$`) }).waitFor();
 

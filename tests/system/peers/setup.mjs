@@ -6,66 +6,24 @@
 // Each step prints a line of JSON. What only the test can do is asked for by {"want": WHAT}, and
 // waits for a line on standard input. PAGE_SHOTS names a directory for pictures.
 
-import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import process from 'node:process';
-import { chromium } from 'playwright-core';
+import * as shared from './browser.mjs';
+import { browser, insist, press, print, sandbox, see, step, want } from './browser.mjs';
 
-const { PAGE_URL, PAGE_SANDBOX, PAGE_SHOTS, CHROMIUM = '/usr/bin/chromium' } = process.env;
-const home = new URL(PAGE_URL);
-const SOON = 20_000;
+const { PAGE_URL, PAGE_SHOTS } = process.env;
 const TELEPHONE = { width: 360, height: 740 };
-const flags = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-  '--disable-background-networking', '--disable-component-update',
-];
+// What is refused with words is an error to the browser's console as well; by plain HTTP from
+// elsewhere one of the headers has no meaning; and the gateway goes away for a moment.
+const EXPECTED = new RegExp([
+  'Failed to load resource: the server responded',
+  'Cross-Origin-Opener-Policy header has been ignored',
+  'ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY',
+].join('|'));
+const visit = (options) => shared.visit(EXPECTED, options);
 
-const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-const step = (name) => print({ step: name });
-const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const want = async (what) => { print({ want: what }); return (await input.next()).value; };
-
-function insist(is, words) {
-  if (!is) throw new Error(words);
-}
-
-async function sandbox(path, body) {
-  const order = { method: 'POST', body: JSON.stringify(body) };
-  const answer = await fetch(`${PAGE_SANDBOX}/${path}`, order);
-  insist(answer.ok, `the sandbox refused ${path}: ${answer.status}`);
-  return answer.json();
-}
-
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: flags });
-
-/** A tab of a browser of its own, in which nothing may go wrong unseen. */
-async function visit(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  context.setDefaultTimeout(SOON);
-  const page = await context.newPage();
-  const wrong = [];
-  page.on('console', (line) => {
-    // What is refused with words is an error to the browser's console as well.
-    const isAnswer = /Failed to load resource: the server responded/.test(line.text());
-    // By plain HTTP from elsewhere, one of the headers has no meaning, and the browser says so.
-    const isPlain = /Cross-Origin-Opener-Policy header has been ignored/.test(line.text());
-    const isAway = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY/.test(line.text());
-    const isGrave = ['error', 'warning'].includes(line.type());
-    if (isGrave && !isAnswer && !isPlain && !isAway) wrong.push(line.text());
-  });
-  page.on('pageerror', (error) => wrong.push(String(error.stack)));
-  page.on('dialog', (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
-  page.on('request', (request) => {
-    const { protocol, host } = new URL(request.url());
-    if (protocol !== 'data:' && host !== home.host) wrong.push(`it asked ${request.url()}`);
-  });
-  return { context, page, wrong };
-}
-
-const see = (page, words) => page.getByText(words).first().waitFor();
 const heading = (page, name) => page.getByRole('heading', { name, level: 2 }).waitFor();
-const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
